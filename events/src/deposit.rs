@@ -1,0 +1,130 @@
+//! Deposits: seen on chain, attributed to a player, credited once (streams `deposit-<chain>:<tx>:<ordinal>`; row R12).
+//! Observation, attribution and credit are three events; the key is (chain id, transaction hash, ordinal of the log in its
+//! receipt), because the block-wide log index moves in a reorg (banking.md 2.3).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Amount, Digest, EventId, PlayerId, TxHash, id::Label};
+
+/// Deposits: seen on chain, attributed to a player, credited once (streams `deposit-<chain>:<tx>:<ordinal>`; row R12).
+#[derive(
+    Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::VariantNames, strum::IntoStaticStr,
+)]
+#[serde(deny_unknown_fields)]
+pub enum DepositEvent {
+    /// A matching Transfer log was seen.
+    DepositObserved {
+        /// Chain id; Base is 8453.
+        chain: u64,
+        /// The transaction.
+        tx: TxHash,
+        /// The place of the log in its receipt.
+        ordinal: u32,
+        /// Its place in the block: evidence, not key.
+        log_index: u64,
+        /// The block's number.
+        block: u64,
+        /// The block's hash.
+        block_hash: TxHash,
+        /// The token contract.
+        token: Label,
+        /// The sender in the log.
+        from: Label,
+        /// The watched address in the log.
+        to: Label,
+        /// The value in the log.
+        value: Amount,
+        /// How final the block was.
+        finality: Finality,
+        /// Who said so.
+        source: Label,
+        /// Of the raw answer.
+        digest: Digest,
+    },
+    /// The deposit belongs to this player.
+    DepositAttributed {
+        /// Whose it is.
+        player: PlayerId,
+        /// How that is known: a bound sender, the bank's post, an operator.
+        method: Label,
+    },
+    /// The player's withdrawable balance was credited.
+    DepositCredited {
+        /// Chain id.
+        chain: u64,
+        /// The transaction.
+        tx: TxHash,
+        /// The place of the log in its receipt.
+        ordinal: u32,
+        /// Who was credited.
+        player: PlayerId,
+        /// What the game's two decimals can show.
+        amount: Amount,
+        /// The rest of the value, kept in the dust account.
+        dust: Amount,
+    },
+    /// Below the minimum: the whole value waits in suspense.
+    DepositDustRecorded {
+        /// The value.
+        value: Amount,
+    },
+    /// The block it was seen in is no longer part of the chain (D9).
+    DepositReorged {
+        /// The block's number.
+        block: u64,
+        /// The hash that is gone.
+        block_hash: TxHash,
+    },
+    /// No money of ours moved: reverted, foreign token, wrong recipient.
+    DepositRejected {
+        /// Which of them.
+        reason: Label,
+    },
+    /// Money came that cannot be credited yet; it waits in suspense.
+    DepositQuarantined {
+        /// The value.
+        value: Amount,
+        /// Why.
+        reason: Label,
+    },
+    /// A wrong credit was taken back.
+    DepositDebited {
+        /// Who had been credited.
+        player: PlayerId,
+        /// Taken from the withdrawable balance.
+        amount: Amount,
+        /// Taken from the dust account.
+        dust: Amount,
+        /// The DepositCredited it undoes.
+        corrects: EventId,
+        /// Why.
+        reason: Label,
+    },
+    /// A credit was moved to the player it belongs to.
+    AttributionCorrected {
+        /// Who had been credited.
+        from: PlayerId,
+        /// Whose it is.
+        to: PlayerId,
+        /// How much.
+        amount: Amount,
+        /// The DepositCredited it corrects.
+        corrects: EventId,
+    },
+}
+
+/// How sure a block is to stay (banking.md 3.1).
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, strum::Display,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Finality {
+    /// Seen, nothing more.
+    Unsafe,
+    /// Its batch is on the base layer.
+    Safe,
+    /// It stays.
+    Finalized,
+}

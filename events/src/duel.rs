@@ -1,0 +1,195 @@
+//! Duels: challenge, stakes, turns, end, and what recovery may add (streams `duel-<id>`; rows R08, R09, E2, E3).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Amount, Bucket, Duration, EventId, PlayerId, Split, Timestamp, TournamentId, id::Label};
+
+/// Duels: challenge, stakes, turns, end, and what recovery may add (streams `duel-<id>`; rows R08, R09, E2, E3).
+#[derive(
+    Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::VariantNames, strum::IntoStaticStr,
+)]
+#[serde(deny_unknown_fields)]
+pub enum DuelEvent {
+    /// One wizard challenged another.
+    ChallengeIssued {
+        /// Who asked.
+        challenger: PlayerId,
+        /// Who was asked.
+        opponent: PlayerId,
+        /// Each side's stake; zero in a tournament.
+        bet: Amount,
+        /// Five minutes after the challenge under today's rules.
+        expires_at: Timestamp,
+        /// The tournament this duel is a match of.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tournament: Option<TournamentId>,
+    },
+    /// A side's stake moved from its balances into the duel's escrow.
+    StakeHeld {
+        /// Whose stake.
+        player: PlayerId,
+        /// Exactly what was taken from which balance.
+        stake: Split,
+    },
+    /// The duel began.
+    ChallengeAccepted {
+        /// Drawn by the game, recorded here.
+        first_turn: PlayerId,
+        /// Hit points at the start.
+        challenger_hp: u32,
+        /// Hit points at the start.
+        opponent_hp: u32,
+    },
+    /// The opponent said no.
+    ChallengeDeclined {},
+    /// Nobody accepted in time (row E2).
+    ChallengeExpired {},
+    /// A turn: a spell and everything that came of it.
+    SpellCast {
+        /// The number of the turn, from 1.
+        turn: u32,
+        /// Who cast.
+        player: PlayerId,
+        /// The spell.
+        spell: Label,
+        /// Whether it hit, as drawn by the game.
+        hit: bool,
+        /// Whether it was critical, as drawn.
+        critical: bool,
+        /// Hit points taken from the other side, as drawn.
+        damage: u32,
+        /// Hit points afterwards.
+        challenger_hp: u32,
+        /// Hit points afterwards.
+        opponent_hp: u32,
+        /// Status effects that came of it.
+        effects: Vec<Effect>,
+        /// The post on X that asked for it.
+        post: Label,
+    },
+    /// A turn: the one potion of a duel.
+    PotionUsed {
+        /// The number of the turn.
+        turn: u32,
+        /// Who drank.
+        player: PlayerId,
+        /// The potion.
+        potion: Label,
+        /// Hit points afterwards.
+        challenger_hp: u32,
+        /// Hit points afterwards.
+        opponent_hp: u32,
+        /// The post on X that asked for it.
+        post: Label,
+    },
+    /// Thirty seconds went by; three of these lose the duel.
+    TurnMissed {
+        /// The number of the turn.
+        turn: u32,
+        /// Who missed it.
+        player: PlayerId,
+        /// How many turns this side has missed by now.
+        missed: u8,
+    },
+    /// The duel was decided.
+    DuelEnded {
+        /// Who won.
+        winner: PlayerId,
+        /// Who lost.
+        loser: PlayerId,
+        /// How.
+        reason: EndReason,
+    },
+    /// The winner was paid both stakes as withdrawable Galleons.
+    DuelSettled {
+        /// Who was paid.
+        winner: PlayerId,
+        /// How much left the escrow.
+        amount: Amount,
+    },
+    /// A stake went back from escrow to its player, in the recorded split.
+    StakeReleased {
+        /// Whose stake.
+        player: PlayerId,
+        /// What went back to which balance.
+        stake: Split,
+        /// The StakeHeld this undoes.
+        corrects: EventId,
+    },
+    /// The duel counts for nobody.
+    DuelVoided {
+        /// Why.
+        reason: Label,
+    },
+    /// The game stopped in the middle of this duel (row R08).
+    DuelInterrupted {
+        /// The last turn before the stop.
+        at_turn: u32,
+        /// Since when the game was away.
+        from: Timestamp,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// The clocks of this duel stood still for a while.
+    TimersExtended {
+        /// How long, in microseconds.
+        by: Duration,
+    },
+    /// The duel goes on from where it stopped.
+    DuelResumed {
+        /// The turn that is next.
+        from_turn: u32,
+        /// Whose turn it is.
+        player: PlayerId,
+    },
+    /// Nobody moved for longer than the timeout while the game was up (row R09).
+    DuelStuckDetected {
+        /// When somebody last moved.
+        last_action: Timestamp,
+        /// How long nobody did, outages not counted, in microseconds.
+        idle: Duration,
+    },
+    /// An amount that came back into the wrong balance was moved to the right one (row E3).
+    BucketCorrected {
+        /// Whose balances.
+        player: PlayerId,
+        /// The balance it was wrongly given to.
+        from: Bucket,
+        /// The balance it came from.
+        to: Bucket,
+        /// How much.
+        amount: Amount,
+        /// The StakeReleased that crossed the balances.
+        corrects: EventId,
+    },
+}
+
+/// How a duel was decided.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, strum::Display,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum EndReason {
+    /// A side had no hit points left.
+    Knockout,
+    /// A side gave up.
+    Forfeit,
+    /// A side missed three turns.
+    MissedTurns,
+    /// A side stayed away longer than its grace.
+    Disconnected,
+}
+
+/// A status effect on one side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Effect {
+    /// Who carries it.
+    pub player: PlayerId,
+    /// `burn`, `stun` or `shield`.
+    pub effect: Label,
+    /// For how many turns.
+    pub turns: u8,
+}

@@ -1,0 +1,170 @@
+//! Identities. Ids made by this engine are derived from immutable facts, never drawn (law 7).
+
+use std::{borrow::Cow, fmt};
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+use smol_str::SmolStr;
+use uuid::Uuid;
+
+/// Namespace of every id this project derives (UUID version 5).
+const NAMESPACE: Uuid = Uuid::from_u128(0x6f1d_5a3e_2c84_5b8e_9f60_77a4_c1de_5a11);
+/// Longest identity accepted, in bytes: a deposit key with chain, hash and ordinal takes 75.
+pub const TEXT_ID_BYTES_MAX: usize = 128;
+
+/// Why a text cannot be an identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TextIdError {
+    /// No text at all.
+    #[error("identity is empty")]
+    Empty,
+    /// Longer than [`TEXT_ID_BYTES_MAX`].
+    #[error("identity is longer than 128 bytes")]
+    TooLong,
+    /// White space, a control character or anything outside printable ASCII: it would reach a terminal or a page.
+    #[error("identity has a character outside printable ASCII without spaces")]
+    Character,
+}
+
+pub(crate) fn check_text_id(text: &str) -> Result<(), TextIdError> {
+    if text.is_empty() {
+        Err(TextIdError::Empty)
+    } else if text.len() > TEXT_ID_BYTES_MAX {
+        Err(TextIdError::TooLong)
+    } else if text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\') {
+        Ok(())
+    } else {
+        Err(TextIdError::Character)
+    }
+}
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(SmolStr);
+
+        impl $name {
+            /// Takes the text when it is non-empty printable ASCII of at most 128 bytes.
+            pub fn new(text: impl AsRef<str>) -> Result<Self, TextIdError> {
+                check_text_id(text.as_ref())?;
+                Ok(Self(SmolStr::new(text)))
+            }
+            /// The identity as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", self.0.as_str())
+            }
+        }
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Visitor;
+                impl de::Visitor<'_> for Visitor {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("an identity: printable ASCII, 1 to 128 bytes")
+                    }
+                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$name, E> {
+                        $name::new(text).map_err(E::custom)
+                    }
+                }
+                deserializer.deserialize_str(Visitor)
+            }
+        }
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({"type": "string", "pattern": "^[!#-\\[\\]-~]{1,128}$"})
+            }
+        }
+    };
+}
+pub(crate) use text_id;
+
+text_id!(
+    /// A player: the platform's immutable user id, not the handle (mission.md G11, row E4).
+    PlayerId
+);
+text_id!(
+    /// A handle on X: an attribute of a player, with history.
+    Handle
+);
+text_id!(
+    /// A duel, as named by the game.
+    DuelId
+);
+text_id!(
+    /// A tournament, as named by the game.
+    TournamentId
+);
+text_id!(
+    /// A withdrawal request, as named by the game.
+    WithdrawalId
+);
+text_id!(
+    /// A transaction hash on chain: `0x` and 64 hex digits in lower case when the chain is Base.
+    TxHash
+);
+text_id!(
+    /// Any other short name: a spell, a potion, a reason code, a post id, an address.
+    Label
+);
+
+/// The id of one event, made by whoever produced it before it was sent; unique within its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(transparent)]
+pub struct EventId(#[schemars(with = "String")] pub Uuid);
+
+impl EventId {
+    /// The id that belongs to these facts (subject, cause, kind …): the same parts always give the same id.
+    /// Parts are length-prefixed, so no two lists share an id. Never pass a position, time, rank or attempt (P11).
+    ///
+    /// ```
+    /// use wox_events::EventId;
+    /// assert_eq!(EventId::derived(&["duel-1", "void"]), EventId::derived(&["duel-1", "void"]));
+    /// assert_ne!(EventId::derived(&["ab", "c"]), EventId::derived(&["a", "bc"]));
+    /// ```
+    #[must_use]
+    pub fn derived(parts: &[&str]) -> EventId {
+        let mut name = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());
+        for part in parts {
+            name.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            name.extend_from_slice(part.as_bytes());
+        }
+        EventId(Uuid::new_v5(&NAMESPACE, &name))
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The random id of one log; part of every record, so pieces of another log never fit (reliability.md R15).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(transparent)]
+pub struct LogId(#[schemars(with = "String")] pub Uuid);
+
+impl fmt::Display for LogId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

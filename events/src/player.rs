@@ -1,0 +1,120 @@
+//! Players: who they are and what the game grants them (streams `player-<platform user id>`).
+//! The handle is an attribute with history, the user id is the key (row E4).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Amount, Digest, EventId, Handle, Split, id::Label};
+
+/// Players: who they are and what the game grants them (streams `player-<platform user id>`).
+#[derive(
+    Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::VariantNames, strum::IntoStaticStr,
+)]
+#[serde(deny_unknown_fields)]
+pub enum PlayerEvent {
+    /// A player joined and was granted the opening bonus.
+    PlayerCreated {
+        /// The handle at that moment.
+        handle: Handle,
+        /// The wizard's name, 3 to 20 characters.
+        name: Label,
+        /// The house, for life.
+        house: House,
+        /// Granted to the bonus balance; 20 G under today's rules.
+        bonus: Amount,
+    },
+    /// The platform says the same user now has another handle (row E4).
+    HandleChanged {
+        /// The platform's id of this change.
+        change: Label,
+        /// The handle until now.
+        old: Handle,
+        /// The handle from now on.
+        new: Handle,
+    },
+    /// The player chose another wizard's name.
+    PlayerRenamed {
+        /// The name until now.
+        old: Label,
+        /// The name from now on.
+        new: Label,
+    },
+    /// The game gave bonus Galleons: a quest, an event.
+    BonusGranted {
+        /// Granted to the bonus balance.
+        amount: Amount,
+        /// Why.
+        reason: Label,
+    },
+    /// Operators gave bonus Galleons for a failure of the game (row R09).
+    GoodwillGranted {
+        /// Granted to the bonus balance.
+        amount: Amount,
+        /// Why.
+        reason: Label,
+        /// The event that made up for.
+        corrects: EventId,
+    },
+    /// Experience points, and the level after them.
+    ExperienceGained {
+        /// Points gained.
+        xp: u32,
+        /// The level afterwards, 1 to 15.
+        level: u8,
+        /// A duel, a tournament, a quest.
+        reason: Label,
+    },
+    /// A new spell at a new level.
+    SpellLearned {
+        /// The spell.
+        spell: Label,
+    },
+    /// A title, for ever.
+    TitleAwarded {
+        /// The title.
+        title: Label,
+    },
+    /// A potion was brewed; what it cost went to the prize pool.
+    PotionBrewed {
+        /// The potion.
+        potion: Label,
+        /// Taken from the player's balances.
+        cost: Split,
+    },
+    /// The opening entry of a player taken over from the game's tables, unproven (row E5).
+    StateImported {
+        /// The handle in the table.
+        handle: Handle,
+        /// The bonus balance in the table.
+        bonus: Amount,
+        /// The withdrawable balance in the table.
+        withdrawable: Amount,
+        /// The level in the table.
+        level: u8,
+        /// The experience in the table.
+        xp: u32,
+        /// Duels won.
+        wins: u32,
+        /// Duels lost.
+        losses: u32,
+        /// The digest of the imported rows.
+        table_digest: Digest,
+    },
+}
+
+/// A house and its edge in a duel.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, strum::Display,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum House {
+    /// +10 % accuracy.
+    Ravenclaw,
+    /// +5 HP.
+    Gryffindor,
+    /// +1 critical damage.
+    Slytherin,
+    /// +1 HP a turn.
+    Hufflepuff,
+}

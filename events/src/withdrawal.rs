@@ -1,0 +1,154 @@
+//! Withdrawals: asked for, held, signed, sent, settled or reversed on proof (streams `withdrawal-<id>`; row R13).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Amount, Digest, EventId, PlayerId, TxHash, deposit::Finality, id::Label};
+
+/// Withdrawals: asked for, held, signed, sent, settled or reversed on proof (streams `withdrawal-<id>`; row R13).
+#[derive(
+    Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::VariantNames, strum::IntoStaticStr,
+)]
+#[serde(deny_unknown_fields)]
+pub enum WithdrawalEvent {
+    /// A player asked for money.
+    WithdrawalRequested {
+        /// Who.
+        player: PlayerId,
+        /// How much, fee included.
+        amount: Amount,
+        /// Where to.
+        destination: Label,
+    },
+    /// The amount left the withdrawable balance: net in flight, the fee split between pool and burn queue.
+    FundsHeld {
+        /// Who.
+        player: PlayerId,
+        /// Net and both shares together.
+        amount: Amount,
+        /// What the player is to receive.
+        net: Amount,
+        /// The half of the fee for the prize pool.
+        pool_share: Amount,
+        /// The half of the fee for the burn queue.
+        burn_share: Amount,
+    },
+    /// A transaction was signed; recorded before anybody can broadcast it.
+    TxSigned {
+        /// The sending wallet.
+        wallet: Label,
+        /// The slot it uses.
+        nonce: u64,
+        /// Its hash.
+        tx: TxHash,
+        /// Of the signed bytes.
+        digest: Digest,
+    },
+    /// The payment was sent, or the bank's bot was asked for it.
+    TxBroadcast {
+        /// Its hash, where we know it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tx: Option<TxHash>,
+        /// The post that asked the bot.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        post: Option<Label>,
+    },
+    /// The payment was seen in a block.
+    TxMined {
+        /// Its hash.
+        tx: TxHash,
+        /// The block's number.
+        block: u64,
+        /// The block's hash.
+        block_hash: TxHash,
+        /// How final the block was.
+        finality: Finality,
+    },
+    /// The payment was mined and failed.
+    TxReverted {
+        /// Its hash.
+        tx: TxHash,
+        /// The block's number.
+        block: u64,
+        /// The block's hash.
+        block_hash: TxHash,
+        /// How final the block was.
+        finality: Finality,
+    },
+    /// Another transaction took the slot.
+    TxReplaced {
+        /// The one that is dead.
+        tx: TxHash,
+        /// The one that took its place.
+        by: TxHash,
+    },
+    /// The payment is final on chain.
+    WithdrawalSettled {
+        /// Its hash.
+        tx: TxHash,
+        /// What the player received.
+        net: Amount,
+    },
+    /// The payment is known to have failed.
+    WithdrawalFailed {
+        /// How that is known.
+        reason: Label,
+    },
+    /// Everything the hold took went back; only on proof that no payment can follow.
+    HoldReleased {
+        /// Who.
+        player: PlayerId,
+        /// Back to the withdrawable balance.
+        amount: Amount,
+        /// Out of flight.
+        net: Amount,
+        /// Taken back from the prize pool.
+        pool_share: Amount,
+        /// Taken back from the burn queue.
+        burn_share: Amount,
+        /// Why no payment can follow.
+        proof: ReversalProof,
+        /// The FundsHeld it undoes.
+        corrects: EventId,
+    },
+    /// A cancelling transaction for the slot was asked for.
+    WithdrawalFenced {
+        /// The sending wallet.
+        wallet: Label,
+        /// The slot.
+        nonce: u64,
+        /// The cancelling transaction.
+        tx: TxHash,
+    },
+}
+
+/// Why a withdrawal can never be paid any more (banking.md 4.2): W0, W2, W4, or a decision of two people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ReversalProof {
+    /// W0: the journal proves that nothing was ever signed.
+    NeverSigned {},
+    /// W2: the payment itself was mined, failed, and is final.
+    Reverted {
+        /// The payment.
+        tx: TxHash,
+        /// Its block.
+        block_hash: TxHash,
+    },
+    /// W4: our own cancelling transaction took the slot and is final.
+    Cancelled {
+        /// The cancelling transaction.
+        tx: TxHash,
+        /// Its block.
+        block_hash: TxHash,
+    },
+    /// W3, W5, W6: two people decided on recorded evidence.
+    Operators {
+        /// The one.
+        first: Label,
+        /// The other.
+        second: Label,
+        /// Digest of what they looked at.
+        evidence: Digest,
+    },
+}
