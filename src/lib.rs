@@ -1,1 +1,3 @@
-//! engine
+//! The engine of Wizards of X recovery.
+
+pub mod log;
