@@ -1,3 +1,6 @@
 //! The engine of Wizards of X recovery.
 
 pub mod log;
+pub mod procedures;
+pub mod recovery;
+pub mod replay;
