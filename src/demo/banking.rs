@@ -50,7 +50,7 @@ pub(super) fn deposit(world: &mut World, player: usize) -> Transfer {
     let dust = if !old_rules(world) && world.chance(1, 5) { world.rng.random_range(1..Amount::ONE_CENT) } else { 0 };
     let dust = Amount::from_base_units(dust).expect("dust is below 0.01 G");
     let transfer = transfer(world, sum(cents, dust));
-    if world.chance(1, 3) {
+    if world.chance(1, 4) {
         people::command(world, player, "deposit", transfer.tx.as_str(), 202);
     }
     let mut stream = Stream::new(format!("deposit-{BASE}:{}:{}", transfer.tx, transfer.ordinal));

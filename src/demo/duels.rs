@@ -104,7 +104,7 @@ pub(super) fn challenge(
     let stream = Stream::new(format!("duel-{id}"));
     let [challenger, opponent] = players.map(|player| world.players[player].id.clone());
     // A mention starts a command of its own; a challenge by a quick reply or by a bracket does not.
-    let asked = seat.is_none() && world.chance(1, 4);
+    let asked = seat.is_none() && world.chance(1, 8);
     let cause = asked.then(|| people::command(world, players[0], "d", &format!("{opponent} {bet}"), 201));
     let tournament = seat.as_ref().map(|seat| seat.id.clone());
     let expires_at = world.now.plus(ACCEPT_WITHIN);
@@ -267,13 +267,13 @@ fn cast(world: &mut World, duel: &mut Duel, turn: u32) -> DuelEvent {
     let accuracy = if caster.house == House::Ravenclaw { 93 } else { 85 };
     let known = SPELLS.iter().filter(|(level, _)| *level <= caster.level).count();
     let last = turn >= TURNS_MAX;
-    let mut spell = SPELLS[world.rng.random_range(0..known)].1;
-    if spell == "protego" && (last || duel.sides[mover].shielded) {
-        spell = "incendio";
-    }
+    let spell = SPELLS[world.rng.random_range(0..known)].1;
+    // Half of the shields are thought better of: a duel of shields takes too many turns.
+    let shields = spell == "protego" && !last && !duel.sides[mover].shielded && world.chance(1, 2);
+    let spell = if spell == "protego" && !shields { "incendio" } else { spell };
     let mut effects = Vec::new();
     let (mut hit, mut critical, mut damage) = (true, false, 0);
-    if spell == "protego" {
+    if shields {
         duel.sides[mover].shielded = true;
         effects.push(Effect { player: duel.sides[mover].id.clone(), effect: label("shield"), turns: 1 });
     } else if last {

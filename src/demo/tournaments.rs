@@ -193,9 +193,11 @@ fn register(world: &mut World, number: u32, tournament: &mut Tournament, player:
         banking::deposit(world, player);
     }
     let entry = world.players[player].purse.take(fee).expect("the player has just paid in");
-    let command = people::command(world, player, "t", &format!("join {}", tournament.rules.title), 200);
+    // Most join by the button under the announcement; some post it.
+    let posted = world.chance(1, 4);
+    let command = posted.then(|| people::command(world, player, "t", &format!("join {}", tournament.rules.title), 200));
     let id = world.players[player].id.clone();
-    let thread = Thread { cause: Some(command), root: tournament.thread.root };
+    let thread = Thread { cause: command.or(tournament.thread.cause), root: tournament.thread.root };
     let registered = world.fact(&TournamentEvent::PlayerRegistered { player: id, entry }, thread);
     let registered = world.append(&mut tournament.stream, vec![registered]);
     if leaves {
