@@ -1,5 +1,6 @@
 //! The engine of Wizards of X recovery.
 
+pub mod demo;
 pub mod log;
 pub mod procedures;
 pub mod recovery;
