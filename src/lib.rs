@@ -1,2 +1,4 @@
-//! engine
+//! The engine of Wizards of X recovery.
+
 pub mod import;
+pub mod log;
