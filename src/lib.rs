@@ -1,6 +1,7 @@
 //! The engine of Wizards of X recovery.
 
 pub mod demo;
+pub mod import;
 pub mod log;
 pub mod procedures;
 pub mod recovery;
