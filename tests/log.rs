@@ -1,4 +1,7 @@
 //! The embedded event log from outside: model, crashes, damage, bad places.
+#![allow(missing_docs, reason = "tests are documented by their names")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail and report this way")]
+#![allow(unreachable_pub, reason = "a test binary exports nothing")]
 
 #[path = "log/crash.rs"]
 mod crash;
@@ -10,3 +13,5 @@ mod helpers;
 mod model;
 #[path = "log/places.rs"]
 mod places;
+#[path = "log/speed.rs"]
+mod speed;

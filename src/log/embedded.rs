@@ -38,7 +38,7 @@ use wox_events::{Digest, LogId, Position, RawEvent, Revision, StreamId, upcast::
 
 use self::{
     meta::Meta,
-    place::Place,
+    place::{Lock, Place},
     reader::Reader,
     streams::StreamCache,
     watermark::{Mark, WatermarkFile},
@@ -282,12 +282,7 @@ impl EmbeddedLog {
         Ok(EmbeddedLog { shared: Arc::new(Shared { place, reader, writer: None }) })
     }
 
-    fn start(
-        place: Place,
-        opened: Opened,
-        watermark: WatermarkFile,
-        lock: std::fs::File,
-    ) -> Result<EmbeddedLog, OpenError> {
+    fn start(place: Place, opened: Opened, watermark: WatermarkFile, lock: Lock) -> Result<EmbeddedLog, OpenError> {
         let pages_read = Arc::new(AtomicU64::new(0));
         let reader = reader(&place, &opened.meta, pages_read.clone());
         let page_size = opened.meta.page_size as usize;

@@ -100,7 +100,10 @@ fn every_flipped_byte_of_every_file_is_noticed_or_has_no_effect() {
                             noticed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                         } else {
                             neutral.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                            assert_eq!(try_read(&store).await.as_ref(), Ok(events), "{name} byte {at}");
+                            match try_read(&store).await {
+                                Ok(read) => assert!(read == *events, "{name} byte {at}: other events"),
+                                Err(error) => panic!("{name} byte {at}: {error}, but verify passes"),
+                            }
                         }
                     }
                 });
@@ -124,18 +127,22 @@ async fn a_flipped_byte_in_a_page_and_in_a_row_is_reported_with_file_offset_posi
     assert!(sound_report.passed(), "{sound_report:?}");
     assert_eq!(sound_report.events, 60);
 
-    // A zstd frame begins with this magic number; the second one is the page of positions 17 to 32.
+    // A zstd frame begins with this magic number. SQLite may have left an old copy of a cell behind, so a flipped byte
+    // without effect is passed over; every page that is damaged is named with its own positions.
     let magic = [0x28, 0xb5, 0x2f, 0xfd];
     let frames: Vec<usize> = (0..sound.len() - 4).filter(|at| sound[*at..*at + 4] == magic).collect();
-    assert_eq!(frames.len(), 3);
-    let mut bytes = sound.clone();
-    bytes[frames[1] + 40] ^= 4;
-    fs::write(&database, &bytes).unwrap();
-    let bad = report(&path).await.unwrap().first_bad.unwrap();
-    let first = bad.position.unwrap().0;
-    assert_eq!((first - 1) % 16, 0);
-    assert_eq!(bad.last_position.unwrap().0, first + 15);
-    assert_eq!((&bad.file, bad.offset), (&database, Some(frames[1] as u64)));
+    let mut damaged = Vec::new();
+    for frame in &frames {
+        let mut bytes = sound.clone();
+        bytes[frame + 10] ^= 4;
+        fs::write(&database, &bytes).unwrap();
+        let Some(bad) = report(&path).await.unwrap().first_bad else { continue };
+        let (first, last) = (bad.position.unwrap().0, bad.last_position.unwrap().0);
+        damaged.push((first, last));
+        assert_eq!((&bad.file, bad.offset), (&database, Some(*frame as u64)));
+    }
+    damaged.sort_unstable();
+    assert_eq!(damaged, [(1, 16), (17, 32), (33, 48)]);
 
     let text = b"{\"content\":55}";
     let at = sound.windows(text.len()).position(|part| part == text).expect("the row stands in plain text");
@@ -201,14 +208,18 @@ async fn other_events_up_to_the_watermark_are_different_not_newer() {
 async fn a_cut_database_is_refused_at_every_page_and_never_panics() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store");
-    small_store(&path, 60).await;
+    let events = small_store(&path, 60).await;
     let database = path.join("log.sqlite");
     let sound = fs::read(&database).unwrap();
     for len in (0..sound.len()).step_by(512).chain([1, 99, 100, 511, sound.len() - 1]) {
         fs::write(&database, &sound[..len]).unwrap();
-        assert!(EmbeddedLog::open(&path).await.is_err(), "cut to {len}");
-        assert!(report(&path).await.is_none_or(|report| !report.passed()), "cut to {len}");
-        let _any_answer = try_read(&path).await;
+        // SQLite reads a missing last byte as the zero it was: nothing is lost then.
+        let opened = EmbeddedLog::open(&path).await;
+        assert!(opened.is_err() || len == sound.len() - 1, "cut to {len}");
+        drop(opened);
+        if report(&path).await.is_some_and(|report| report.passed()) {
+            assert_eq!(try_read(&path).await.as_ref(), Ok(&events), "cut to {len}");
+        }
         for name in ["log.sqlite-wal", "log.sqlite-shm"] {
             let _ = fs::remove_file(path.join(name));
         }

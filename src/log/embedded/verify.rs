@@ -22,8 +22,9 @@ use super::{OpenError, connect_options, load_meta, place::Place, watermark};
 use crate::log::Head;
 
 /// The checks, in the order of the report.
-const CHECKS: [&str; 10] = [
+const CHECKS: [&str; 11] = [
     "files",
+    "schema",
     "sqlite integrity",
     "page digests",
     "positions gapless",
@@ -34,6 +35,9 @@ const CHECKS: [&str; 10] = [
     "stream index",
     "watermark",
 ];
+
+const MIGRATION: &str = include_str!("../../../migrations/sqlite/0001_event_log.sql");
+const TABLES: [&str; 6] = ["meta", "epochs", "streams", "tail", "pages", "stream_pages"];
 
 /// What a verification found.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -130,6 +134,7 @@ pub async fn verify(
             return Ok(audit.report(Some("the store does not say what it is")));
         }
     }
+    audit.schema(&mut conn).await;
     audit.sqlite(&mut conn).await;
     if let Err(error) = audit.events(&mut conn, &mut on_progress).await {
         audit.fail("positions gapless", audit.database(), format!("SQLite cannot read on: {error}"));
@@ -233,6 +238,44 @@ impl Audit {
             head: log.map(|log| Head { log, epoch, position: Position(tree.size()), root: tree.root() }),
             events,
         }
+    }
+
+    /// The tables as SQLite has them must be the tables as they were made: a changed byte there changes what rows mean.
+    async fn schema(&mut self, conn: &mut SqliteConnection) {
+        let mut made: BTreeSet<&str> = TABLES.into();
+        let rows = sqlx::query("SELECT type, name, tbl_name, sql FROM sqlite_schema").fetch_all(conn).await;
+        let entries = rows.and_then(|rows| {
+            let entry = |row: &SqliteRow| {
+                Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get::<Option<String>, _>(3)?))
+            };
+            rows.iter().map(entry).collect::<Result<Vec<(String, String, String, _)>, sqlx::Error>>()
+        });
+        match entries {
+            Ok(entries) => {
+                for (kind, name, table, sql) in entries {
+                    let ours = match &sql {
+                        // sqlx keeps which migrations ran; no event is read from there.
+                        _ if table == "_sqlx_migrations" => true,
+                        Some(sql) => {
+                            kind == "table"
+                                && name == table
+                                && made.remove(name.as_str())
+                                && MIGRATION.contains(sql.as_str())
+                        }
+                        None => kind == "index" && TABLES.contains(&table.as_str()),
+                    };
+                    if !ours {
+                        let what = format!("{kind} `{}` is not as it was made", name.escape_debug());
+                        self.fail("schema", self.database(), what);
+                    }
+                }
+                for name in made {
+                    self.fail("schema", self.database(), format!("table `{name}` is missing"));
+                }
+            }
+            Err(error) => self.fail("schema", self.database(), error.to_string()),
+        }
+        self.pass("schema");
     }
 
     /// SQLite's own view of its file: it sees broken trees and indexes, not changed bytes.

@@ -26,7 +26,7 @@ use wox_events::{
 
 use super::{
     page::{self, Encoded},
-    place::Place,
+    place::{Lock, Place},
     reader::{self, TailRow, column, read_error, sealed_page},
     streams::{Known, StreamCache},
     watermark::WatermarkFile,
@@ -117,7 +117,7 @@ pub(super) struct Writer {
     pub(super) conn: SqliteConnection,
     pub(super) place: Place,
     /// Held for its lock, given back when the thread ends.
-    pub(super) lock: std::fs::File,
+    pub(super) lock: Lock,
     pub(super) watermark: WatermarkFile,
     pub(super) log: LogId,
     pub(super) page_size: usize,
