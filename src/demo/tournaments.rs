@@ -58,7 +58,7 @@ pub(super) const DAILY: Rules = Rules {
     opens: (18, 0),
     starts: (20, 0),
     round_every: Duration::seconds(24 * 60),
-    prizes_at: (22, 32),
+    prizes_at: (22, 30),
     prize_floor: (400, 10),
 };
 
@@ -448,7 +448,9 @@ impl Tournament {
             (Format::RoundRobin, _) => {
                 // The circle method: the first seed stays, the others move on by one place a round.
                 let (fixed, moving) = (self.seeds[0], &self.seeds[1..]);
-                let turned = (0..moving.len()).map(|index| moving[(index + usize::from(round) - 1) % moving.len()]);
+                let places = moving.len();
+                let before = places - (usize::from(round) - 1) % places;
+                let turned = (0..places).map(|index| moving[(index + before) % places]);
                 let circle: Vec<usize> = std::iter::once(fixed).chain(turned).collect();
                 let size = circle.len();
                 (0..size / 2).map(|slot| pair(Some(circle[slot]), Some(circle[size - 1 - slot]))).collect()
