@@ -163,8 +163,8 @@ fn plan(world: &mut World, day: i64) {
 
     let tournaments = daily.places as u64 * 17 + if cup { 900 } else { 0 };
     let others = share / 8;
-    // A tenth is left for the evening, when it is known how long the day's duels were.
-    let duels = share.saturating_sub(tournaments + others) * 9 / 10 / EVENTS_A_DUEL;
+    // A fifth is left for the evening, when it is known how long the day's duels were.
+    let duels = share.saturating_sub(tournaments + others) * 4 / 5 / EVENTS_A_DUEL;
     let (opens, closes) = (at(day, 12, 45), at(day, 22, 10));
     let crowds = [
         Crowd { times: joining, from: at(day, 12, 1), to: at(day, 12, 40), task: |_| Task::Join },
