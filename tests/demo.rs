@@ -9,7 +9,10 @@ use wox_events::{
     upcast,
 };
 use wox_projections::{Replay, Waivers, duels::Phase, invariants::violations, withdrawals::WithdrawalPhase};
-use wox_recovery::demo::{Batch, Options, PLANTED, history};
+use wox_recovery::{
+    demo::{Batch, Options, PLANTED, history},
+    recovery::{Evidence, diagnose},
+};
 
 const SOUND: Options = Options { seed: 1, events: None, faults: false };
 const BROKEN: Options = Options { seed: 1, events: None, faults: true };
@@ -400,6 +403,53 @@ fn the_folds_see_exactly_the_planted_faults() {
         let open: BTreeSet<String> = open.map(|(id, _)| format!("tournament-{id}")).collect();
         assert_eq!(open, &planted("half_paid_prizes") | &planted("wrong_bracket"));
     }
+}
+
+#[test]
+fn every_planted_fault_is_found_by_its_procedure_and_nothing_else_is() {
+    for seed in 1..=3 {
+        let options = Options { seed, ..BROKEN };
+        let mut history = history(&options);
+        history.by_ref().for_each(drop);
+        let planted = history.planted().iter();
+        let expected: BTreeSet<(&str, String)> = planted
+            .flat_map(|planted| procedures(planted.fault).iter().map(|name| (*name, planted.subject.clone())))
+            .collect();
+        let found = diagnose(&evidence(replayed(&options))).cases;
+        let found: BTreeSet<(&str, String)> =
+            found.iter().map(|case| (case.finding.procedure.as_str(), case.finding.subject.to_string())).collect();
+        assert_eq!(found, expected);
+    }
+    let sound = diagnose(&evidence(replayed(&SOUND)));
+    assert!(sound.cases.is_empty(), "{:?}", sound.cases);
+}
+
+/// The procedures that answer for a planted fault.
+fn procedures(fault: &'static str) -> &'static [&'static str] {
+    match fault {
+        "stuck_duel" => &["stuck_duel"],
+        "interrupted_duel" => &["interrupted_duel"],
+        "challenge_never_expired" | "stake_not_released" => &["unreturned_stake"],
+        "duplicate_deposit" => &["duplicate_deposit"],
+        "half_paid_prizes" => &["unpaid_prize"],
+        // Who should have been paid was not.
+        "wrong_prize" => &["wrong_prize", "unpaid_prize"],
+        "wrong_bracket" => &["misdrawn_bracket"],
+        "crossed_buckets" => &["crossed_buckets"],
+        "pool_drift" => &["pool_drift"],
+        // What cannot be read has no moves either.
+        "unknown_kind" => &["held_stream", "stuck_duel"],
+        "refused_event" => &["held_stream"],
+        "withdrawal_in_doubt" => &["withdrawal_in_doubt"],
+        "unpaid_duel" => &["unsettled_duel"],
+        _ => unreachable!("every fault has its procedure"),
+    }
+}
+
+fn evidence(replay: Replay) -> Evidence {
+    let position = replay.position;
+    let (log, root) = (LogId(Default::default()), Digest::of(b""));
+    Evidence { log, head: position, as_of: position, root, replay, damage: None }
 }
 
 #[test]
