@@ -1,1 +1,3 @@
 //! engine
+pub mod cli;
+pub mod exit_code;
