@@ -15,6 +15,7 @@ use crate::exit_code::ExitCode;
 pub mod as_of;
 pub mod config;
 pub mod error;
+pub mod input;
 pub mod interrupt;
 pub mod progress;
 pub mod render;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use uuid::Uuid;
 use wox_events::{EventId, Position, Timestamp};
 
-use crate::cli::time::parse_rfc3339;
+use crate::rfc3339;
 
 /// A point of history, as typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl FromStr for AsOf {
         if text.bytes().all(|byte| byte.is_ascii_digit()) {
             return text.parse().map(|position| AsOf::Position(Position(position))).map_err(|_| NoPoint);
         }
-        if let Ok(moment) = parse_rfc3339(text) {
+        if let Ok(moment) = rfc3339::parse(text) {
             return Ok(AsOf::Time(moment));
         }
         Uuid::try_parse(text).map(|id| AsOf::Event(EventId(id))).map_err(|_| NoPoint)
