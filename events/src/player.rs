@@ -118,3 +118,11 @@ pub enum House {
     /// +1 HP a turn.
     Hufflepuff,
 }
+
+impl PlayerEvent {
+    /// True for the two kinds that bring a player into being.
+    #[must_use]
+    pub fn creates_player(&self) -> bool {
+        matches!(self, PlayerEvent::PlayerCreated { .. } | PlayerEvent::StateImported { .. })
+    }
+}

@@ -1,0 +1,152 @@
+//! When the game was away. Time in these windows counts for nobody: no duel times out and no tournament idles in it
+//! (rows R08, R09, R16, R23).
+
+use serde::{Deserialize, Serialize};
+use wox_events::{AgentEvent, Duration, Recorded, Timestamp};
+
+use crate::projection::{EventRef, Projection, Rejection};
+
+/// The windows in which the game was away, and what its memory was last saved as.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agents {
+    /// In the order they began to be known.
+    pub outages: Vec<Outage>,
+    /// Memory snapshots taken.
+    pub snapshots: u32,
+    /// Posts that mention the game.
+    pub mentions: u64,
+    /// Answers posted.
+    pub replies: u64,
+    /// Public corrections posted.
+    pub corrections: u32,
+}
+
+/// One window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outage {
+    /// Why: the agent was down, or its view of X had a gap.
+    pub kind: OutageKind,
+    /// Since when.
+    pub from: Timestamp,
+    /// Until when; open while nobody said.
+    pub until: Option<Timestamp>,
+    /// The event that opened it.
+    pub event: EventRef,
+}
+
+/// Why the game was away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutageKind {
+    /// The agent was stopped.
+    Agent,
+    /// Mentions were missed.
+    Gap,
+}
+
+impl Agents {
+    /// How much of a span the game was away, windows that overlap counted once. An open window lasts to the end of the
+    /// span.
+    #[must_use]
+    pub fn away(&self, from: Timestamp, until: Timestamp) -> Duration {
+        let mut windows: Vec<(i64, i64)> = self
+            .outages
+            .iter()
+            .map(|outage| (outage.from.max(from).0, outage.until.unwrap_or(until).min(until).0))
+            .filter(|(from, until)| from < until)
+            .collect();
+        windows.sort_unstable();
+        let mut away = 0;
+        let mut covered = i64::MIN;
+        for (from, until) in windows {
+            let from = from.max(covered);
+            if from < until {
+                away += until - from;
+                covered = until;
+            }
+        }
+        Duration(away)
+    }
+
+    /// The windows that touch a span, in order.
+    pub fn during(&self, from: Timestamp, until: Timestamp) -> impl Iterator<Item = &Outage> {
+        self.outages.iter().filter(move |outage| outage.from < until && outage.until.is_none_or(|end| end > from))
+    }
+
+    fn open(&self, kind: OutageKind) -> Option<&Outage> {
+        self.outages.iter().rev().find(|outage| outage.kind == kind && outage.until.is_none())
+    }
+
+    fn close(&mut self, kind: OutageKind, until: Timestamp) {
+        let open = self.outages.iter_mut().rev().find(|outage| outage.kind == kind && outage.until.is_none());
+        if let Some(outage) = open {
+            outage.until = Some(until);
+        }
+    }
+}
+
+impl Projection for Agents {
+    type Event = AgentEvent;
+    const NAME: &'static str = "agents";
+
+    fn check(&self, at: &Recorded, event: &AgentEvent) -> Result<(), Rejection> {
+        let (kind, opens) = match event {
+            AgentEvent::AgentStopped { .. } => (OutageKind::Agent, true),
+            AgentEvent::AgentResumed { .. } => (OutageKind::Agent, false),
+            AgentEvent::StreamGapOpened { .. } => (OutageKind::Gap, true),
+            AgentEvent::StreamGapFilled { .. } => (OutageKind::Gap, false),
+            AgentEvent::AgentSnapshotTaken { .. }
+            | AgentEvent::AgentRestored { .. }
+            | AgentEvent::MentionReceived { .. }
+            | AgentEvent::ReplyPosted { .. }
+            | AgentEvent::PublicCorrectionPosted { .. } => return Ok(()),
+        };
+        match (self.open(kind), opens) {
+            (Some(_), true) => Err(Rejection::state(format_args!("{}", at.stream), "away already", "here")),
+            (None, false) => Err(Rejection::state(format_args!("{}", at.stream), "here", "away")),
+            _ => Ok(()),
+        }
+    }
+
+    fn evolve(&mut self, at: &Recorded, event: &AgentEvent) {
+        let opened = |kind, from| Outage { kind, from, until: None, event: EventRef::of(at) };
+        match event {
+            AgentEvent::AgentStopped { since, .. } => self.outages.push(opened(OutageKind::Agent, *since)),
+            AgentEvent::StreamGapOpened { since, .. } => self.outages.push(opened(OutageKind::Gap, *since)),
+            AgentEvent::AgentResumed { until } => self.close(OutageKind::Agent, *until),
+            AgentEvent::StreamGapFilled { until, .. } => self.close(OutageKind::Gap, *until),
+            AgentEvent::AgentSnapshotTaken { .. } => self.snapshots += 1,
+            AgentEvent::MentionReceived { .. } => self.mentions += 1,
+            AgentEvent::ReplyPosted { .. } => self.replies += 1,
+            AgentEvent::PublicCorrectionPosted { .. } => self.corrections += 1,
+            AgentEvent::AgentRestored { .. } => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wox_events::{EventId, Position, Revision, StreamId};
+
+    fn outage(from: i64, until: Option<i64>) -> Outage {
+        let event = EventRef {
+            position: Position(1),
+            stream: StreamId::new("agent-main").unwrap(),
+            revision: Revision(1),
+            id: EventId::derived(&["test"]),
+        };
+        Outage { kind: OutageKind::Agent, from: Timestamp(from), until: until.map(Timestamp), event }
+    }
+
+    #[test]
+    fn overlapping_windows_count_once_and_open_ones_to_the_end() {
+        let agents = Agents {
+            outages: vec![outage(10, Some(20)), outage(15, Some(25)), outage(12, Some(13)), outage(40, None)],
+            ..Agents::default()
+        };
+        assert_eq!(agents.away(Timestamp(0), Timestamp(50)), Duration(15 + 10));
+        assert_eq!(agents.away(Timestamp(18), Timestamp(22)), Duration(4));
+        assert_eq!(agents.away(Timestamp(26), Timestamp(39)), Duration(0));
+    }
+}

@@ -1,0 +1,303 @@
+//! Deposits by their outside reference: (chain id, transaction hash, ordinal of the log in its receipt). A reference is
+//! credited once; a second credit moved money all the same, so it is kept as a fact with its event, to be reversed.
+
+use serde::{Deserialize, Serialize};
+use wox_events::{Amount, DepositEvent, EventId, PlayerId, Recorded, Revision, TxHash, deposit::Finality};
+
+use crate::{
+    Table,
+    projection::{EventRef, Projection, Rejection},
+};
+
+/// All deposits, by stream and by reference.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deposits {
+    deposits: Table<String, Deposit>,
+    references: Table<String, Reference>,
+    /// Everything that is confirmed to have come in, each reference once; for conservation.
+    confirmed: Amount,
+}
+
+/// One deposit stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deposit {
+    /// The reference, once the stream has named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// The value in the log, once observed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Amount>,
+    /// How final its block was when last observed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finality: Option<Finality>,
+    /// Whose it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub player: Option<PlayerId>,
+    /// Where it stands.
+    pub phase: DepositPhase,
+    /// Its credits, in order; more than one is a fault.
+    pub credits: Vec<Credit>,
+    /// The last event of the stream.
+    pub last: (EventId, Revision),
+}
+
+/// Where a deposit stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DepositPhase {
+    /// Seen.
+    Observed,
+    /// Known whose it is.
+    Attributed,
+    /// On a balance.
+    Credited,
+    /// Below the minimum, in suspense.
+    Dust,
+    /// In suspense for another reason.
+    Quarantined,
+    /// No money of ours.
+    Rejected,
+    /// Its block is gone.
+    Reorged,
+    /// Credited and taken back.
+    Debited,
+}
+
+/// One credit of a deposit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credit {
+    /// Who was credited.
+    pub player: PlayerId,
+    /// How much.
+    pub amount: Amount,
+    /// How much went to the dust account.
+    pub dust: Amount,
+    /// The event.
+    pub event: EventRef,
+    /// The earlier credit of the same reference, when there was one: this one is a duplicate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicate_of: Option<EventRef>,
+    /// True when it was taken back.
+    pub debited: bool,
+}
+
+/// What is known of one outside reference.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Reference {
+    value: Option<Amount>,
+    credited: Option<EventRef>,
+    confirmed: bool,
+}
+
+impl std::fmt::Display for DepositPhase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            DepositPhase::Observed => "observed",
+            DepositPhase::Attributed => "attributed",
+            DepositPhase::Credited => "credited",
+            DepositPhase::Dust => "dust",
+            DepositPhase::Quarantined => "quarantined",
+            DepositPhase::Rejected => "rejected",
+            DepositPhase::Reorged => "reorged",
+            DepositPhase::Debited => "debited",
+        })
+    }
+}
+
+/// The text form of a reference: `<chain>:<tx>:<ordinal>`.
+#[must_use]
+pub fn reference(chain: u64, tx: &TxHash, ordinal: u32) -> String {
+    format!("{chain}:{tx}:{ordinal}")
+}
+
+impl Deposits {
+    /// A deposit by the subject of its stream.
+    #[must_use]
+    pub fn get(&self, deposit: &str) -> Option<&Deposit> {
+        self.deposits.get(deposit)
+    }
+
+    /// All deposits, in the order they were first heard of.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Deposit)> {
+        self.deposits.iter().map(|(subject, deposit)| (subject.as_str(), deposit))
+    }
+
+    /// Everything that is confirmed to have come in, each reference once.
+    #[must_use]
+    pub fn confirmed(&self) -> Amount {
+        self.confirmed
+    }
+
+    /// Credits of a reference that had been credited before, and were not taken back.
+    pub fn duplicates(&self) -> impl Iterator<Item = (&str, &Deposit, &Credit)> {
+        self.deposits.iter().flat_map(|(subject, deposit)| {
+            let open = deposit.credits.iter().filter(|credit| credit.duplicate_of.is_some() && !credit.debited);
+            open.map(move |credit| (subject.as_str(), deposit, credit))
+        })
+    }
+
+    fn confirm(&mut self, reference: Option<&String>, fallback: Option<Amount>) {
+        let Some(known) = reference.and_then(|reference| self.references.get_mut(reference)) else { return };
+        if std::mem::replace(&mut known.confirmed, true) {
+            return;
+        }
+        let value = known.value.or(fallback).unwrap_or_default();
+        // An observed value is bounded by nobody: a sum out of range shows as drift.
+        self.confirmed = self.confirmed.checked_add(value).unwrap_or(self.confirmed);
+    }
+}
+
+impl Projection for Deposits {
+    type Event = DepositEvent;
+    const NAME: &'static str = "deposits";
+
+    fn check(&self, at: &Recorded, event: &DepositEvent) -> Result<(), Rejection> {
+        let id = at.stream.subject();
+        let known = self.deposits.get(id);
+        match event {
+            // What is seen is not final may be seen again: in another block, or more final.
+            DepositEvent::DepositObserved { chain, tx, ordinal, .. } => match known {
+                Some(Deposit { reference: Some(named), .. }) => {
+                    Rejection::same("reference", named, &reference(*chain, tx, *ordinal))
+                }
+                _ => Ok(()),
+            },
+            // The game may have credited without ever recording an observation: that is a fact about money, kept.
+            DepositEvent::DepositCredited { chain, tx, ordinal, amount, dust, .. } => match known {
+                Some(deposit) => {
+                    if let Some(named) = &deposit.reference {
+                        Rejection::same("reference", named, &reference(*chain, tx, *ordinal))?;
+                    }
+                    if matches!(deposit.phase, DepositPhase::Dust | DepositPhase::Quarantined | DepositPhase::Rejected)
+                    {
+                        return Err(Rejection::state(format_args!("deposit {id}"), deposit.phase, "observed"));
+                    }
+                    match deposit.value {
+                        Some(value) => {
+                            Rejection::same("credit", &value, &amount.checked_add(*dust).unwrap_or_default())
+                        }
+                        None => Ok(()),
+                    }
+                }
+                None => Ok(()),
+            },
+            _ => {
+                let Some(deposit) = known else { return Err(Rejection::unknown("deposit", id)) };
+                check_known(id, deposit, event)
+            }
+        }
+    }
+
+    fn evolve(&mut self, at: &Recorded, event: &DepositEvent) {
+        let deposit = self.deposits.entry(at.stream.subject().to_owned()).or_insert_with(|| Deposit {
+            reference: None,
+            value: None,
+            finality: None,
+            player: None,
+            phase: DepositPhase::Observed,
+            credits: Vec::new(),
+            last: (at.id, at.revision),
+        });
+        deposit.last = (at.id, at.revision);
+        match event {
+            DepositEvent::DepositObserved { chain, tx, ordinal, value, finality, .. } => {
+                let named = reference(*chain, tx, *ordinal);
+                deposit.value = Some(*value);
+                deposit.finality = Some(*finality);
+                if deposit.phase == DepositPhase::Reorged {
+                    deposit.phase = DepositPhase::Observed;
+                }
+                self.references.entry(named.clone()).or_default().value = Some(*value);
+                deposit.reference = Some(named);
+            }
+            DepositEvent::DepositAttributed { player, .. } => {
+                deposit.player = Some(player.clone());
+                if deposit.phase == DepositPhase::Observed {
+                    deposit.phase = DepositPhase::Attributed;
+                }
+            }
+            DepositEvent::DepositCredited { chain, tx, ordinal, player, amount, dust } => {
+                let named = reference(*chain, tx, *ordinal);
+                let known = self.references.entry(named.clone()).or_default();
+                deposit.credits.push(Credit {
+                    player: player.clone(),
+                    amount: *amount,
+                    dust: *dust,
+                    event: EventRef::of(at),
+                    duplicate_of: known.credited.clone(),
+                    debited: false,
+                });
+                known.credited.get_or_insert_with(|| EventRef::of(at));
+                deposit.phase = DepositPhase::Credited;
+                deposit.player = Some(player.clone());
+                deposit.reference = Some(named.clone());
+                // A credit nobody observed confirms nothing: conservation shows it as drift.
+                if known.value.is_some() {
+                    self.confirm(Some(&named), None);
+                }
+            }
+            DepositEvent::DepositDustRecorded { value } => {
+                deposit.phase = DepositPhase::Dust;
+                let named = deposit.reference.clone();
+                self.confirm(named.as_ref(), Some(*value));
+            }
+            DepositEvent::DepositQuarantined { value, .. } => {
+                deposit.phase = DepositPhase::Quarantined;
+                let named = deposit.reference.clone();
+                self.confirm(named.as_ref(), Some(*value));
+            }
+            DepositEvent::DepositReorged { .. } => deposit.phase = DepositPhase::Reorged,
+            DepositEvent::DepositRejected { .. } => deposit.phase = DepositPhase::Rejected,
+            DepositEvent::DepositDebited { corrects, .. } => {
+                if let Some(credit) = deposit.credits.iter_mut().find(|credit| credit.event.id == *corrects) {
+                    credit.debited = true;
+                }
+                if deposit.credits.iter().all(|credit| credit.debited) {
+                    deposit.phase = DepositPhase::Debited;
+                }
+            }
+            DepositEvent::AttributionCorrected { to, corrects, .. } => {
+                deposit.player = Some(to.clone());
+                if let Some(credit) = deposit.credits.iter_mut().find(|credit| credit.event.id == *corrects) {
+                    credit.player = to.clone();
+                }
+            }
+        }
+    }
+}
+
+fn check_known(id: &str, deposit: &Deposit, event: &DepositEvent) -> Result<(), Rejection> {
+    let uncredited = || match deposit.phase {
+        DepositPhase::Observed | DepositPhase::Attributed | DepositPhase::Reorged => Ok(()),
+        phase => Err(Rejection::state(format_args!("deposit {id}"), phase, "observed")),
+    };
+    match event {
+        DepositEvent::DepositObserved { .. } | DepositEvent::DepositCredited { .. } => Ok(()),
+        DepositEvent::DepositAttributed { .. }
+        | DepositEvent::DepositRejected { .. }
+        | DepositEvent::DepositReorged { .. } => uncredited(),
+        DepositEvent::DepositDustRecorded { value } | DepositEvent::DepositQuarantined { value, .. } => {
+            uncredited()?;
+            Rejection::same("value", &deposit.value.unwrap_or_default(), value)
+        }
+        DepositEvent::DepositDebited { player, amount, dust, corrects, .. } => {
+            let credit = open_credit(deposit, *corrects)?;
+            Rejection::same("player", &credit.player, player)?;
+            Rejection::same("amount", &credit.amount, amount)?;
+            Rejection::same("dust", &credit.dust, dust)
+        }
+        DepositEvent::AttributionCorrected { from, amount, corrects, .. } => {
+            let credit = open_credit(deposit, *corrects)?;
+            Rejection::same("from", &credit.player, from)?;
+            Rejection::same("amount", &credit.amount, amount)
+        }
+    }
+}
+
+fn open_credit(deposit: &Deposit, corrects: EventId) -> Result<&Credit, Rejection> {
+    match deposit.credits.iter().find(|credit| credit.event.id == corrects) {
+        None => Err(Rejection::unknown("credit", corrects)),
+        Some(credit) if credit.debited => Err(Rejection::exists("debit of credit", corrects)),
+        Some(credit) => Ok(credit),
+    }
+}

@@ -1,0 +1,354 @@
+//! Duels: who is in, what is staked, whose turn it is, how it ended, and what came back. The fold keeps the facts that
+//! the procedures R08, R09, E2 and E3 ask for: the last action, the holds, and every release beside the hold it undoes.
+
+use serde::{Deserialize, Serialize};
+use wox_events::{Amount, DuelEvent, DuelId, EventId, PlayerId, Recorded, Revision, Split, Timestamp, TournamentId};
+
+use crate::{
+    Table,
+    projection::{EventRef, Projection, Rejection},
+};
+
+/// All duels, in the order they were asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Duels {
+    duels: Table<DuelId, Duel>,
+}
+
+/// One duel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Duel {
+    /// Who asked.
+    pub challenger: PlayerId,
+    /// Who was asked.
+    pub opponent: PlayerId,
+    /// Each side's stake.
+    pub bet: Amount,
+    /// Until when it can be accepted.
+    pub expires_at: Timestamp,
+    /// The tournament it is a match of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tournament: Option<TournamentId>,
+    /// Where it stands.
+    pub phase: Phase,
+    /// When somebody last moved (or it was resumed).
+    pub last_action: Timestamp,
+    /// The last turn taken.
+    pub turn: u32,
+    /// Whose turn is next; nobody's unless the duel is active.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<PlayerId>,
+    /// Hit points of challenger and opponent.
+    pub hp: (u32, u32),
+    /// Stakes that were taken, in order.
+    pub stakes: Vec<Stake>,
+    /// Who won.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub winner: Option<PlayerId>,
+    /// What the winner was paid.
+    pub settled: Amount,
+    /// The outages that were already dealt with, by when they began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interruptions: Vec<Timestamp>,
+    /// The last event of the stream.
+    pub last: (EventId, Revision),
+    /// The event that opened the duel.
+    pub opened: EventRef,
+}
+
+/// Where a duel stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Asked for.
+    Challenged,
+    /// Being fought.
+    Active,
+    /// Decided.
+    Ended,
+    /// The opponent said no.
+    Declined,
+    /// Nobody accepted in time.
+    Expired,
+    /// Counts for nobody.
+    Voided,
+}
+
+/// A stake and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stake {
+    /// Whose.
+    pub player: PlayerId,
+    /// What was taken from which balance.
+    pub split: Split,
+    /// The StakeHeld event.
+    pub held: EventId,
+    /// What came back, and by which event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub released: Option<Release>,
+}
+
+/// A stake that came back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// What came back to which balance, corrections included.
+    pub split: Split,
+    /// The StakeReleased event.
+    pub by: EventRef,
+}
+
+impl std::fmt::Display for Phase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Phase::Challenged => "challenged",
+            Phase::Active => "active",
+            Phase::Ended => "ended",
+            Phase::Declined => "declined",
+            Phase::Expired => "expired",
+            Phase::Voided => "voided",
+        })
+    }
+}
+
+impl Duel {
+    /// True for a challenge or a fight that is not over.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Challenged | Phase::Active)
+    }
+
+    fn takes_part(&self, player: &PlayerId) -> Result<(), Rejection> {
+        if *player == self.challenger || *player == self.opponent {
+            return Ok(());
+        }
+        Err(Rejection::unknown("player in this duel", player))
+    }
+
+    fn needs(&self, id: &str, phases: &[Phase], needs: &str) -> Result<(), Rejection> {
+        if phases.contains(&self.phase) {
+            return Ok(());
+        }
+        Err(Rejection::state(format_args!("duel {id}"), self.phase, needs))
+    }
+
+    fn needs_turn(&self, id: &str, turn: u32, player: &PlayerId) -> Result<(), Rejection> {
+        self.needs(id, &[Phase::Active], "active")?;
+        self.takes_part(player)?;
+        Rejection::same("turn", &(self.turn + 1), &turn)
+    }
+
+    fn stake(&self, player: &PlayerId) -> Option<&Stake> {
+        self.stakes.iter().find(|stake| stake.player == *player)
+    }
+}
+
+impl Duels {
+    /// A duel by id.
+    #[must_use]
+    pub fn get(&self, duel: &str) -> Option<&Duel> {
+        self.duels.get(duel)
+    }
+
+    /// All duels, in the order they were asked for.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&DuelId, &Duel)> {
+        self.duels.iter()
+    }
+}
+
+impl Projection for Duels {
+    type Event = DuelEvent;
+    const NAME: &'static str = "duels";
+
+    fn check(&self, at: &Recorded, event: &DuelEvent) -> Result<(), Rejection> {
+        let id = at.stream.subject();
+        let known = self.duels.get(id);
+        if let DuelEvent::ChallengeIssued { challenger, opponent, .. } = event {
+            if known.is_some() {
+                return Err(Rejection::exists("duel", id));
+            }
+            if challenger == opponent {
+                return Err(Rejection::Mismatch {
+                    field: "opponent".into(),
+                    expected: "another player".into(),
+                    got: opponent.to_string(),
+                });
+            }
+            return Ok(());
+        }
+        let Some(duel) = known else { return Err(Rejection::unknown("duel", id)) };
+        match event {
+            DuelEvent::ChallengeIssued { .. } => Ok(()),
+            DuelEvent::StakeHeld { player, stake } => {
+                duel.needs(id, &[Phase::Challenged], "challenged")?;
+                duel.takes_part(player)?;
+                if duel.stake(player).is_some() {
+                    return Err(Rejection::exists("stake of player", player));
+                }
+                let total = stake.total().unwrap_or_default();
+                Rejection::same("stake", &duel.bet, &total)
+            }
+            DuelEvent::ChallengeAccepted { first_turn, .. } => {
+                duel.needs(id, &[Phase::Challenged], "challenged")?;
+                duel.takes_part(first_turn)?;
+                if !duel.bet.is_zero() && duel.stakes.len() < 2 {
+                    return Err(Rejection::state(format_args!("duel {id}"), "without both stakes", "staked by both"));
+                }
+                Ok(())
+            }
+            DuelEvent::ChallengeDeclined {} | DuelEvent::ChallengeExpired {} => {
+                duel.needs(id, &[Phase::Challenged], "challenged")
+            }
+            DuelEvent::SpellCast { turn, player, .. }
+            | DuelEvent::PotionUsed { turn, player, .. }
+            | DuelEvent::TurnMissed { turn, player, .. } => duel.needs_turn(id, *turn, player),
+            DuelEvent::DuelEnded { winner, loser, .. } => {
+                duel.needs(id, &[Phase::Active], "active")?;
+                duel.takes_part(winner)?;
+                duel.takes_part(loser)?;
+                if winner == loser { Err(Rejection::unknown("loser", loser)) } else { Ok(()) }
+            }
+            DuelEvent::DuelSettled { winner, amount } => {
+                duel.needs(id, &[Phase::Ended], "ended")?;
+                if !duel.settled.is_zero() {
+                    return Err(Rejection::exists("payment of duel", id));
+                }
+                if let Some(expected) = &duel.winner {
+                    Rejection::same("winner", expected, winner)?;
+                }
+                let stakes = Amount::checked_sum(duel.stakes.iter().filter_map(|stake| stake.split.total()));
+                Rejection::same("payment", &stakes.unwrap_or_default(), amount)
+            }
+            DuelEvent::StakeReleased { player, stake, corrects } => {
+                duel.needs(id, &[Phase::Declined, Phase::Expired, Phase::Voided], "declined, expired or voided")?;
+                let Some(held) = duel.stake(player) else { return Err(Rejection::unknown("stake of player", player)) };
+                if held.released.is_some() {
+                    return Err(Rejection::exists("release of the stake of player", player));
+                }
+                Rejection::same("corrects", &held.held, corrects)?;
+                Rejection::same("release", &held.split.total().unwrap_or_default(), &stake.total().unwrap_or_default())
+            }
+            DuelEvent::DuelVoided { .. } => duel.needs(id, &[Phase::Challenged, Phase::Active], "challenged or active"),
+            DuelEvent::DuelInterrupted { .. }
+            | DuelEvent::TimersExtended { .. }
+            | DuelEvent::DuelResumed { .. }
+            | DuelEvent::DuelStuckDetected { .. } => duel.needs(id, &[Phase::Active], "active"),
+            DuelEvent::BucketCorrected { player, from, to, amount, corrects } => {
+                let Some(release) = duel.stake(player).and_then(|stake| stake.released.as_ref()) else {
+                    return Err(Rejection::unknown("released stake of player", player));
+                };
+                Rejection::same("corrects", &release.by.id, corrects)?;
+                if from == to || *amount > bucket(&release.split, *from) {
+                    return Err(Rejection::Mismatch {
+                        field: "amount".into(),
+                        expected: format!("at most {} from {from}", bucket(&release.split, *from)),
+                        got: amount.to_string(),
+                    });
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn evolve(&mut self, at: &Recorded, event: &DuelEvent) {
+        let id = at.stream.subject();
+        if let DuelEvent::ChallengeIssued { challenger, opponent, bet, expires_at, tournament } = event {
+            let Ok(id) = DuelId::new(id) else { return };
+            self.duels.insert(
+                id,
+                Duel {
+                    challenger: challenger.clone(),
+                    opponent: opponent.clone(),
+                    bet: *bet,
+                    expires_at: *expires_at,
+                    tournament: tournament.clone(),
+                    phase: Phase::Challenged,
+                    last_action: at.time,
+                    turn: 0,
+                    next: None,
+                    hp: (0, 0),
+                    stakes: Vec::new(),
+                    winner: None,
+                    settled: Amount::ZERO,
+                    interruptions: Vec::new(),
+                    last: (at.id, at.revision),
+                    opened: EventRef::of(at),
+                },
+            );
+            return;
+        }
+        let duel = self.duels.get_mut(id).expect("check knew the duel");
+        duel.last = (at.id, at.revision);
+        match event {
+            DuelEvent::ChallengeIssued { .. } => {}
+            DuelEvent::StakeHeld { player, stake } => {
+                duel.stakes.push(Stake { player: player.clone(), split: *stake, held: at.id, released: None });
+            }
+            DuelEvent::ChallengeAccepted { first_turn, challenger_hp, opponent_hp } => {
+                duel.phase = Phase::Active;
+                duel.next = Some(first_turn.clone());
+                duel.hp = (*challenger_hp, *opponent_hp);
+                duel.last_action = at.time;
+            }
+            DuelEvent::ChallengeDeclined {} => duel.phase = Phase::Declined,
+            DuelEvent::ChallengeExpired {} => duel.phase = Phase::Expired,
+            DuelEvent::SpellCast { turn, player, challenger_hp, opponent_hp, .. }
+            | DuelEvent::PotionUsed { turn, player, challenger_hp, opponent_hp, .. } => {
+                duel.hp = (*challenger_hp, *opponent_hp);
+                turn_taken(duel, at, *turn, player);
+            }
+            DuelEvent::TurnMissed { turn, player, .. } => turn_taken(duel, at, *turn, player),
+            DuelEvent::DuelEnded { winner, .. } => {
+                duel.phase = Phase::Ended;
+                duel.winner = Some(winner.clone());
+                duel.next = None;
+                duel.last_action = at.time;
+            }
+            DuelEvent::DuelSettled { amount, .. } => duel.settled = *amount,
+            DuelEvent::StakeReleased { player, stake, .. } => {
+                let by = EventRef::of(at);
+                if let Some(held) = duel.stakes.iter_mut().find(|held| held.player == *player) {
+                    held.released = Some(Release { split: *stake, by });
+                }
+            }
+            DuelEvent::DuelVoided { .. } => {
+                duel.phase = Phase::Voided;
+                duel.next = None;
+            }
+            DuelEvent::DuelInterrupted { from, .. } => duel.interruptions.push(*from),
+            DuelEvent::DuelResumed { player, .. } => {
+                duel.next = Some(player.clone());
+                duel.last_action = at.time;
+            }
+            DuelEvent::TimersExtended { .. } | DuelEvent::DuelStuckDetected { .. } => {}
+            DuelEvent::BucketCorrected { player, from, to, amount, .. } => {
+                let held = duel.stakes.iter_mut().find(|held| held.player == *player);
+                if let Some(release) = held.and_then(|held| held.released.as_mut()) {
+                    let (taken, given) = (bucket(&release.split, *from), bucket(&release.split, *to));
+                    set_bucket(&mut release.split, *from, taken.saturating_sub(*amount));
+                    set_bucket(&mut release.split, *to, given.checked_add(*amount).unwrap_or(given));
+                }
+            }
+        }
+    }
+}
+
+fn turn_taken(duel: &mut Duel, at: &Recorded, turn: u32, player: &PlayerId) {
+    let other = if *player == duel.challenger { &duel.opponent } else { &duel.challenger };
+    duel.next = Some(other.clone());
+    duel.turn = turn;
+    duel.last_action = at.time;
+}
+
+fn bucket(split: &Split, bucket: wox_events::Bucket) -> Amount {
+    match bucket {
+        wox_events::Bucket::Bonus => split.bonus,
+        wox_events::Bucket::Withdrawable => split.withdrawable,
+    }
+}
+
+fn set_bucket(split: &mut Split, bucket: wox_events::Bucket, amount: Amount) {
+    match bucket {
+        wox_events::Bucket::Bonus => split.bonus = amount,
+        wox_events::Bucket::Withdrawable => split.withdrawable = amount,
+    }
+}

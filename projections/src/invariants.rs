@@ -1,0 +1,209 @@
+//! What must be true of any state, whatever happened (banking.md 5.3, those that need no chain). A violation is not a
+//! diagnosis: procedures explain violations, and what none explains is held for a person.
+
+use wox_events::Amount;
+
+use crate::{
+    duels::Phase,
+    ledger::{Account, Drift},
+    projection::EventRef,
+    replay::Replay,
+    withdrawals::WithdrawalPhase,
+};
+
+/// One rule.
+pub struct Invariant {
+    /// Its name.
+    pub name: &'static str,
+    /// What it says, for people.
+    pub says: &'static str,
+    /// Finds every counterexample.
+    pub check: fn(&Replay) -> Vec<Violation>,
+}
+
+/// A counterexample.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Violation {
+    /// The broken invariant.
+    pub invariant: String,
+    /// What breaks it: a stream name or an account.
+    pub subject: String,
+    /// In what way.
+    pub detail: String,
+    /// Since which event, where the state knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<EventRef>,
+}
+
+/// Every invariant, in the order they are reported.
+pub const ALL: &[Invariant] = &[
+    Invariant { name: "complete", says: "every event that was read was applied, refused or waived", check: complete },
+    Invariant { name: "conservation", says: "the ledger holds what the facts account for", check: conservation },
+    Invariant { name: "ledger_sums", says: "the sum of all accounts is what the ledger holds", check: ledger_sums },
+    Invariant { name: "deposit_once", says: "an outside reference is credited once", check: deposit_once },
+    Invariant {
+        name: "duel_escrow",
+        says: "a duel's escrow holds its stakes while it is open and nothing once it is over and paid",
+        check: duel_escrow,
+    },
+    Invariant { name: "stake_buckets", says: "a stake goes back to the balances it came from", check: stake_buckets },
+    Invariant {
+        name: "withdrawal_flight",
+        says: "a withdrawal holds its net amount in flight until it is settled or released",
+        check: withdrawal_flight,
+    },
+    Invariant { name: "prizes_paid", says: "payments follow the frozen prize schedule", check: prizes_paid },
+    Invariant { name: "bracket", says: "the pairings of a round follow from the results before it", check: bracket },
+    Invariant { name: "pool_stated", says: "the game's figure of the pool is the ledger's", check: pool_stated },
+];
+
+/// Every violation of every invariant.
+#[must_use]
+pub fn violations(replay: &Replay) -> Vec<Violation> {
+    ALL.iter().flat_map(|invariant| (invariant.check)(replay)).collect()
+}
+
+fn violation(invariant: &str, subject: impl ToString, detail: impl ToString, since: Option<EventRef>) -> Violation {
+    Violation { invariant: invariant.to_owned(), subject: subject.to_string(), detail: detail.to_string(), since }
+}
+
+fn complete(replay: &Replay) -> Vec<Violation> {
+    let accounting = replay.accounting;
+    if accounting.is_complete() && accounting.read == replay.position.0 {
+        return Vec::new();
+    }
+    vec![violation("complete", "log", format!("{accounting:?} up to position {}", replay.position), None)]
+}
+
+fn conservation(replay: &Replay) -> Vec<Violation> {
+    let watch = &replay.state.conservation;
+    if watch.drift.is_zero() {
+        return Vec::new();
+    }
+    // Since: the event after the last moment at which it held.
+    let sound = watch.changes.iter().rposition(|change| change.drift.is_zero()).map_or(0, |index| index + 1);
+    let since = watch.changes.get(sound).map(|change| change.event.clone());
+    vec![violation("conservation", "ledger", format!("holds {} G beyond the facts", watch.drift), since)]
+}
+
+fn ledger_sums(replay: &Replay) -> Vec<Violation> {
+    let ledger = &replay.state.ledger;
+    let sum = Amount::checked_sum(ledger.accounts().into_iter().map(|(_, held)| held));
+    if sum == Some(ledger.held()) {
+        return Vec::new();
+    }
+    let off = Drift::between(sum.unwrap_or_default(), ledger.held());
+    vec![violation("ledger_sums", "ledger", format!("accounts are off by {off} G"), None)]
+}
+
+fn deposit_once(replay: &Replay) -> Vec<Violation> {
+    let duplicates = replay.state.deposits.duplicates();
+    duplicates
+        .map(|(subject, _, credit)| {
+            let detail = format!("credited {} G again to player {}", credit.amount, credit.player);
+            violation("deposit_once", format!("deposit-{subject}"), detail, Some(credit.event.clone()))
+        })
+        .collect()
+}
+
+fn duel_escrow(replay: &Replay) -> Vec<Violation> {
+    let State { duels, ledger, .. } = &replay.state;
+    let mut violations = Vec::new();
+    for (id, duel) in duels.iter() {
+        let held = ledger.balance(&Account::Escrow(id.clone()));
+        let still = duel.stakes.iter().filter(|stake| stake.released.is_none()).filter_map(|stake| stake.split.total());
+        let staked = Amount::checked_sum(still).unwrap_or_default();
+        let expected = match duel.phase {
+            Phase::Challenged | Phase::Active => staked,
+            Phase::Ended | Phase::Declined | Phase::Expired | Phase::Voided => Amount::ZERO,
+        };
+        if held != expected {
+            let detail = format!("escrow holds {held} G, a duel that is {} holds {expected} G", duel.phase);
+            violations.push(violation("duel_escrow", format!("duel-{id}"), detail, Some(duel.opened.clone())));
+        }
+    }
+    violations
+}
+
+fn stake_buckets(replay: &Replay) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for (id, duel) in replay.state.duels.iter() {
+        for stake in &duel.stakes {
+            let Some(release) = &stake.released else { continue };
+            if release.split != stake.split {
+                let detail = format!(
+                    "player {} put in {} bonus and {} withdrawable, got back {} and {}",
+                    stake.player,
+                    stake.split.bonus,
+                    stake.split.withdrawable,
+                    release.split.bonus,
+                    release.split.withdrawable,
+                );
+                violations.push(violation("stake_buckets", format!("duel-{id}"), detail, Some(release.by.clone())));
+            }
+        }
+    }
+    violations
+}
+
+fn withdrawal_flight(replay: &Replay) -> Vec<Violation> {
+    let State { withdrawals, ledger, .. } = &replay.state;
+    let mut violations = Vec::new();
+    for (id, withdrawal) in withdrawals.iter() {
+        let held = ledger.balance(&Account::InFlight(id.clone()));
+        let expected = match withdrawal.phase {
+            WithdrawalPhase::Held | WithdrawalPhase::InDoubt | WithdrawalPhase::Failed => {
+                withdrawal.hold.as_ref().map(|hold| hold.net).unwrap_or_default()
+            }
+            WithdrawalPhase::Requested | WithdrawalPhase::Settled | WithdrawalPhase::Released => Amount::ZERO,
+        };
+        if held != expected {
+            let detail = format!("{held} G in flight, a withdrawal that is {} has {expected} G", withdrawal.phase);
+            violations.push(violation("withdrawal_flight", format!("withdrawal-{id}"), detail, None));
+        }
+    }
+    violations
+}
+
+fn prizes_paid(replay: &Replay) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for (id, tournament) in replay.state.tournaments.iter() {
+        let subject = format!("tournament-{id}");
+        let status = tournament.prize_status();
+        for payment in status.wrong {
+            let detail = format!("{} paid {} G to player {}", payment.prize, payment.amount, payment.player);
+            violations.push(violation("prizes_paid", &subject, detail, Some(payment.event.clone())));
+        }
+        if tournament.closed.is_some() {
+            for prize in status.unpaid {
+                let detail = format!("closed, but {} was not paid to player {}", prize.prize, prize.player);
+                let since = tournament.schedule.as_ref().map(|schedule| schedule.event.clone());
+                violations.push(violation("prizes_paid", &subject, detail, since));
+            }
+        }
+    }
+    violations
+}
+
+fn bracket(replay: &Replay) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for (id, tournament) in replay.state.tournaments.iter() {
+        for (index, round, _) in tournament.misdrawn_rounds() {
+            let detail = format!("pairings of round {} do not follow from the results before it", index + 1);
+            violations.push(violation("bracket", format!("tournament-{id}"), detail, Some(round.opened.clone())));
+        }
+    }
+    violations
+}
+
+fn pool_stated(replay: &Replay) -> Vec<Violation> {
+    let pool = &replay.state.pool;
+    if pool.drift.is_zero() {
+        return Vec::new();
+    }
+    let stated = pool.stated.as_ref().map(|statement| statement.balance).unwrap_or_default();
+    let detail = format!("the game says {stated} G, the ledger is {} G off", pool.drift);
+    vec![violation("pool_stated", "pool-main", detail, pool.first_bad.clone())]
+}
+
+use crate::state::State;

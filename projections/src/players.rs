@@ -1,0 +1,186 @@
+//! Who plays: identity, house, experience, spells, wins and losses. Balances are the ledger's.
+
+use serde::{Deserialize, Serialize};
+use wox_events::{Amount, Handle, PlayerEvent, PlayerId, Recorded, id::Label, player::House};
+
+use crate::{
+    Table,
+    projection::{Projection, Rejection},
+};
+
+/// All players, in the order they joined.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Players {
+    players: Table<PlayerId, Player>,
+    /// Everything the game granted, for conservation.
+    granted: Amount,
+    /// Everything taken over from the game's tables, for conservation.
+    imported: Amount,
+}
+
+/// One player.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Player {
+    /// The handle on X today.
+    pub handle: Handle,
+    /// Handles before it, oldest first.
+    pub former_handles: Vec<Handle>,
+    /// The wizard's name; unknown for an imported player.
+    pub name: Option<Label>,
+    /// The house; unknown for an imported player.
+    pub house: Option<House>,
+    /// 1 to 15.
+    pub level: u8,
+    /// Experience gained in all.
+    pub xp: u64,
+    /// Duels won.
+    pub wins: u32,
+    /// Duels lost.
+    pub losses: u32,
+    /// Spells, in the order they were learned.
+    pub spells: Vec<Label>,
+    /// Titles, in the order they were awarded.
+    pub titles: Vec<Label>,
+    /// Potions brewed.
+    pub potions: u32,
+}
+
+impl Players {
+    /// A player by id.
+    #[must_use]
+    pub fn get(&self, player: &str) -> Option<&Player> {
+        self.players.get(player)
+    }
+
+    /// All players, in the order they joined.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&PlayerId, &Player)> {
+        self.players.iter()
+    }
+
+    /// Everything the game granted.
+    #[must_use]
+    pub fn granted(&self) -> Amount {
+        self.granted
+    }
+
+    /// Everything taken over from the game's tables.
+    #[must_use]
+    pub fn imported(&self) -> Amount {
+        self.imported
+    }
+
+    /// Counts a decided duel.
+    pub(crate) fn record_result(&mut self, winner: &PlayerId, loser: &PlayerId) {
+        if let Some(player) = self.players.get_mut(winner) {
+            player.wins += 1;
+        }
+        if let Some(player) = self.players.get_mut(loser) {
+            player.losses += 1;
+        }
+    }
+}
+
+impl Projection for Players {
+    type Event = PlayerEvent;
+    const NAME: &'static str = "players";
+
+    fn check(&self, at: &Recorded, event: &PlayerEvent) -> Result<(), Rejection> {
+        let id = at.stream.subject();
+        match (event, self.players.get(id)) {
+            (PlayerEvent::PlayerCreated { .. } | PlayerEvent::StateImported { .. }, Some(_)) => {
+                Err(Rejection::exists("player", id))
+            }
+            (PlayerEvent::PlayerCreated { .. } | PlayerEvent::StateImported { .. }, None) => Ok(()),
+            (_, None) => Err(Rejection::unknown("player", id)),
+            (PlayerEvent::HandleChanged { old, .. }, Some(player)) => Rejection::same("handle", &player.handle, old),
+            (PlayerEvent::PlayerRenamed { old, .. }, Some(player)) => match &player.name {
+                Some(name) => Rejection::same("name", name, old),
+                None => Ok(()),
+            },
+            (PlayerEvent::ExperienceGained { level, .. }, Some(player)) if *level < player.level => {
+                Err(Rejection::Mismatch {
+                    field: "level".into(),
+                    expected: format!("{} or more", player.level),
+                    got: level.to_string(),
+                })
+            }
+            (_, Some(_)) => Ok(()),
+        }
+    }
+
+    fn evolve(&mut self, at: &Recorded, event: &PlayerEvent) {
+        const GRANTS: &str = "the ledger bounds everything that comes in";
+        let Ok(id) = PlayerId::new(at.stream.subject()) else { return };
+        match event {
+            PlayerEvent::PlayerCreated { handle, name, house, bonus } => {
+                self.granted = self.granted.checked_add(*bonus).expect(GRANTS);
+                self.players.insert(
+                    id,
+                    Player {
+                        handle: handle.clone(),
+                        former_handles: Vec::new(),
+                        name: Some(name.clone()),
+                        house: Some(*house),
+                        level: 1,
+                        xp: 0,
+                        wins: 0,
+                        losses: 0,
+                        spells: Vec::new(),
+                        titles: Vec::new(),
+                        potions: 0,
+                    },
+                );
+                return;
+            }
+            PlayerEvent::StateImported { handle, bonus, withdrawable, level, xp, wins, losses, .. } => {
+                let opening = bonus.checked_add(*withdrawable).expect(GRANTS);
+                self.imported = self.imported.checked_add(opening).expect(GRANTS);
+                self.players.insert(
+                    id,
+                    Player {
+                        handle: handle.clone(),
+                        former_handles: Vec::new(),
+                        name: None,
+                        house: None,
+                        level: *level,
+                        xp: u64::from(*xp),
+                        wins: *wins,
+                        losses: *losses,
+                        spells: Vec::new(),
+                        titles: Vec::new(),
+                        potions: 0,
+                    },
+                );
+                return;
+            }
+            PlayerEvent::BonusGranted { amount, .. } | PlayerEvent::GoodwillGranted { amount, .. } => {
+                self.granted = self.granted.checked_add(*amount).expect(GRANTS);
+                return;
+            }
+            PlayerEvent::HandleChanged { .. }
+            | PlayerEvent::PlayerRenamed { .. }
+            | PlayerEvent::ExperienceGained { .. }
+            | PlayerEvent::SpellLearned { .. }
+            | PlayerEvent::TitleAwarded { .. }
+            | PlayerEvent::PotionBrewed { .. } => {}
+        }
+        let player = self.players.get_mut(&id).expect("check knew the player");
+        match event {
+            PlayerEvent::HandleChanged { new, .. } => {
+                player.former_handles.push(std::mem::replace(&mut player.handle, new.clone()));
+            }
+            PlayerEvent::PlayerRenamed { new, .. } => player.name = Some(new.clone()),
+            PlayerEvent::ExperienceGained { xp, level, .. } => {
+                player.xp += u64::from(*xp);
+                player.level = *level;
+            }
+            PlayerEvent::SpellLearned { spell } => player.spells.push(spell.clone()),
+            PlayerEvent::TitleAwarded { title } => player.titles.push(title.clone()),
+            PlayerEvent::PotionBrewed { .. } => player.potions += 1,
+            PlayerEvent::PlayerCreated { .. }
+            | PlayerEvent::StateImported { .. }
+            | PlayerEvent::BonusGranted { .. }
+            | PlayerEvent::GoodwillGranted { .. } => {}
+        }
+    }
+}

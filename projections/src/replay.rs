@@ -1,0 +1,186 @@
+//! Runs events through the folds and accounts for every one: read = applied + refused + waived (law 3). A refused event
+//! holds its stream and what it caused; everything else plays on (law 4).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use wox_events::{EventId, Position, Provenance, Recorded, Revision, StreamId, Timestamp};
+
+use crate::{
+    Table,
+    projection::{EventRef, Rejection},
+    state::State,
+};
+
+/// A state and the account of how it came to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replay {
+    /// All projections.
+    pub state: State,
+    /// How many events were read, and what became of them.
+    pub accounting: Accounting,
+    /// The last position read.
+    pub position: Position,
+    /// The time of the last event that the game or the world produced: the game's clock. Silence after it counts for
+    /// nobody, and what recovery writes does not move it.
+    pub game_clock: Timestamp,
+    streams: Table<StreamId, Revision>,
+    held: BTreeMap<StreamId, HeldStream>,
+    held_events: BTreeSet<EventId>,
+    waivers: Waivers,
+}
+
+/// Where every event that was read went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accounting {
+    /// Events read.
+    pub read: u64,
+    /// Events folded.
+    pub applied: u64,
+    /// Events refused, the followers in held streams included.
+    pub refused: u64,
+    /// Events set aside by name.
+    pub waived: u64,
+}
+
+impl Accounting {
+    /// True when nothing was skipped silently.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.read == self.applied + self.refused + self.waived
+    }
+}
+
+/// A stream that is held, and since which event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldStream {
+    /// The first event that was refused.
+    pub since: EventRef,
+    /// Its kind, as far as it could be read.
+    pub kind: Option<String>,
+    /// Why it was refused.
+    pub reason: Rejection,
+    /// How many later events of the stream wait behind it.
+    pub followers: u64,
+}
+
+/// A decision to leave one event out, taken by a person and recorded in the log.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Waiver {
+    /// The event's position.
+    pub position: Position,
+    /// The event's id: a waiver for another log does nothing here.
+    pub event: EventId,
+}
+
+/// All waivers of a log. They are read before the replay, because they stand behind the events they are about.
+pub type Waivers = BTreeSet<Waiver>;
+
+/// The reader gave something that is not the next event: an error of reading, not a finding about the game.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected position {expected}, read {got}: the reader skipped or repeated events; run `wox verify`")]
+pub struct ReplayError {
+    /// The position that should have come.
+    pub expected: Position,
+    /// The position that came.
+    pub got: Position,
+}
+
+impl Replay {
+    /// A replay from genesis under these waivers.
+    #[must_use]
+    pub fn new(waivers: Waivers) -> Replay {
+        Replay { waivers, ..Replay::default() }
+    }
+
+    /// The waivers this replay was made under.
+    #[must_use]
+    pub fn waivers(&self) -> &Waivers {
+        &self.waivers
+    }
+
+    /// Takes the next event. It is folded, refused or waived, and counted as one of these.
+    pub fn observe(&mut self, at: &Recorded) -> Result<(), ReplayError> {
+        let expected = Position(self.position.0 + 1);
+        if at.position != expected {
+            return Err(ReplayError { expected, got: at.position });
+        }
+        self.position = at.position;
+        self.accounting.read += 1;
+        match self.judge(at) {
+            Judged::Accepted(accepted) => {
+                self.state.evolve(at, accepted);
+                self.accounting.applied += 1;
+                if matches!(at.provenance, Provenance::Game | Provenance::Observed) {
+                    self.game_clock = self.game_clock.max(at.time);
+                }
+            }
+            Judged::Waived => self.accounting.waived += 1,
+            Judged::Refused(reason) => {
+                self.accounting.refused += 1;
+                self.held_events.insert(at.id);
+                match self.held.get_mut(&at.stream) {
+                    Some(held) => held.followers += 1,
+                    None => {
+                        let kind = at.event.as_ref().ok().map(|event| event.kind().to_owned());
+                        let held = HeldStream { since: EventRef::of(at), kind, reason, followers: 0 };
+                        self.held.insert(at.stream.clone(), held);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, at: &Recorded) -> Judged {
+        let previous = match self.streams.get_mut(&at.stream) {
+            Some(revision) => std::mem::replace(revision, at.revision),
+            None => {
+                self.streams.insert(at.stream.clone(), at.revision);
+                Revision::NO_STREAM
+            }
+        };
+        if !self.waivers.is_empty() && self.waivers.contains(&Waiver { position: at.position, event: at.id }) {
+            return Judged::Waived;
+        }
+        if at.revision.0 != previous.0 + 1 {
+            return Judged::Refused(Rejection::RevisionGap { previous, got: at.revision });
+        }
+        if !self.held.is_empty() {
+            if let Some(held) = self.held.get(&at.stream) {
+                return Judged::Refused(Rejection::StreamHeld { since: held.since.position });
+            }
+            if let Some(cause) = at.causation.filter(|cause| self.held_events.contains(cause)) {
+                return Judged::Refused(Rejection::CauseHeld { cause });
+            }
+        }
+        match self.state.check(at) {
+            Ok(accepted) => Judged::Accepted(accepted),
+            Err(reason) => Judged::Refused(reason),
+        }
+    }
+
+    /// Streams that are held, in order of their names.
+    #[must_use]
+    pub fn held(&self) -> &BTreeMap<StreamId, HeldStream> {
+        &self.held
+    }
+
+    /// The revision of a stream; 0 when nobody has heard of it.
+    #[must_use]
+    pub fn revision(&self, stream: &StreamId) -> Revision {
+        self.streams.get(stream).copied().unwrap_or(Revision::NO_STREAM)
+    }
+
+    /// How many streams there are.
+    #[must_use]
+    pub fn stream_count(&self) -> usize {
+        self.streams.len()
+    }
+}
+
+enum Judged {
+    Accepted(crate::state::Accepted),
+    Refused(Rejection),
+    Waived,
+}

@@ -1,0 +1,238 @@
+//! All folds side by side, the order in which they judge and change, and the digest of the whole.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use wox_events::{Amount, Digest, DuelEvent, Event, PlayerEvent, PlayerId, Recorded};
+
+use crate::{
+    agents::Agents,
+    burns::Burns,
+    commands::Commands,
+    deposits::Deposits,
+    duels::Duels,
+    ledger::{Drift, Ledger, Posting},
+    ops::Ops,
+    players::Players,
+    pool::Pool,
+    postings::postings,
+    projection::{EventRef, Projection, Rejection},
+    recoveries::Recoveries,
+    tournaments::Tournaments,
+    withdrawals::Withdrawals,
+};
+
+/// Every projection, at one position of the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// Who plays.
+    pub players: Players,
+    /// Duels.
+    pub duels: Duels,
+    /// Tournaments.
+    pub tournaments: Tournaments,
+    /// Deposits.
+    pub deposits: Deposits,
+    /// Withdrawals.
+    pub withdrawals: Withdrawals,
+    /// Burns.
+    pub burns: Burns,
+    /// The pool as the game states it.
+    pub pool: Pool,
+    /// Where the money is.
+    pub ledger: Ledger,
+    /// When the game was away.
+    pub agents: Agents,
+    /// What players asked for.
+    pub commands: Commands,
+    /// What recovery did.
+    pub recoveries: Recoveries,
+    /// What operators did.
+    pub ops: Ops,
+    /// Whether the ledger holds what the facts say it should, and since when not.
+    pub conservation: Conservation,
+}
+
+/// The watch over conservation: every event at which the drift changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conservation {
+    /// What the ledger holds beyond what the facts account for, now.
+    pub drift: Drift,
+    /// Every change of it, in order.
+    pub changes: Vec<DriftChange>,
+}
+
+/// An event at which conservation broke or was mended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriftChange {
+    /// The event.
+    pub event: EventRef,
+    /// The drift after it.
+    pub drift: Drift,
+}
+
+/// The proof that an event was judged: what it moves. Only [`State::check`] makes one, only [`State::evolve`] takes it.
+#[derive(Debug)]
+pub struct Accepted(Vec<Posting>);
+
+impl State {
+    /// The names of the projections, in the order of their digests.
+    pub const PROJECTIONS: [&'static str; 13] = [
+        Players::NAME,
+        Duels::NAME,
+        Tournaments::NAME,
+        Deposits::NAME,
+        Withdrawals::NAME,
+        Burns::NAME,
+        Pool::NAME,
+        "ledger",
+        Agents::NAME,
+        Commands::NAME,
+        Recoveries::NAME,
+        Ops::NAME,
+        "conservation",
+    ];
+
+    /// Judges an event: its family's fold first, then the money it moves. Changes nothing.
+    pub fn check(&self, at: &Recorded) -> Result<Accepted, Rejection> {
+        let event = at.event.as_ref().map_err(|error| Rejection::Unreadable(error.clone()))?;
+        match event {
+            Event::Player(event) => self.players.check(at, event)?,
+            Event::Duel(event) => self.duels.check(at, event)?,
+            Event::Tournament(event) => self.tournaments.check(at, event)?,
+            Event::Deposit(event) => self.deposits.check(at, event)?,
+            Event::Withdrawal(event) => self.withdrawals.check(at, event)?,
+            Event::Burn(event) => self.burns.check(at, event)?,
+            Event::Pool(event) => self.pool.check(at, event)?,
+            Event::Agent(event) => self.agents.check(at, event)?,
+            Event::Command(event) => self.commands.check(at, event)?,
+            Event::Recovery(event) => self.recoveries.check(at, event)?,
+            Event::Ops(event) => self.ops.check(at, event)?,
+        }
+        let postings = postings(&at.stream, event, &self.ledger)?;
+        if !postings.is_empty() {
+            let created = PlayerEvent::creates_player;
+            self.ledger.check(&postings, matches!(event, Event::Player(event) if created(event)))?;
+        }
+        Ok(Accepted(postings))
+    }
+
+    /// Takes in an event that was judged against exactly this state.
+    pub fn evolve(&mut self, at: &Recorded, accepted: Accepted) {
+        let Ok(event) = &at.event else { return };
+        match event {
+            Event::Player(event) => {
+                if event.creates_player()
+                    && let Ok(player) = PlayerId::new(at.stream.subject())
+                {
+                    self.ledger.open_player(&player);
+                }
+                self.players.evolve(at, event);
+            }
+            Event::Duel(event) => {
+                self.duels.evolve(at, event);
+                if let DuelEvent::DuelEnded { winner, loser, .. } = event {
+                    self.players.record_result(winner, loser);
+                }
+            }
+            Event::Tournament(event) => self.tournaments.evolve(at, event),
+            Event::Deposit(event) => self.deposits.evolve(at, event),
+            Event::Withdrawal(event) => self.withdrawals.evolve(at, event),
+            Event::Burn(event) => self.burns.evolve(at, event),
+            Event::Pool(event) => self.pool.evolve(at, event, self.ledger.balance(&crate::Account::Pool)),
+            Event::Agent(event) => self.agents.evolve(at, event),
+            Event::Command(event) => self.commands.evolve(at, event),
+            Event::Recovery(event) => self.recoveries.evolve(at, event),
+            Event::Ops(event) => self.ops.evolve(at, event),
+        }
+        if !accepted.0.is_empty() {
+            self.ledger.post(&accepted.0);
+        }
+        self.watch_conservation(at);
+    }
+
+    /// What the facts say must be inside: confirmed deposits, grants, imports and contributions, less what was paid
+    /// out and burned. Read from the folds of the facts, never from the ledger.
+    #[must_use]
+    pub fn accounted(&self) -> Drift {
+        let came = [self.deposits.confirmed(), self.players.granted(), self.players.imported(), self.pool.contributed];
+        let went = [self.withdrawals.settled(), self.burns.settled()];
+        // Saturating: a sum out of range shows as drift, and never stops a replay.
+        let sum = |amounts: &[Amount]| {
+            amounts.iter().fold(0i128, |sum, amount| sum.saturating_add(amount.base_units() as i128))
+        };
+        Drift(sum(&came).saturating_sub(sum(&went)))
+    }
+
+    /// Conservation, after every event (law 9): the ledger holds exactly what the facts account for.
+    fn watch_conservation(&mut self, at: &Recorded) {
+        let drift = Drift((self.ledger.held().base_units() as i128).saturating_sub(self.accounted().0));
+        if drift != self.conservation.drift {
+            self.conservation.drift = drift;
+            self.conservation.changes.push(DriftChange { event: EventRef::of(at), drift });
+        }
+    }
+
+    /// The digest of every projection, by name. The bytes under it follow from the log alone: maps keep insertion
+    /// order or are sorted.
+    #[must_use]
+    pub fn digests(&self) -> Vec<(&'static str, Digest)> {
+        // Without `..`: a new projection does not compile until it is part of the digest.
+        let State {
+            players,
+            duels,
+            tournaments,
+            deposits,
+            withdrawals,
+            burns,
+            pool,
+            ledger,
+            agents,
+            commands,
+            recoveries,
+            ops,
+            conservation,
+        } = self;
+        let digests = [
+            digest(players),
+            digest(duels),
+            digest(tournaments),
+            digest(deposits),
+            digest(withdrawals),
+            digest(burns),
+            digest(pool),
+            digest(ledger),
+            digest(agents),
+            digest(commands),
+            digest(recoveries),
+            digest(ops),
+            digest(conservation),
+        ];
+        State::PROJECTIONS.into_iter().zip(digests).collect()
+    }
+
+    /// The digest of the whole state: SHA-256 over the names and digests of the projections.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        digest(&self.digests())
+    }
+}
+
+/// SHA-256 of a value's JSON, streamed: the text is never held.
+fn digest(value: &impl Serialize) -> Digest {
+    struct Hasher(Sha256);
+    impl io::Write for Hasher {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.update(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut buffered = io::BufWriter::with_capacity(1 << 16, Hasher(Sha256::new()));
+    serde_json::to_writer(&mut buffered, value).expect("state serialises and hashing cannot fail");
+    let hasher = buffered.into_inner().map_err(io::IntoInnerError::into_error).expect("hashing cannot fail");
+    Digest(hasher.0.finalize().into())
+}

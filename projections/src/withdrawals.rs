@@ -1,0 +1,244 @@
+//! Withdrawals. Reversible only by proof (law 2): `HoldReleased` is refused unless the proof it carries is borne out by
+//! events of the same stream, so no program and no person can reverse a payment that may still land.
+
+use serde::{Deserialize, Serialize};
+use wox_events::{
+    Amount, EventId, PlayerId, Recorded, Revision, Timestamp, TxHash, WithdrawalEvent, WithdrawalId, deposit::Finality,
+    withdrawal::ReversalProof,
+};
+
+use crate::{
+    Table,
+    projection::{Projection, Rejection},
+};
+
+/// All withdrawals, in the order they were asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withdrawals {
+    withdrawals: Table<WithdrawalId, Withdrawal>,
+    /// Everything that is settled on chain, for conservation.
+    settled: Amount,
+}
+
+/// One withdrawal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withdrawal {
+    /// Who asked.
+    pub player: PlayerId,
+    /// How much, fee included.
+    pub amount: Amount,
+    /// Where it stands.
+    pub phase: WithdrawalPhase,
+    /// What was held, once it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
+    /// True once a transaction was signed or the bank's bot was asked: from then on a payment may exist.
+    pub sent: bool,
+    /// A payment that was mined and failed, final.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverted: Option<TxHash>,
+    /// The cancelling transactions we asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fences: Vec<TxHash>,
+    /// A payment that was seen in a block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mined: Option<(TxHash, Finality)>,
+    /// When something last happened.
+    pub last_activity: Timestamp,
+    /// The last event of the stream.
+    pub last: (EventId, Revision),
+}
+
+/// What a hold took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// The FundsHeld event.
+    pub event: EventId,
+    /// In flight.
+    pub net: Amount,
+    /// In the prize pool.
+    pub pool_share: Amount,
+    /// In the burn queue.
+    pub burn_share: Amount,
+}
+
+/// Where a withdrawal stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WithdrawalPhase {
+    /// Asked for.
+    Requested,
+    /// Its money is held; nobody was asked to pay.
+    Held,
+    /// A payment may exist; nobody knows yet.
+    InDoubt,
+    /// Paid, final.
+    Settled,
+    /// Known to have failed; the hold stands until it is released.
+    Failed,
+    /// The hold went back.
+    Released,
+}
+
+impl std::fmt::Display for WithdrawalPhase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            WithdrawalPhase::Requested => "requested",
+            WithdrawalPhase::Held => "held",
+            WithdrawalPhase::InDoubt => "in doubt",
+            WithdrawalPhase::Settled => "settled",
+            WithdrawalPhase::Failed => "failed",
+            WithdrawalPhase::Released => "released",
+        })
+    }
+}
+
+impl Withdrawals {
+    /// A withdrawal by id.
+    #[must_use]
+    pub fn get(&self, withdrawal: &str) -> Option<&Withdrawal> {
+        self.withdrawals.get(withdrawal)
+    }
+
+    /// All withdrawals, in the order they were asked for.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&WithdrawalId, &Withdrawal)> {
+        self.withdrawals.iter()
+    }
+
+    /// Everything that is settled on chain.
+    #[must_use]
+    pub fn settled(&self) -> Amount {
+        self.settled
+    }
+}
+
+fn not_over(id: &str, withdrawal: &Withdrawal) -> Result<(), Rejection> {
+    match withdrawal.phase {
+        WithdrawalPhase::Held | WithdrawalPhase::InDoubt | WithdrawalPhase::Failed => Ok(()),
+        phase => Err(Rejection::state(format_args!("withdrawal {id}"), phase, "held and not settled")),
+    }
+}
+
+fn proven(id: &str, withdrawal: &Withdrawal, proof: &ReversalProof) -> Result<(), Rejection> {
+    let unproven = |is: &str| Err(Rejection::state(format_args!("withdrawal {id}"), is, "proven dead on chain"));
+    match proof {
+        ReversalProof::NeverSigned {} if withdrawal.sent => unproven("signed or sent"),
+        ReversalProof::Reverted { tx, .. } if withdrawal.reverted.as_ref() != Some(tx) => {
+            unproven("without a final failed payment of that hash")
+        }
+        ReversalProof::Cancelled { tx, .. } if !withdrawal.fences.contains(tx) => {
+            unproven("without a cancelling transaction of that hash")
+        }
+        ReversalProof::Operators { first, second, .. } if first == second => unproven("decided by one person only"),
+        ReversalProof::NeverSigned {}
+        | ReversalProof::Reverted { .. }
+        | ReversalProof::Cancelled { .. }
+        | ReversalProof::Operators { .. } => Ok(()),
+    }
+}
+
+impl Projection for Withdrawals {
+    type Event = WithdrawalEvent;
+    const NAME: &'static str = "withdrawals";
+
+    fn check(&self, at: &Recorded, event: &WithdrawalEvent) -> Result<(), Rejection> {
+        let id = at.stream.subject();
+        let known = self.withdrawals.get(id);
+        if matches!(event, WithdrawalEvent::WithdrawalRequested { .. }) {
+            return if known.is_some() { Err(Rejection::exists("withdrawal", id)) } else { Ok(()) };
+        }
+        let Some(withdrawal) = known else { return Err(Rejection::unknown("withdrawal", id)) };
+        match event {
+            WithdrawalEvent::WithdrawalRequested { .. } => Ok(()),
+            WithdrawalEvent::FundsHeld { player, amount, net, pool_share, burn_share } => {
+                if withdrawal.phase != WithdrawalPhase::Requested {
+                    return Err(Rejection::state(format_args!("withdrawal {id}"), withdrawal.phase, "requested"));
+                }
+                Rejection::same("player", &withdrawal.player, player)?;
+                Rejection::same("amount", &withdrawal.amount, amount)?;
+                let parts = Amount::checked_sum([*net, *pool_share, *burn_share]).unwrap_or_default();
+                Rejection::same("sum of the parts", amount, &parts)
+            }
+            WithdrawalEvent::TxSigned { .. }
+            | WithdrawalEvent::TxBroadcast { .. }
+            | WithdrawalEvent::TxMined { .. }
+            | WithdrawalEvent::TxReverted { .. }
+            | WithdrawalEvent::TxReplaced { .. }
+            | WithdrawalEvent::WithdrawalFailed { .. }
+            | WithdrawalEvent::WithdrawalFenced { .. } => not_over(id, withdrawal),
+            WithdrawalEvent::WithdrawalSettled { net, .. } => {
+                not_over(id, withdrawal)?;
+                let held = withdrawal.hold.as_ref().map(|hold| hold.net).unwrap_or_default();
+                Rejection::same("net", &held, net)
+            }
+            WithdrawalEvent::HoldReleased { player, amount, net, pool_share, burn_share, proof, corrects } => {
+                not_over(id, withdrawal)?;
+                let Some(hold) = &withdrawal.hold else { return Err(Rejection::unknown("hold of withdrawal", id)) };
+                Rejection::same("corrects", &hold.event, corrects)?;
+                Rejection::same("player", &withdrawal.player, player)?;
+                Rejection::same("amount", &withdrawal.amount, amount)?;
+                Rejection::same("net", &hold.net, net)?;
+                Rejection::same("pool share", &hold.pool_share, pool_share)?;
+                Rejection::same("burn share", &hold.burn_share, burn_share)?;
+                proven(id, withdrawal, proof)
+            }
+        }
+    }
+
+    fn evolve(&mut self, at: &Recorded, event: &WithdrawalEvent) {
+        let id = at.stream.subject();
+        if let WithdrawalEvent::WithdrawalRequested { player, amount, .. } = event {
+            let Ok(id) = WithdrawalId::new(id) else { return };
+            self.withdrawals.insert(
+                id,
+                Withdrawal {
+                    player: player.clone(),
+                    amount: *amount,
+                    phase: WithdrawalPhase::Requested,
+                    hold: None,
+                    sent: false,
+                    reverted: None,
+                    fences: Vec::new(),
+                    mined: None,
+                    last_activity: at.time,
+                    last: (at.id, at.revision),
+                },
+            );
+            return;
+        }
+        let withdrawal = self.withdrawals.get_mut(id).expect("check knew the withdrawal");
+        withdrawal.last_activity = at.time;
+        withdrawal.last = (at.id, at.revision);
+        match event {
+            WithdrawalEvent::WithdrawalRequested { .. } | WithdrawalEvent::TxReplaced { .. } => {}
+            WithdrawalEvent::FundsHeld { net, pool_share, burn_share, .. } => {
+                withdrawal.phase = WithdrawalPhase::Held;
+                withdrawal.hold =
+                    Some(Hold { event: at.id, net: *net, pool_share: *pool_share, burn_share: *burn_share });
+            }
+            WithdrawalEvent::TxSigned { .. } | WithdrawalEvent::TxBroadcast { .. } => {
+                withdrawal.sent = true;
+                withdrawal.phase = WithdrawalPhase::InDoubt;
+            }
+            WithdrawalEvent::TxMined { tx, finality, .. } => {
+                withdrawal.sent = true;
+                withdrawal.phase = WithdrawalPhase::InDoubt;
+                withdrawal.mined = Some((tx.clone(), *finality));
+            }
+            WithdrawalEvent::TxReverted { tx, finality, .. } => {
+                withdrawal.sent = true;
+                if *finality == Finality::Finalized {
+                    withdrawal.reverted = Some(tx.clone());
+                    withdrawal.phase = WithdrawalPhase::Failed;
+                }
+            }
+            WithdrawalEvent::WithdrawalFenced { tx, .. } => withdrawal.fences.push(tx.clone()),
+            WithdrawalEvent::WithdrawalFailed { .. } => withdrawal.phase = WithdrawalPhase::Failed,
+            WithdrawalEvent::WithdrawalSettled { net, .. } => {
+                withdrawal.phase = WithdrawalPhase::Settled;
+                self.settled = self.settled.checked_add(*net).expect("the ledger bounds everything that goes out");
+            }
+            WithdrawalEvent::HoldReleased { .. } => withdrawal.phase = WithdrawalPhase::Released,
+        }
+    }
+}
