@@ -21,10 +21,16 @@ pub mod progress;
 pub mod render;
 pub mod time;
 
+mod append;
 mod completions;
 mod config_show;
+mod export;
+mod import;
+mod init;
 mod man;
 mod schema;
+mod show;
+mod store;
 
 use as_of::AsOf;
 pub use error::CliError;
@@ -111,6 +117,11 @@ enum Color {
 /// The verbs, in the order a new user meets them.
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Init(init::InitArgs),
+    Import(import::ImportArgs),
+    Export(export::ExportArgs),
+    Append(append::AppendArgs),
+    Show(show::ShowArgs),
     Schema(schema::SchemaArgs),
     Config(config_show::ConfigArgs),
     Completions(completions::CompletionsArgs),
@@ -121,7 +132,14 @@ impl Verb {
     /// True for verbs that look at one state of the log and can look at an earlier one.
     fn takes_as_of(&self) -> bool {
         match self {
-            Verb::Schema(_) | Verb::Config(_) | Verb::Completions(_) | Verb::Man(_) => false,
+            Verb::Export(_) | Verb::Show(_) => true,
+            Verb::Init(_)
+            | Verb::Import(_)
+            | Verb::Append(_)
+            | Verb::Schema(_)
+            | Verb::Config(_)
+            | Verb::Completions(_)
+            | Verb::Man(_) => false,
         }
     }
 }
@@ -297,6 +315,11 @@ fn run(verb: Verb, start: Start) -> Result<ExitCode, CliError> {
 
 async fn dispatch(verb: Verb, context: Context) -> Result<ExitCode, CliError> {
     match verb {
+        Verb::Init(args) => init::run(args, context).await,
+        Verb::Import(args) => import::run(args, context).await,
+        Verb::Export(args) => export::run(args, context).await,
+        Verb::Append(args) => append::run(args, context).await,
+        Verb::Show(args) => show::run(args, context).await,
         Verb::Schema(args) => schema::run(args, context).await,
         Verb::Config(args) => config_show::run(args, context).await,
         Verb::Completions(args) => completions::run(args, context).await,

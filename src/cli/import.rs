@@ -20,33 +20,19 @@ use crate::{
     log::{AppendRequest, EmbeddedLog, EventLog as _, Head, embedded},
 };
 
-mod base_receipts;
-
 /// Import an export, or observed facts, into the log
 ///
 /// An export is canonical JSON Lines or CloudEvents 1.0 JSON Lines; the form is recognised. A store that is empty, or not
 /// there yet, takes over the export's log id, so that `wox export` gives the same bytes again. Importing twice changes
 /// nothing and says how many events were repeats.
 #[derive(Debug, clap::Args)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    before_help = "\
+#[command(before_help = "\
 Examples:
   wox import game.jsonl.zst                    take over an export
-  ssh old-host wox export - | wox import -     copy a log
-  wox import base-receipts receipts.jsonl --token 0x… --watch 0x…"
-)]
+  ssh old-host wox export - | wox import -     copy a log")]
 pub(super) struct ImportArgs {
-    #[command(subcommand)]
-    source: Option<Source>,
     /// File to read (.gz and .zst too), or - for stdin
-    #[arg(required = true)]
-    file: Option<PathBuf>,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum Source {
-    BaseReceipts(base_receipts::BaseReceiptsArgs),
+    file: PathBuf,
 }
 
 /// Most events that share one transaction.
@@ -71,11 +57,7 @@ struct Imported {
 }
 
 pub(super) async fn run(args: ImportArgs, context: Context) -> Result<ExitCode, CliError> {
-    match (args.source, args.file) {
-        (Some(Source::BaseReceipts(args)), _) => base_receipts::run(args, context).await,
-        (None, Some(file)) => import(file, context).await,
-        (None, None) => Err(CliError::usage("wox::import::file", "no file is named").next("wox import FILE")),
-    }
+    import(args.file, context).await
 }
 
 async fn import(file: PathBuf, context: Context) -> Result<ExitCode, CliError> {
@@ -208,7 +190,12 @@ async fn append(
     }
 }
 
-async fn append_batch(log: &EmbeddedLog, name: &str, batch: Vec<Read>, imported: &mut Imported) -> Result<(), CliError> {
+async fn append_batch(
+    log: &EmbeddedLog,
+    name: &str,
+    batch: Vec<Read>,
+    imported: &mut Imported,
+) -> Result<(), CliError> {
     let places: Vec<_> = batch.iter().map(|read| (read.line, read.readable, read.incoming.position)).collect();
     let same_log = |incoming: &Incoming| incoming.log == Some(log.id());
     let exact: Vec<bool> = batch.iter().map(|read| same_log(&read.incoming)).collect();

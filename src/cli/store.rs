@@ -6,12 +6,12 @@ use crate::{
 };
 
 /// Opens the store for looking at it. Needs no lock: a writer may be at work.
-pub async fn open_to_read(context: &Context) -> Result<EmbeddedLog, CliError> {
+pub(super) async fn open_to_read(context: &Context) -> Result<EmbeddedLog, CliError> {
     Ok(EmbeddedLog::open_read_only(&context.store).await?)
 }
 
 /// Opens the store for appending; another writer is refused.
-pub async fn open_to_write(context: &Context) -> Result<EmbeddedLog, CliError> {
+pub(super) async fn open_to_write(context: &Context) -> Result<EmbeddedLog, CliError> {
     Ok(EmbeddedLog::open(&context.store).await?)
 }
 
