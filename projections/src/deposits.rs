@@ -2,7 +2,7 @@
 //! credited once; a second credit moved money all the same, so it is kept as a fact with its event, to be reversed.
 
 use serde::{Deserialize, Serialize};
-use wox_events::{Amount, DepositEvent, EventId, PlayerId, Recorded, Revision, TxHash, deposit::Finality};
+use wox_events::{Amount, DepositEvent, EventId, PlayerId, Recorded, TxHash, deposit::Finality};
 
 use crate::{
     Table,
@@ -37,8 +37,6 @@ pub struct Deposit {
     pub phase: DepositPhase,
     /// Its credits, in order; more than one is a fault.
     pub credits: Vec<Credit>,
-    /// The last event of the stream.
-    pub last: (EventId, Revision),
 }
 
 /// Where a deposit stands.
@@ -196,9 +194,7 @@ impl Projection for Deposits {
             player: None,
             phase: DepositPhase::Observed,
             credits: Vec::new(),
-            last: (at.id, at.revision),
         });
-        deposit.last = (at.id, at.revision);
         match event {
             DepositEvent::DepositObserved { chain, tx, ordinal, value, finality, .. } => {
                 let named = reference(*chain, tx, *ordinal);

@@ -2,11 +2,11 @@
 //! the procedures R08, R09, E2 and E3 ask for: the last action, the holds, and every release beside the hold it undoes.
 
 use serde::{Deserialize, Serialize};
-use wox_events::{Amount, DuelEvent, DuelId, EventId, PlayerId, Recorded, Revision, Split, Timestamp, TournamentId};
+use wox_events::{Amount, DuelEvent, DuelId, EventId, PlayerId, Recorded, Split, Timestamp, TournamentId};
 
 use crate::{
     Table,
-    projection::{EventRef, Projection, Rejection},
+    projection::{EventAt, Projection, Rejection},
 };
 
 /// All duels, in the order they were asked for.
@@ -50,10 +50,13 @@ pub struct Duel {
     /// The outages that were already dealt with, by when they began.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub interruptions: Vec<Timestamp>,
-    /// The last event of the stream.
-    pub last: (EventId, Revision),
     /// The event that opened the duel.
-    pub opened: EventRef,
+    pub opened: EventAt,
+    /// The event that decided it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided: Option<EventAt>,
+    /// The last event of the stream.
+    pub last: EventAt,
 }
 
 /// Where a duel stands.
@@ -94,7 +97,7 @@ pub struct Release {
     /// What came back to which balance, corrections included.
     pub split: Split,
     /// The StakeReleased event.
-    pub by: EventRef,
+    pub by: EventAt,
 }
 
 impl std::fmt::Display for Phase {
@@ -270,14 +273,15 @@ impl Projection for Duels {
                     winner: None,
                     settled: Amount::ZERO,
                     interruptions: Vec::new(),
-                    last: (at.id, at.revision),
-                    opened: EventRef::of(at),
+                    opened: EventAt::of(at),
+                    decided: None,
+                    last: EventAt::of(at),
                 },
             );
             return;
         }
         let duel = self.duels.get_mut(id).expect("check knew the duel");
-        duel.last = (at.id, at.revision);
+        duel.last = EventAt::of(at);
         match event {
             DuelEvent::ChallengeIssued { .. } => {}
             DuelEvent::StakeHeld { player, stake } => {
@@ -300,12 +304,13 @@ impl Projection for Duels {
             DuelEvent::DuelEnded { winner, .. } => {
                 duel.phase = Phase::Ended;
                 duel.winner = Some(winner.clone());
+                duel.decided = Some(EventAt::of(at));
                 duel.next = None;
                 duel.last_action = at.time;
             }
             DuelEvent::DuelSettled { amount, .. } => duel.settled = *amount,
             DuelEvent::StakeReleased { player, stake, .. } => {
-                let by = EventRef::of(at);
+                let by = EventAt::of(at);
                 if let Some(held) = duel.stakes.iter_mut().find(|held| held.player == *player) {
                     held.released = Some(Release { split: *stake, by });
                 }

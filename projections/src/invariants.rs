@@ -1,13 +1,14 @@
 //! What must be true of any state, whatever happened (banking.md 5.3, those that need no chain). A violation is not a
 //! diagnosis: procedures explain violations, and what none explains is held for a person.
 
-use wox_events::Amount;
+use wox_events::{Amount, DuelId, StreamId};
 
 use crate::{
     duels::Phase,
     ledger::{Account, Drift},
-    projection::EventRef,
+    projection::{EventAt, EventRef},
     replay::Replay,
+    state::State,
     withdrawals::WithdrawalPhase,
 };
 
@@ -67,6 +68,12 @@ fn violation(invariant: &str, subject: impl ToString, detail: impl ToString, sin
     Violation { invariant: invariant.to_owned(), subject: subject.to_string(), detail: detail.to_string(), since }
 }
 
+fn duel_violation(invariant: &str, id: &DuelId, detail: String, since: EventAt) -> Violation {
+    let subject = format!("duel-{id}");
+    let since = StreamId::new(&subject).ok().map(|stream| since.on(&stream));
+    violation(invariant, subject, detail, since)
+}
+
 fn complete(replay: &Replay) -> Vec<Violation> {
     let accounting = replay.accounting;
     if accounting.is_complete() && accounting.read == replay.position.0 {
@@ -119,7 +126,7 @@ fn duel_escrow(replay: &Replay) -> Vec<Violation> {
         };
         if held != expected {
             let detail = format!("escrow holds {held} G, a duel that is {} holds {expected} G", duel.phase);
-            violations.push(violation("duel_escrow", format!("duel-{id}"), detail, Some(duel.opened.clone())));
+            violations.push(duel_violation("duel_escrow", id, detail, duel.opened));
         }
     }
     violations
@@ -139,7 +146,7 @@ fn stake_buckets(replay: &Replay) -> Vec<Violation> {
                     release.split.bonus,
                     release.split.withdrawable,
                 );
-                violations.push(violation("stake_buckets", format!("duel-{id}"), detail, Some(release.by.clone())));
+                violations.push(duel_violation("stake_buckets", id, detail, release.by));
             }
         }
     }
@@ -205,5 +212,3 @@ fn pool_stated(replay: &Replay) -> Vec<Violation> {
     let detail = format!("the game says {stated} G, the ledger is {} G off", pool.drift);
     vec![violation("pool_stated", "pool-main", detail, pool.first_bad.clone())]
 }
-
-use crate::state::State;

@@ -26,7 +26,7 @@ pub mod tournaments;
 pub mod withdrawals;
 
 pub use ledger::{Account, Drift, External, Ledger, Posting};
-pub use projection::{EventRef, Projection, Rejection};
+pub use projection::{EventAt, EventRef, Projection, Rejection};
 pub use replay::{Accounting, HeldStream, Replay, ReplayError, Waiver, Waivers};
 pub use state::State;
 

@@ -43,6 +43,31 @@ impl EventRef {
     }
 }
 
+/// Where an event stands in a stream that is known anyway: what folds keep by the hundred thousand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct EventAt {
+    /// In the whole log.
+    pub position: Position,
+    /// In the stream.
+    pub revision: Revision,
+    /// Its id.
+    pub id: EventId,
+}
+
+impl EventAt {
+    /// The place of a recorded event.
+    #[must_use]
+    pub fn of(at: &Recorded) -> EventAt {
+        EventAt { position: at.position, revision: at.revision, id: at.id }
+    }
+
+    /// The full citation, with the stream it is in.
+    #[must_use]
+    pub fn on(self, stream: &StreamId) -> EventRef {
+        EventRef { position: self.position, stream: stream.clone(), revision: self.revision, id: self.id }
+    }
+}
+
 impl fmt::Display for EventRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{} (position {})", self.stream, self.revision, self.position)

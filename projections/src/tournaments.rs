@@ -5,8 +5,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use wox_events::{
-    Amount, Digest, DuelId, EventId, Json, PlayerId, Recorded, Revision, Split, Timestamp, TournamentEvent,
-    TournamentId,
+    Amount, Digest, DuelId, EventId, Json, PlayerId, Recorded, Split, Timestamp, TournamentEvent, TournamentId,
     tournament::{Format, MatchEnd, Pairing, Prize, PrizeKind},
 };
 
@@ -54,8 +53,6 @@ pub struct Tournament {
     pub cancelled: bool,
     /// When something last happened.
     pub last_activity: Timestamp,
-    /// The last event of the stream.
-    pub last: (EventId, Revision),
 }
 
 /// A place in a tournament.
@@ -409,14 +406,12 @@ impl Projection for Tournaments {
                     closed: None,
                     cancelled: false,
                     last_activity: at.time,
-                    last: (at.id, at.revision),
                 },
             );
             return;
         }
         let tournament = self.tournaments.get_mut(id).expect("check knew the tournament");
         tournament.last_activity = at.time;
-        tournament.last = (at.id, at.revision);
         match event {
             TournamentEvent::TournamentOpened { .. } => {}
             TournamentEvent::PlayerRegistered { player, entry } => {

@@ -3,13 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
-    Amount, EventId, PlayerId, Recorded, Revision, Timestamp, TxHash, WithdrawalEvent, WithdrawalId, deposit::Finality,
+    Amount, EventId, PlayerId, Recorded, Timestamp, TxHash, WithdrawalEvent, WithdrawalId, deposit::Finality,
     withdrawal::ReversalProof,
 };
 
 use crate::{
     Table,
-    projection::{Projection, Rejection},
+    projection::{EventAt, Projection, Rejection},
 };
 
 /// All withdrawals, in the order they were asked for.
@@ -46,7 +46,7 @@ pub struct Withdrawal {
     /// When something last happened.
     pub last_activity: Timestamp,
     /// The last event of the stream.
-    pub last: (EventId, Revision),
+    pub last: EventAt,
 }
 
 /// What a hold took.
@@ -201,14 +201,14 @@ impl Projection for Withdrawals {
                     fences: Vec::new(),
                     mined: None,
                     last_activity: at.time,
-                    last: (at.id, at.revision),
+                    last: EventAt::of(at),
                 },
             );
             return;
         }
         let withdrawal = self.withdrawals.get_mut(id).expect("check knew the withdrawal");
         withdrawal.last_activity = at.time;
-        withdrawal.last = (at.id, at.revision);
+        withdrawal.last = EventAt::of(at);
         match event {
             WithdrawalEvent::WithdrawalRequested { .. } | WithdrawalEvent::TxReplaced { .. } => {}
             WithdrawalEvent::FundsHeld { net, pool_share, burn_share, .. } => {

@@ -1,0 +1,109 @@
+//! The index of what this engine can find, by the chapters of the runbook. One file a finding; each looks at the
+//! evidence and answers with cases: what is wrong, since when, and what it proposes (events or a hold).
+//!
+//! A new procedure is a new file and one line in [`ALL`]. Procedures never see each other: shared facts belong into
+//! the projections.
+
+use wox_events::{Event, EventId, StreamId};
+
+use crate::recovery::{Case, Evidence, Finding, Repair, Step};
+
+pub mod banking;
+pub mod game_state;
+pub mod log;
+
+/// One procedure.
+pub struct Procedure {
+    /// Its name: its file.
+    pub name: &'static str,
+    /// The runbook's row.
+    pub row: &'static str,
+    /// What it finds, in a few words.
+    pub finds: &'static str,
+    /// Looks at the evidence.
+    pub examine: fn(&Evidence) -> Vec<Case>,
+}
+
+/// Every procedure, in the order its findings are reported: the log first, then money, then the game.
+pub const ALL: &[Procedure] = &[
+    log::broken_log::PROCEDURE,
+    log::held_stream::PROCEDURE,
+    banking::duplicate_deposit::PROCEDURE,
+    banking::withdrawal_in_doubt::PROCEDURE,
+    banking::pool_drift::PROCEDURE,
+    game_state::crossed_buckets::PROCEDURE,
+    game_state::unreturned_stake::PROCEDURE,
+    game_state::unsettled_duel::PROCEDURE,
+    game_state::interrupted_duel::PROCEDURE,
+    game_state::stuck_duel::PROCEDURE,
+    game_state::misdrawn_bracket::PROCEDURE,
+    game_state::wrong_prize::PROCEDURE,
+    game_state::unpaid_prize::PROCEDURE,
+];
+
+/// Collects the steps of one repair; an event that cannot be written turns the repair into a hold.
+struct Steps<'a> {
+    evidence: &'a Evidence,
+    stream: StreamId,
+    steps: Vec<Step>,
+    failed: Option<String>,
+}
+
+impl<'a> Steps<'a> {
+    fn on(evidence: &'a Evidence, stream: StreamId) -> Steps<'a> {
+        Steps { evidence, stream, steps: Vec::new(), failed: None }
+    }
+
+    fn add(mut self, cause: EventId, qualifier: &str, event: impl Into<Event>, says: impl Into<String>) -> Self {
+        match Step::new(&self.stream, cause, qualifier, event, says) {
+            Ok(step) => self.steps.push(step),
+            Err(error) => self.failed = Some(error.to_string()),
+        }
+        self
+    }
+
+    fn repair(self) -> Repair {
+        match self.failed {
+            Some(why) => hold(format!("the compensating event cannot be written: {why}"), "report this as a defect"),
+            None => Repair::Compensate {
+                expected: self.evidence.replay.revision(&self.stream),
+                stream: self.stream,
+                steps: self.steps,
+            },
+        }
+    }
+}
+
+fn hold(why: impl Into<String>, next: impl Into<String>) -> Repair {
+    Repair::Hold { why: why.into(), next: next.into() }
+}
+
+/// A stream that is held by a refused event takes no compensation: it would be refused behind it.
+fn unless_held(evidence: &Evidence, stream: &StreamId, repair: impl FnOnce() -> Repair) -> Repair {
+    match evidence.replay.held().get(stream) {
+        Some(held) => hold(
+            format!("its stream is held since {}", held.since),
+            format!("decide about that event first: `wox recover event {}`", held.since.position),
+        ),
+        None => repair(),
+    }
+}
+
+fn stream(category: &str, subject: &str) -> StreamId {
+    StreamId::new(format!("{category}-{subject}")).expect("a known subject has a stream name")
+}
+
+impl Procedure {
+    fn finding(&self, code: &str, subject: &StreamId, says: impl Into<String>) -> Finding {
+        Finding {
+            procedure: self.name.into(),
+            row: self.row.into(),
+            code: code.into(),
+            severity: crate::recovery::Severity::High,
+            subject: subject.clone(),
+            since: None,
+            says: says.into(),
+            outcome_unknown: false,
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! A duel in which nobody has moved for longer than the timeout, outages not counted (row R09). It is voided once ever
+//! and both stakes go back to the balances they came from, in one batch: there is no state between end and refund.
+
+use wox_events::{DuelEvent, Label};
+use wox_projections::duels::Phase;
+
+use super::super::{Procedure, Steps, stream, unless_held};
+use crate::recovery::{
+    Case, Evidence, Finding,
+    policy::DUEL_TIMEOUT,
+};
+
+/// This procedure.
+pub const PROCEDURE: Procedure =
+    Procedure { name: "stuck_duel", row: "R09", finds: "a duel in which nobody moves", examine };
+
+fn examine(evidence: &Evidence) -> Vec<Case> {
+    let (state, now) = (&evidence.replay.state, evidence.now());
+    let mut cases = Vec::new();
+    for (id, duel) in state.duels.iter() {
+        if duel.phase != Phase::Active {
+            continue;
+        }
+        let away = state.agents.away(duel.last_action, now);
+        let idle = wox_events::Duration(now.since(duel.last_action).0 - away.0);
+        if idle.0 <= DUEL_TIMEOUT.0 {
+            continue;
+        }
+        let stream = stream("duel", id.as_str());
+        let finding = Finding {
+            since: Some(duel.last.on(&stream)),
+            ..PROCEDURE.finding(
+                "WOX-GAME-DUEL-003",
+                &stream,
+                format!(
+                    "{} against {}: nobody has moved for {} s since turn {}",
+                    duel.challenger,
+                    duel.opponent,
+                    idle.as_seconds(),
+                    duel.turn,
+                ),
+            )
+        };
+        let repair = unless_held(evidence, &stream, || {
+            let detected = DuelEvent::DuelStuckDetected { last_action: duel.last_action, idle };
+            let voided = DuelEvent::DuelVoided { reason: Label::new("stuck").expect("an identity") };
+            let steps = Steps::on(evidence, stream.clone())
+                .add(duel.last.id, "", detected, format!("record that nobody moved for {} s", idle.as_seconds()))
+                .add(duel.opened.id, "", voided, "void the duel: it counts for nobody");
+            super::release_stakes(steps, duel).repair()
+        });
+        cases.push(Case { finding, repair });
+    }
+    cases
+}

@@ -1,0 +1,27 @@
+//! One recovery, in this order on one screen: gather (reads) → diagnose (pure) → plan (pure) → approve → apply (one
+//! conditional append an item) → verify (reads again). The dry run is the same code without the append.
+//!
+//! - [`evidence`]: what was seen, up to where, and what could not be seen.
+//! - [`diagnosis`]: findings and the last valid state, from evidence alone.
+//! - [`plan`](mod@plan): what would be appended, bound to stream revisions; its id is the digest of its content.
+//! - [`approval`]: who may let a plan move money.
+//! - [`gather`](mod@gather), [`apply`](mod@apply), [`verify`](mod@verify): the three that touch the log, through its
+//!   port only.
+
+pub mod apply;
+pub mod approval;
+pub mod diagnosis;
+pub mod evidence;
+pub mod finding;
+pub mod gather;
+pub mod plan;
+pub mod policy;
+pub mod verify;
+
+pub use apply::{Applied, ApplyError, apply, approve, propose};
+pub use diagnosis::{Diagnosis, diagnose};
+pub use evidence::{Damage, Evidence};
+pub use finding::{Case, Finding, Repair, Severity, Step};
+pub use gather::{GatherError, gather, gather_upto};
+pub use plan::{Hold, Item, Plan, Scope, plan};
+pub use verify::{Verdict, verify};

@@ -1,0 +1,62 @@
+//! Who may let a plan be applied (law 6). Pure: recorded approvals, the clock and the actor arrive as values.
+
+use wox_events::{Actor, Timestamp};
+use wox_projections::recoveries::PlanRecord;
+
+use super::Plan;
+
+/// The permission to apply one plan. Only [`judge`] makes one.
+#[derive(Debug)]
+pub struct Approval(());
+
+/// Why a plan may not be applied.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApprovalError {
+    /// It moves money and nobody but its proposer has looked at it.
+    #[error("plan {plan} moves money and nobody has approved it; another person runs `wox approve {plan}`")]
+    Missing {
+        /// The plan.
+        plan: String,
+    },
+    /// Every approval is too old.
+    #[error("the approval of plan {plan} has expired; another person runs `wox approve {plan}` again")]
+    Expired {
+        /// The plan.
+        plan: String,
+    },
+    /// The proposer tried to approve.
+    #[error("plan {plan} was proposed by {proposer}, who cannot approve it too; another person runs `wox approve {plan} --as NAME`")]
+    SamePerson {
+        /// The plan.
+        plan: String,
+        /// Who proposed it.
+        proposer: Actor,
+    },
+}
+
+/// Judges the recorded approvals of a plan. A plan that moves nothing needs none.
+pub fn judge(plan: &Plan, record: &PlanRecord, now: Timestamp) -> Result<Approval, ApprovalError> {
+    if !plan.needs_approval {
+        return Ok(Approval(()));
+    }
+    let mut by_others = record
+        .approvals
+        .iter()
+        .filter(|approval| approval.digest == plan.id && approval.by != record.proposed_by)
+        .peekable();
+    if by_others.peek().is_none() {
+        return Err(ApprovalError::Missing { plan: plan.short_id() });
+    }
+    if by_others.any(|approval| approval.at <= now && now < approval.expires_at) {
+        return Ok(Approval(()));
+    }
+    Err(ApprovalError::Expired { plan: plan.short_id() })
+}
+
+/// Judges whether a person may approve a plan: not their own.
+pub fn may_approve(plan: &Plan, record: &PlanRecord, by: &Actor) -> Result<(), ApprovalError> {
+    if record.proposed_by == *by {
+        return Err(ApprovalError::SamePerson { plan: plan.short_id(), proposer: by.clone() });
+    }
+    Ok(())
+}

@@ -1,0 +1,25 @@
+//! From evidence to findings, and to the last state before the first of them. Pure.
+
+use wox_events::Position;
+
+use super::{Case, Evidence};
+use crate::procedures;
+
+/// What is wrong with a log, as of one position.
+#[derive(Clone, Debug)]
+pub struct Diagnosis {
+    /// The last position at which nothing was wrong yet: the state there is the last valid state.
+    pub last_valid: Position,
+    /// Every finding with what its procedure proposes, in the order of the procedures' table, then of the log.
+    pub cases: Vec<Case>,
+}
+
+/// Runs every procedure's detector over the evidence.
+#[must_use]
+pub fn diagnose(evidence: &Evidence) -> Diagnosis {
+    let cases: Vec<Case> = procedures::ALL.iter().flat_map(|procedure| (procedure.examine)(evidence)).collect();
+    let first_bad = cases.iter().filter_map(|case| case.finding.since.as_ref()).map(|since| since.position.0);
+    let damaged = evidence.damage.as_ref().map(|damage| damage.from.0);
+    let last_valid = first_bad.chain(damaged).min().map_or(evidence.as_of.0, |first| first.saturating_sub(1));
+    Diagnosis { last_valid: Position(last_valid), cases }
+}

@@ -1,0 +1,39 @@
+//! What a recovery was decided on. Everything the pure half needs arrives here as a value: there is no port in reach.
+
+use wox_events::{Digest, LogId, Position, Timestamp};
+use wox_projections::Replay;
+
+/// The log as it was read: folded up to one position.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    /// Which log.
+    pub log: LogId,
+    /// Where the log stood when it was read.
+    pub head: Position,
+    /// Up to where it was folded.
+    pub as_of: Position,
+    /// The Merkle root at `as_of`.
+    pub root: Digest,
+    /// The folds, their refusals and their account.
+    pub replay: Replay,
+    /// What could not be read: the log is damaged from here on.
+    pub damage: Option<Damage>,
+}
+
+/// Where the log stops being readable.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Damage {
+    /// The first position that cannot be trusted.
+    pub from: Position,
+    /// What the reader said.
+    pub what: String,
+}
+
+impl Evidence {
+    /// The game's clock at the end of the evidence: the time of the last event that the game or the world produced.
+    /// Silence after it counts for nobody, because silence cannot be told from an outage.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.replay.game_clock
+    }
+}

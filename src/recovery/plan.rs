@@ -1,0 +1,272 @@
+//! Plans are data (law 6): what would be appended where, for whom, why, and at which revisions. The id is the digest of
+//! the content, so the same evidence gives the same id and nothing about a plan has to be remembered.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use wox_events::{Digest, Json, LogId, Position, Revision, StreamId, record::JsonError};
+use wox_projections::{Account, FOLD_HASH, Replay, State, invariants, ledger::Drift, postings::postings};
+
+use super::{Case, Evidence, Finding, Repair, Severity, Step, diagnose};
+
+/// What a plan was asked to be about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Everything that is wrong.
+    All,
+    /// One stream only.
+    Subject(StreamId),
+    /// Leave one event out by name: a person's decision (law 3).
+    Waive {
+        /// The event's position.
+        position: Position,
+        /// Why.
+        why: String,
+    },
+}
+
+/// What would be done about what is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// `wox/plan/v1`.
+    pub schema: String,
+    /// Digest of everything below except `base`.
+    pub id: Digest,
+    /// What it was made from. Not part of the id: unrelated traffic does not change a plan.
+    pub base: Base,
+    /// Which log.
+    pub log: LogId,
+    /// What it was asked to be about.
+    pub scope: Scope,
+    /// The code that folded the evidence.
+    pub folds: String,
+    /// False when there is nothing to append: then applying does nothing.
+    pub changes: bool,
+    /// True when an item moves money or sets an event aside: then a second person must approve.
+    pub needs_approval: bool,
+    /// What would be appended, one atomic batch an item.
+    pub items: Vec<Item>,
+    /// What is left to a person.
+    pub held: Vec<Hold>,
+    /// Drift of conservation before, and after the items.
+    pub conservation: (Drift, Drift),
+}
+
+/// What a plan was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    /// The position of the evidence.
+    pub as_of: Position,
+    /// The Merkle root there.
+    pub root: Digest,
+    /// The last position at which nothing was wrong yet.
+    pub last_valid: Position,
+}
+
+/// One compensation: one atomic batch in one stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// What it repairs.
+    pub findings: Vec<Finding>,
+    /// The stream it appends to.
+    pub stream: StreamId,
+    /// The revision the stream must have.
+    pub expected: Revision,
+    /// The events, in order.
+    pub steps: Vec<Step>,
+}
+
+/// A finding left to a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// What is wrong.
+    pub finding: Finding,
+    /// Why nothing is done automatically.
+    pub why: String,
+    /// What the person does next.
+    pub next: String,
+}
+
+impl Plan {
+    /// The id as people type it: the first 16 hex digits.
+    #[must_use]
+    pub fn short_id(&self) -> String {
+        self.id.short()
+    }
+
+    /// The stream of a plan's own events.
+    #[must_use]
+    pub fn stream(&self) -> StreamId {
+        stream_of(self.id)
+    }
+
+    /// True when an outcome in the outside world is unknown.
+    #[must_use]
+    pub fn has_unknown_outcomes(&self) -> bool {
+        self.held.iter().any(|hold| hold.finding.outcome_unknown)
+    }
+
+    /// The digest of the plan's content: what the id must be. A plan whose id is another was edited.
+    pub fn content_digest(&self) -> Result<Digest, JsonError> {
+        let mut text = serde_json::to_value(self)?;
+        if let Some(fields) = text.as_object_mut() {
+            fields.remove("id");
+            fields.remove("base");
+        }
+        Ok(Digest::of(Json::of(&text)?.as_str().as_bytes()))
+    }
+}
+
+/// The stream of the events of the plan with this id.
+#[must_use]
+pub fn stream_of(id: Digest) -> StreamId {
+    StreamId::new(format!("plan-{id}")).expect("`plan-` and 64 hex digits are a stream name")
+}
+
+/// Makes the plan for a scope: diagnoses, gathers repairs by stream, tries them out on a copy of the state with the
+/// very code that folds the log, and turns what would be refused into holds. What is still wrong afterwards and is not
+/// held by a procedure is held as unexplained, never guessed.
+pub fn plan(evidence: &Evidence, scope: &Scope) -> Result<Plan, JsonError> {
+    let diagnosis = diagnose(evidence);
+    let mut cases = diagnosis.cases;
+    match scope {
+        Scope::All => {}
+        Scope::Subject(subject) => cases.retain(|case| case.finding.subject == *subject),
+        Scope::Waive { position, why } => {
+            cases = vec![crate::procedures::log::waiver::propose(evidence, *position, why)?];
+        }
+    }
+    let (mut items, mut held) = gather_by_stream(cases);
+    let before = evidence.replay.state.conservation.drift;
+    let fork = loop {
+        match try_out(evidence, &mut items) {
+            Ok(fork) => break fork,
+            Err((refused, why)) => {
+                let item = items.remove(refused);
+                held.extend(item.findings.into_iter().map(|finding| Hold {
+                    next: format!("look at it with `wox show {}`; it needs a decision of its own", item.stream),
+                    why: why.clone(),
+                    finding,
+                }));
+            }
+        }
+    };
+    let (after, unexplained) = match &fork {
+        Some(fork) => (fork.state.conservation.drift, unexplained(fork, &held)),
+        None => (before, unexplained(&evidence.replay, &held)),
+    };
+    if *scope == Scope::All {
+        held.extend(unexplained);
+    }
+    let mut plan = Plan {
+        schema: "wox/plan/v1".into(),
+        id: Digest::of(b""),
+        base: Base { as_of: evidence.as_of, root: evidence.root, last_valid: diagnosis.last_valid },
+        log: evidence.log,
+        scope: scope.clone(),
+        folds: FOLD_HASH.into(),
+        changes: !items.is_empty(),
+        needs_approval: matches!(scope, Scope::Waive { .. })
+            || items.iter().flat_map(|item| &item.steps).any(|step| !step.postings.is_empty()),
+        items,
+        held,
+        conservation: (before, after),
+    };
+    plan.id = plan.content_digest()?;
+    Ok(plan)
+}
+
+/// One item a stream, because one stream takes one atomic batch; holds apart.
+fn gather_by_stream(cases: Vec<Case>) -> (Vec<Item>, Vec<Hold>) {
+    let mut items: Vec<Item> = Vec::new();
+    let mut by_stream: BTreeMap<StreamId, usize> = BTreeMap::new();
+    let mut held = Vec::new();
+    for Case { finding, repair } in cases {
+        match repair {
+            Repair::Hold { why, next } => held.push(Hold { finding, why, next }),
+            Repair::Compensate { stream, expected, steps } => match by_stream.get(&stream) {
+                Some(index) => {
+                    items[*index].findings.push(finding);
+                    items[*index].steps.extend(steps);
+                }
+                None => {
+                    by_stream.insert(stream.clone(), items.len());
+                    items.push(Item { findings: vec![finding], stream, expected, steps });
+                }
+            },
+        }
+    }
+    (items, held)
+}
+
+/// Folds the items onto a copy of the state, and notes what each step moves. `Err` names the item that would be
+/// refused, and why. `None` when there is nothing to try.
+fn try_out(evidence: &Evidence, items: &mut [Item]) -> Result<Option<Replay>, (usize, String)> {
+    if items.is_empty() {
+        return Ok(None);
+    }
+    let mut fork = evidence.replay.clone();
+    for (index, item) in items.iter_mut().enumerate() {
+        try_item(&mut fork, item, evidence).map_err(|why| (index, why))?;
+    }
+    Ok(Some(fork))
+}
+
+/// Folds one item onto a state; says why it would be refused.
+pub(super) fn try_item(fork: &mut Replay, item: &mut Item, evidence: &Evidence) -> Result<(), String> {
+    let mut revision = item.expected;
+    for step in &mut item.steps {
+        revision = Revision(revision.0 + 1);
+        let position = Position(fork.position.0 + 1);
+        let recorded = step.to_recorded(&item.stream, position, revision, evidence.now());
+        step.postings = match &recorded.event {
+            Ok(event) => postings(&item.stream, event, &fork.state.ledger).map_err(|why| why.to_string())?,
+            Err(error) => return Err(error.to_string()),
+        };
+        step.postings.retain(|posting| !posting.amount.is_zero());
+        let refused = fork.accounting.refused;
+        fork.observe(&recorded).map_err(|error| error.to_string())?;
+        if fork.accounting.refused > refused {
+            let why = fork.held().get(&item.stream).map(|held| held.reason.to_string()).unwrap_or_default();
+            return Err(format!("the compensation {} would be refused: {why}", step.kind));
+        }
+    }
+    Ok(())
+}
+
+/// Violations that no procedure's hold is about.
+fn unexplained(replay: &Replay, held: &[Hold]) -> Vec<Hold> {
+    let about = |subject: &str| held.iter().any(|hold| hold.finding.subject.as_str() == subject);
+    // Whatever a held finding leaves open may show in the sums; the sums themselves are then no finding of their own.
+    let sums_explained = held.iter().any(|hold| hold.finding.procedure != "withdrawal_in_doubt");
+    invariants::violations(replay)
+        .into_iter()
+        .filter(|violation| !about(&violation.subject))
+        .filter(|violation| !(violation.invariant == "conservation" && sums_explained))
+        .map(|violation| {
+            let subject = StreamId::new(&violation.subject)
+                .unwrap_or_else(|_| StreamId::new("ops-invariants").expect("a fixed stream name"));
+            Hold {
+                finding: Finding {
+                    procedure: "unexplained".into(),
+                    row: "R03".into(),
+                    code: "WOX-DB-TRANS-005".into(),
+                    severity: Severity::High,
+                    subject,
+                    since: violation.since,
+                    says: format!("invariant {} is broken: {}", violation.invariant, violation.detail),
+                    outcome_unknown: false,
+                },
+                why: "no procedure explains it; an adjustment would hide the cause".into(),
+                next: "follow it back from the event it is so since, then record what you find as an incident".into(),
+            }
+        })
+        .collect()
+}
+
+/// What an account holds in the evidence; for procedures that must not promise money that is gone.
+#[must_use]
+pub fn holds(state: &State, account: &Account) -> wox_events::Amount {
+    state.ledger.balance(account)
+}
