@@ -24,12 +24,14 @@ pub mod time;
 mod append;
 mod completions;
 mod config_show;
+mod doctor;
 mod export;
 mod import;
 mod init;
 mod man;
 mod schema;
 mod show;
+mod status;
 mod store;
 
 use as_of::AsOf;
@@ -123,6 +125,8 @@ enum Verb {
     Append(append::AppendArgs),
     Show(show::ShowArgs),
     Schema(schema::SchemaArgs),
+    Status(status::StatusArgs),
+    Doctor(doctor::DoctorArgs),
     Config(config_show::ConfigArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -137,6 +141,8 @@ impl Verb {
             | Verb::Import(_)
             | Verb::Append(_)
             | Verb::Schema(_)
+            | Verb::Status(_)
+            | Verb::Doctor(_)
             | Verb::Config(_)
             | Verb::Completions(_)
             | Verb::Man(_) => false,
@@ -320,6 +326,8 @@ async fn dispatch(verb: Verb, context: Context) -> Result<ExitCode, CliError> {
         Verb::Export(args) => export::run(args, context).await,
         Verb::Append(args) => append::run(args, context).await,
         Verb::Show(args) => show::run(args, context).await,
+        Verb::Status(args) => status::run(args, context).await,
+        Verb::Doctor(args) => doctor::run(args, context).await,
         Verb::Schema(args) => schema::run(args, context).await,
         Verb::Config(args) => config_show::run(args, context).await,
         Verb::Completions(args) => completions::run(args, context).await,

@@ -108,6 +108,12 @@ impl CliError {
         self.kind
     }
 
+    /// What to do next.
+    #[must_use]
+    pub fn steps(&self) -> &[String] {
+        &self.next
+    }
+
     /// The exit code of a run that ends with this error.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {

@@ -4,11 +4,14 @@
 
 use std::io::{self, IsTerminal as _, Write};
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::cli::{CliError, error::printable};
+
+/// One line below the header and no other: rows stay one line each and paste well.
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, strum::Display)]
@@ -138,7 +141,7 @@ impl Document {
                 }
                 Block::Table { header, rows } => {
                     let mut table = Table::new();
-                    table.load_style(presets::UTF8_HORIZONTAL_ONLY).force_no_tty();
+                    table.load_style(STYLE).force_no_tty();
                     if let Some(width) = width {
                         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
                     }
