@@ -1,7 +1,11 @@
 //! The engine of Wizards of X recovery.
 
 pub mod cli;
+pub mod demo;
 pub mod exit_code;
 pub mod interchange;
 pub mod log;
+pub mod procedures;
+pub mod recovery;
+pub mod replay;
 pub mod rfc3339;

@@ -39,6 +39,9 @@ pub trait EventLog: Send + Sync {
     /// gets there: fewer events than promised is never an end.
     async fn chunks(&self, after: Position, until: Position) -> Result<Chunks, ReadError>;
 
+    /// The RFC 6962 tree head over the events up to a position at or below the head.
+    async fn root_at(&self, position: Position) -> Result<Digest, ReadError>;
+
     /// Appends many requests with one sync. Each is judged by itself, in order; the answers stand in the same order.
     async fn append_many(&self, requests: Vec<AppendRequest>) -> Vec<Result<Ack, AppendError>>;
 

@@ -93,6 +93,19 @@ impl Replay {
         Replay { waivers, ..Replay::default() }
     }
 
+    /// This replay, to go on under these waivers; `None` when it was made under other ones up to where it is.
+    #[must_use]
+    pub fn under(mut self, waivers: &Waivers) -> Option<Replay> {
+        let upto = |all: &Waivers| -> Waivers {
+            all.iter().filter(|waiver| waiver.position <= self.position).cloned().collect()
+        };
+        if upto(&self.waivers) != upto(waivers) {
+            return None;
+        }
+        self.waivers.clone_from(waivers);
+        Some(self)
+    }
+
     /// The waivers this replay was made under.
     #[must_use]
     pub fn waivers(&self) -> &Waivers {

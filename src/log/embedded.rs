@@ -379,6 +379,10 @@ impl EmbeddedLog {
 
 #[async_trait::async_trait]
 impl EventLog for EmbeddedLog {
+    async fn root_at(&self, position: Position) -> Result<Digest, ReadError> {
+        self.shared.reader.root_at(position).await
+    }
+
     async fn head(&self) -> Result<Head, ReadError> {
         match &self.shared.writer {
             Some(writer) => Ok(writer.head()),

@@ -91,6 +91,14 @@ impl MemoryLog {
 
 #[async_trait::async_trait]
 impl EventLog for MemoryLog {
+    async fn root_at(&self, position: Position) -> Result<wox_events::Digest, ReadError> {
+        let mut tree = wox_events::tree::CompactRange::default();
+        for event in self.state().events.iter().take_while(|event| event.position <= position) {
+            tree.push(event.leaf(self.log));
+        }
+        Ok(tree.root())
+    }
+
     async fn head(&self) -> Result<Head, ReadError> {
         let state = self.state();
         let position = Position(state.events.len() as u64);

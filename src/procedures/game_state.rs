@@ -17,8 +17,7 @@ use super::Steps;
 /// Gives back every stake that is still held, in exactly the split it was taken in (law 8).
 fn release_stakes<'a>(mut steps: Steps<'a>, duel: &Duel) -> Steps<'a> {
     for stake in duel.stakes.iter().filter(|stake| stake.released.is_none()) {
-        let event =
-            DuelEvent::StakeReleased { player: stake.player.clone(), stake: stake.split, corrects: stake.held };
+        let event = DuelEvent::StakeReleased { player: stake.player.clone(), stake: stake.split, corrects: stake.held };
         let says = format!(
             "give player {} back {} G bonus and {} G withdrawable",
             stake.player, stake.split.bonus, stake.split.withdrawable,

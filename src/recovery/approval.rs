@@ -25,7 +25,9 @@ pub enum ApprovalError {
         plan: String,
     },
     /// The proposer tried to approve.
-    #[error("plan {plan} was proposed by {proposer}, who cannot approve it too; another person runs `wox approve {plan} --as NAME`")]
+    #[error(
+        "plan {plan} was proposed by {proposer}, who cannot approve it too; another person runs `wox approve {plan} --as NAME`"
+    )]
     SamePerson {
         /// The plan.
         plan: String,

@@ -1,8 +1,8 @@
 //! What can be wrong, and what may be done about it. A finding is a result, not an error (law 7).
 
 use serde::{Deserialize, Serialize};
-use wox_events::{Event, EventId, Json, NewEvent, Provenance, StreamId, Timestamp, record::JsonError};
 use wox_events::{Actor, Recorded, Revision};
+use wox_events::{Event, EventId, Json, NewEvent, Provenance, StreamId, Timestamp, record::JsonError};
 use wox_projections::{EventRef, Posting};
 
 /// One diagnosed cause.
@@ -29,9 +29,7 @@ pub struct Finding {
 }
 
 /// How soon somebody has to act (domain.md "Error codes").
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// At once.

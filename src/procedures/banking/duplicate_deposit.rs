@@ -8,12 +8,8 @@ use super::super::{Procedure, Steps, hold, stream, unless_held};
 use crate::recovery::{Case, Evidence, Finding, Severity, plan::holds};
 
 /// This procedure.
-pub const PROCEDURE: Procedure = Procedure {
-    name: "duplicate_deposit",
-    row: "R12",
-    finds: "one deposit credited more than once",
-    examine,
-};
+pub const PROCEDURE: Procedure =
+    Procedure { name: "duplicate_deposit", row: "R12", finds: "one deposit credited more than once", examine };
 
 fn examine(evidence: &Evidence) -> Vec<Case> {
     let state = &evidence.replay.state;

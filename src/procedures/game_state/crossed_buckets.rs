@@ -8,12 +8,8 @@ use super::super::{Procedure, Steps, hold, stream, unless_held};
 use crate::recovery::{Case, Evidence, Finding, plan::holds};
 
 /// This procedure.
-pub const PROCEDURE: Procedure = Procedure {
-    name: "crossed_buckets",
-    row: "E3",
-    finds: "a stake given back to the wrong balance",
-    examine,
-};
+pub const PROCEDURE: Procedure =
+    Procedure { name: "crossed_buckets", row: "E3", finds: "a stake given back to the wrong balance", examine };
 
 fn examine(evidence: &Evidence) -> Vec<Case> {
     let state = &evidence.replay.state;

@@ -2,7 +2,7 @@
 //! stopped, with the turn that was next. No money moves and no die is rolled. If nobody comes back in time it becomes
 //! a stuck duel.
 
-use wox_events::{Duration, DuelEvent};
+use wox_events::{DuelEvent, Duration};
 use wox_projections::duels::Phase;
 
 use super::super::{Procedure, Steps, hold, stream, unless_held};

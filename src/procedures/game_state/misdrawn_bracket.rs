@@ -49,8 +49,12 @@ fn case(evidence: &Evidence, id: &TournamentId, tournament: &Tournament) -> Opti
         for slot in wrong {
             let Ok(place) = u16::try_from(slot) else { continue };
             let Some(result) = round.results.get(&place) else { continue };
-            let voided =
-                TournamentEvent::MatchVoided { round: number, slot: place, corrects: result.event.id, reason: reason() };
+            let voided = TournamentEvent::MatchVoided {
+                round: number,
+                slot: place,
+                corrects: result.event.id,
+                reason: reason(),
+            };
             steps = steps.add(result.event.id, "", voided, format!("void match {number}/{slot}"));
             again.push((place, slot));
         }

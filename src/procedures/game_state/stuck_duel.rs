@@ -5,10 +5,7 @@ use wox_events::{DuelEvent, Label};
 use wox_projections::duels::Phase;
 
 use super::super::{Procedure, Steps, stream, unless_held};
-use crate::recovery::{
-    Case, Evidence, Finding,
-    policy::DUEL_TIMEOUT,
-};
+use crate::recovery::{Case, Evidence, Finding, policy::DUEL_TIMEOUT};
 
 /// This procedure.
 pub const PROCEDURE: Procedure =

@@ -6,11 +6,7 @@ use wox_events::{Label, TournamentEvent, TournamentId, tournament::PrizeKind};
 use wox_projections::{Account, tournaments::Tournament};
 
 use super::super::{Procedure, Steps, stream, unless_held};
-use crate::recovery::{
-    Case, Evidence, Finding, Severity,
-    plan::holds,
-    policy::PRIZE_GRACE,
-};
+use crate::recovery::{Case, Evidence, Finding, Severity, plan::holds, policy::PRIZE_GRACE};
 
 /// This procedure.
 pub const PROCEDURE: Procedure =

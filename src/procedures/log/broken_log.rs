@@ -16,10 +16,7 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
     let subject = StreamId::new("ops-log").expect("a fixed stream name");
     let says = format!("the log cannot be trusted from position {} on: {}", damage.from, damage.what);
     vec![Case {
-        finding: Finding {
-            severity: Severity::Critical,
-            ..PROCEDURE.finding("WOX-DB-TRANS-005", &subject, says)
-        },
+        finding: Finding { severity: Severity::Critical, ..PROCEDURE.finding("WOX-DB-TRANS-005", &subject, says) },
         repair: hold(
             "one damaged copy can be detected, not repaired",
             "run `wox verify` for the exact place, stop writing, and restore from a backup that passes `wox verify`",

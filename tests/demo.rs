@@ -1,0 +1,345 @@
+//! The demo's histories, judged by a small model of the game's books that shares no code with the generator.
+#![allow(clippy::unwrap_used, reason = "a test may stop where it fails")]
+
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wox_events::{
+    BurnEvent, CommandEvent, DecodeError, DepositEvent, Digest, DuelEvent, Event, Json, LogId, PlayerEvent, PoolEvent,
+    Position, Provenance, RawEvent, Revision, Split, StreamId, TournamentEvent, WithdrawalEvent, pool::Adjustment,
+    upcast,
+};
+use wox_recovery::demo::{Batch, Options, PLANTED, history};
+
+const SOUND: Options = Options { seed: 1, events: None, faults: false };
+const BROKEN: Options = Options { seed: 1, events: None, faults: true };
+
+/// Accounts by name; everything in base units. `external` is where Galleons come from and go to.
+#[derive(Default)]
+struct Books {
+    accounts: BTreeMap<String, i128>,
+    overdrafts: Vec<String>,
+}
+
+impl Books {
+    fn post(&mut self, from: &str, to: &str, amount: wox_events::Amount) {
+        let units = i128::try_from(amount.base_units()).unwrap();
+        if units == 0 {
+            return;
+        }
+        *self.accounts.entry(to.to_owned()).or_default() += units;
+        let balance = self.accounts.entry(from.to_owned()).or_default();
+        *balance -= units;
+        if *balance < 0 && from != "external" {
+            self.overdrafts.push(format!("{from} by {units} to {to}"));
+        }
+        if *balance == 0 {
+            self.accounts.remove(from);
+        }
+    }
+
+    fn split(&mut self, player: &str, other: &str, split: Split, out: bool) {
+        for (bucket, amount) in [("bonus", split.bonus), ("withdrawable", split.withdrawable)] {
+            let own = format!("{bucket} {player}");
+            if out { self.post(&own, other, amount) } else { self.post(other, &own, amount) }
+        }
+    }
+
+    fn balance(&self, account: &str) -> i128 {
+        self.accounts.get(account).copied().unwrap_or_default()
+    }
+
+    fn book(&mut self, stream: &StreamId, event: &Event) {
+        let subject = stream.subject();
+        let withdrawable = |player: &dyn std::fmt::Display| format!("withdrawable {player}");
+        match event {
+            Event::Player(PlayerEvent::PlayerCreated { bonus, .. }) => {
+                self.post("external", &format!("bonus {subject}"), *bonus);
+            }
+            Event::Player(PlayerEvent::BonusGranted { amount, .. }) => {
+                self.post("external", &format!("bonus {subject}"), *amount);
+            }
+            Event::Player(PlayerEvent::PotionBrewed { cost, .. }) => self.split(subject, "pool", *cost, true),
+            Event::Duel(DuelEvent::StakeHeld { player, stake }) => {
+                self.split(player.as_str(), &format!("escrow {subject}"), *stake, true);
+            }
+            Event::Duel(DuelEvent::StakeReleased { player, stake, .. }) => {
+                self.split(player.as_str(), &format!("escrow {subject}"), *stake, false);
+            }
+            Event::Duel(DuelEvent::DuelSettled { winner, amount }) => {
+                self.post(&format!("escrow {subject}"), &withdrawable(winner), *amount);
+                assert_eq!(self.balance(&format!("escrow {subject}")), 0, "{stream} is settled in full");
+            }
+            Event::Tournament(TournamentEvent::PlayerRegistered { player, entry }) => {
+                self.split(player.as_str(), &format!("entries {subject}"), *entry, true);
+            }
+            Event::Tournament(TournamentEvent::EntryRefunded { player, entry, .. }) => {
+                self.split(player.as_str(), &format!("entries {subject}"), *entry, false);
+            }
+            Event::Tournament(TournamentEvent::TournamentSeeded { .. }) => {
+                let entries = format!("entries {subject}");
+                let all = u128::try_from(self.balance(&entries)).unwrap();
+                self.post(&entries, "pool", wox_events::Amount::from_base_units(all).unwrap());
+            }
+            Event::Tournament(TournamentEvent::PrizeScheduleFixed { pool_at, total, prizes }) => {
+                assert_eq!(pool_at.base_units() as i128, self.balance("pool"));
+                assert_eq!(wox_events::Amount::checked_sum(prizes.iter().map(|prize| prize.amount)), Some(*total));
+            }
+            Event::Tournament(TournamentEvent::PrizePaid { player, amount, .. }) => {
+                self.post("pool", &withdrawable(player), *amount);
+            }
+            Event::Deposit(DepositEvent::DepositCredited { player, amount, dust, .. }) => {
+                self.post("external", &withdrawable(player), *amount);
+                self.post("external", "dust", *dust);
+            }
+            Event::Deposit(
+                DepositEvent::DepositDustRecorded { value } | DepositEvent::DepositQuarantined { value, .. },
+            ) => self.post("external", "suspense", *value),
+            Event::Withdrawal(WithdrawalEvent::FundsHeld { player, amount, net, pool_share, burn_share }) => {
+                let parts = wox_events::Amount::checked_sum([*net, *pool_share, *burn_share]);
+                assert_eq!(parts, Some(*amount), "{stream}");
+                self.post(&withdrawable(player), &format!("in flight {subject}"), *net);
+                self.post(&withdrawable(player), "pool", *pool_share);
+                self.post(&withdrawable(player), "burn queue", *burn_share);
+            }
+            Event::Withdrawal(WithdrawalEvent::WithdrawalSettled { net, .. }) => {
+                self.post(&format!("in flight {subject}"), "external", *net);
+            }
+            Event::Burn(BurnEvent::BurnSettled { amount, .. }) => self.post("burn queue", "external", *amount),
+            Event::Pool(PoolEvent::PoolContributed { amount, .. }) => self.post("external", "pool", *amount),
+            Event::Pool(PoolEvent::PoolAdjusted { direction: Adjustment::ToSuspense, amount, .. }) => {
+                self.post("pool", "suspense", *amount);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What one walk over a history shows.
+#[derive(Default)]
+struct Walk {
+    books: Books,
+    events: u64,
+    streams: BTreeMap<StreamId, Revision>,
+    kinds: BTreeMap<(String, u16), u64>,
+    unreadable: Vec<(StreamId, DecodeError)>,
+    busiest: usize,
+    open: BTreeSet<StreamId>,
+    drifts: Vec<i128>,
+    first: i64,
+    last: i64,
+    players: BTreeSet<StreamId>,
+}
+
+/// Walks a history: order, ids, canonical data, time; books every event that a fold would see.
+fn walk(options: &Options) -> Walk {
+    let mut walk = Walk::default();
+    let mut held = BTreeSet::new();
+    let mut known = BTreeSet::new();
+    for Batch { stream, expected, events } in history(options) {
+        let revision = walk.streams.entry(stream.clone()).or_default();
+        assert_eq!(expected, *revision, "{stream}");
+        assert!(!events.is_empty());
+        revision.0 += events.len() as u64;
+        for event in events {
+            walk.events += 1;
+            assert!(event.time.0 > walk.last, "{stream}: time goes on");
+            walk.last = event.time.0;
+            walk.first = if walk.first == 0 { event.time.0 } else { walk.first };
+            assert!(known.insert(event.id), "{stream}: ids are unique");
+            assert!(event.causation.is_none_or(|cause| known.contains(&cause) && cause != event.id), "{stream}");
+            assert_eq!(Json::canonical(event.data.as_str()).unwrap(), event.data);
+            *walk.kinds.entry((event.kind.to_string(), event.version)).or_default() += 1;
+            let on_chain = ["DepositObserved", "TxMined", "WithdrawalSettled", "BurnSettled"];
+            let observed = on_chain.contains(&event.kind.as_str());
+            let (actor, provenance) =
+                if observed { ("chain", Provenance::Observed) } else { ("game", Provenance::Game) };
+            assert_eq!((event.actor.as_str(), event.provenance, event.rules), (actor, provenance, 1));
+            let decoded = match Event::decode(&stream, &event.kind, event.version, event.data.as_str()) {
+                Ok(decoded) => decoded,
+                Err(error) => {
+                    held.insert(stream.clone());
+                    walk.unreadable.push((stream.clone(), error));
+                    continue;
+                }
+            };
+            if event.version == upcast::current_version(&event.kind) {
+                assert_eq!(decoded.encode().unwrap(), (event.kind.clone(), event.version, event.data.clone()));
+            }
+            if held.contains(&stream) {
+                continue;
+            }
+            walk.observe(&stream, &decoded);
+        }
+    }
+    walk
+}
+
+impl Walk {
+    fn observe(&mut self, stream: &StreamId, event: &Event) {
+        self.books.book(stream, event);
+        match event {
+            Event::Player(PlayerEvent::PlayerCreated { .. }) => _ = self.players.insert(stream.clone()),
+            Event::Duel(DuelEvent::ChallengeIssued { .. }) => _ = self.open.insert(stream.clone()),
+            Event::Duel(
+                DuelEvent::DuelEnded { .. }
+                | DuelEvent::ChallengeDeclined {}
+                | DuelEvent::ChallengeExpired {}
+                | DuelEvent::DuelVoided { .. },
+            ) => _ = self.open.remove(stream),
+            Event::Pool(PoolEvent::PoolStated { balance }) => {
+                let drift = self.books.balance("pool") - balance.base_units() as i128;
+                if drift != 0 {
+                    self.drifts.push(drift);
+                }
+            }
+            Event::Command(CommandEvent::CommandReceived { .. }) => {}
+            _ => {}
+        }
+        self.busiest = self.busiest.max(self.open.len());
+    }
+
+    fn held(&self, account: &str) -> Vec<&String> {
+        self.books.accounts.keys().filter(|name| name.starts_with(account)).collect()
+    }
+}
+
+/// The digest of everything a log would keep of a history.
+fn digest(options: &Options) -> Digest {
+    let log = LogId(Default::default());
+    let mut text = String::new();
+    let mut position = 0;
+    for batch in history(options) {
+        for (event, revision) in batch.events.into_iter().zip(batch.expected.0 + 1..) {
+            position += 1;
+            let stream = batch.stream.clone();
+            let raw = RawEvent { position: Position(position), stream, revision: Revision(revision), event };
+            raw.write_canonical(log, &mut text);
+        }
+    }
+    Digest::of(text.as_bytes())
+}
+
+#[test]
+fn a_sound_history_keeps_its_books_and_finishes_what_it_starts() {
+    let walk = walk(&SOUND);
+    assert_eq!(walk.books.overdrafts, Vec::<String>::new());
+    assert_eq!(walk.books.accounts.values().sum::<i128>(), 0, "conservation");
+    assert_eq!(walk.unreadable, []);
+    assert_eq!(walk.held("escrow"), Vec::<&String>::new());
+    assert_eq!(walk.held("entries"), Vec::<&String>::new());
+    assert_eq!(walk.held("in flight"), Vec::<&String>::new());
+    assert_eq!(walk.open, BTreeSet::new());
+    assert_eq!(walk.drifts, Vec::<i128>::new());
+    assert!(walk.books.balance("burn queue") > 0, "some burns are pending");
+}
+
+#[test]
+fn the_default_day_has_the_size_of_the_game() {
+    let walk = walk(&SOUND);
+    assert!((19_000..=21_000).contains(&walk.events), "{} events", walk.events);
+    assert!((120..=140).contains(&walk.players.len()), "{} players", walk.players.len());
+    assert_eq!(walk.busiest, 50);
+    let count = |kind: &str, version| walk.kinds.get(&(kind.to_owned(), version)).copied().unwrap_or_default();
+    assert_eq!(count("TournamentClosed", 1), 2);
+    assert_eq!(count("PrizePaid", 1), 8);
+    assert_eq!(count("MatchDecided", 1), 127 + 66);
+    for (kind, version) in
+        [("DepositCredited", 1), ("FundsHeld", 1), ("DuelEnded", 1), ("DuelEnded", 2), ("BurnSettled", 1)]
+    {
+        assert!(count(kind, version) > 0, "{kind} version {version}");
+    }
+}
+
+#[test]
+fn a_daily_tournament_of_128_follows_its_bracket() {
+    let mut players = BTreeMap::new();
+    let mut decided = BTreeMap::new();
+    for batch in history(&SOUND).filter(|batch| batch.stream.as_str() == "tournament-daily-2026-08-01") {
+        for event in batch.events {
+            match Event::decode(&batch.stream, &event.kind, event.version, event.data.as_str()).unwrap() {
+                Event::Tournament(TournamentEvent::TournamentSeeded { seeds }) => assert_eq!(seeds.len(), 128),
+                Event::Tournament(TournamentEvent::RoundOpened { round, matches }) => {
+                    for (slot, pairing) in (0u16..).zip(matches) {
+                        let sides = [pairing.first, pairing.second].map(Option::unwrap);
+                        if round > 1 {
+                            let winner = |slot| &decided[&(round - 1, slot)];
+                            assert_eq!([&sides[0], &sides[1]], [winner(2 * slot), winner(2 * slot + 1)]);
+                        }
+                        players.insert((round, slot), sides);
+                    }
+                }
+                Event::Tournament(TournamentEvent::MatchDecided { round, slot, winner, loser, .. }) => {
+                    let sides = &players[&(round, slot)];
+                    assert!(sides.contains(&winner) && sides.contains(&loser.unwrap()));
+                    assert_eq!(decided.insert((round, slot), winner), None);
+                }
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(decided.len(), 127);
+}
+
+#[test]
+fn every_fault_is_planted_and_nothing_else_is_wrong() {
+    let mut history = history(&BROKEN);
+    let mut heads = BTreeMap::new();
+    for batch in history.by_ref() {
+        heads.insert(batch.stream, batch.expected.0 + batch.events.len() as u64);
+    }
+    let planted = history.planted();
+    let names: BTreeSet<&str> = planted.iter().map(|planted| planted.fault).collect();
+    assert_eq!(names, BTreeSet::from(PLANTED));
+    for planted in planted {
+        let (stream, revision) = &planted.at;
+        assert!((1..=heads[stream]).contains(&revision.0), "{planted:?}");
+        assert_eq!(planted.subject, stream.as_str());
+    }
+
+    let walk = walk(&BROKEN);
+    assert_eq!(walk.books.overdrafts, Vec::<String>::new());
+    assert_eq!(walk.books.accounts.values().sum::<i128>(), 0, "conservation");
+    assert_eq!(walk.unreadable.len(), 1);
+    let streams = |faults: &[&str], prefix: &str| -> BTreeSet<String> {
+        let of = planted.iter().filter(|planted| faults.contains(&planted.fault));
+        of.map(|planted| planted.subject.replace("duel-", prefix)).collect()
+    };
+    let open = ["stuck_duel", "interrupted_duel", "challenge_never_expired", "unknown_kind"];
+    let still_open: BTreeSet<String> = walk.open.iter().map(ToString::to_string).collect();
+    assert_eq!(still_open, streams(&open, "duel-"));
+    let unpaid = ["unpaid_duel", "stake_not_released"];
+    let escrow: BTreeSet<String> = walk.held("escrow").into_iter().cloned().collect();
+    assert_eq!(escrow, streams(&[open.as_slice(), &unpaid].concat(), "escrow "));
+    assert_eq!(walk.held("in flight").len(), 1);
+    assert_eq!(walk.drifts, [12_500_000_000_000_000_000]);
+}
+
+#[test]
+fn faults_can_be_planted_in_small_and_in_long_histories() {
+    for events in [1_000, 5_000, 45_000] {
+        let options = Options { seed: 3, events: Some(events), faults: true };
+        let mut history = history(&options);
+        history.by_ref().for_each(drop);
+        let names: BTreeSet<&str> = history.planted().iter().map(|planted| planted.fault).collect();
+        assert_eq!(names, BTreeSet::from(PLANTED), "{events} events");
+        assert_eq!(walk(&options).books.overdrafts, Vec::<String>::new());
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes() {
+    let options = Options { events: Some(4_000), ..BROKEN };
+    assert_eq!(digest(&options), digest(&options));
+    assert_ne!(digest(&options), digest(&Options { seed: 2, ..options }));
+}
+
+#[test]
+fn a_history_is_about_as_long_as_asked() {
+    for events in [2_000, 8_000, 30_000, 100_000] {
+        let walk = walk(&Options { seed: 5, events: Some(events), faults: false });
+        assert!(walk.events.abs_diff(events) < events / 10, "{} events for {events}", walk.events);
+        assert_eq!(walk.books.overdrafts, Vec::<String>::new());
+        assert_eq!((walk.held("escrow"), walk.open.len()), (vec![], 0));
+    }
+}
