@@ -22,15 +22,24 @@ pub mod render;
 pub mod time;
 
 mod append;
+mod apply;
+mod approve;
 mod completions;
 mod config_show;
+mod demo;
+mod digest;
 mod doctor;
+mod evidence;
 mod export;
 mod import;
 mod init;
 mod man;
+mod plan;
+mod plan_view;
+mod recover;
 mod schema;
 mod show;
+mod state;
 mod status;
 mod store;
 
@@ -119,11 +128,18 @@ enum Color {
 /// The verbs, in the order a new user meets them.
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Demo(demo::DemoArgs),
     Init(init::InitArgs),
     Import(import::ImportArgs),
     Export(export::ExportArgs),
     Append(append::AppendArgs),
+    Digest(digest::DigestArgs),
     Show(show::ShowArgs),
+    State(state::StateArgs),
+    Plan(plan::PlanArgs),
+    Approve(approve::ApproveArgs),
+    Apply(apply::ApplyArgs),
+    Recover(recover::RecoverArgs),
     Schema(schema::SchemaArgs),
     Status(status::StatusArgs),
     Doctor(doctor::DoctorArgs),
@@ -136,8 +152,13 @@ impl Verb {
     /// True for verbs that look at one state of the log and can look at an earlier one.
     fn takes_as_of(&self) -> bool {
         match self {
-            Verb::Export(_) | Verb::Show(_) => true,
-            Verb::Init(_)
+            Verb::Export(_) | Verb::Digest(_) | Verb::Show(_) | Verb::State(_) | Verb::Plan(_) | Verb::Recover(_) => {
+                true
+            }
+            Verb::Demo(_)
+            | Verb::Approve(_)
+            | Verb::Apply(_)
+            | Verb::Init(_)
             | Verb::Import(_)
             | Verb::Append(_)
             | Verb::Schema(_)
@@ -321,6 +342,13 @@ fn run(verb: Verb, start: Start) -> Result<ExitCode, CliError> {
 
 async fn dispatch(verb: Verb, context: Context) -> Result<ExitCode, CliError> {
     match verb {
+        Verb::Demo(args) => demo::run(args, context).await,
+        Verb::Digest(args) => digest::run(args, context).await,
+        Verb::State(args) => state::run(args, context).await,
+        Verb::Plan(args) => plan::run(args, context).await,
+        Verb::Approve(args) => approve::run(args, context).await,
+        Verb::Apply(args) => apply::run(args, context).await,
+        Verb::Recover(args) => recover::run(args, context).await,
         Verb::Init(args) => init::run(args, context).await,
         Verb::Import(args) => import::run(args, context).await,
         Verb::Export(args) => export::run(args, context).await,

@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod demo;
 pub mod exit_code;
+pub mod import;
 pub mod interchange;
 pub mod log;
 pub mod procedures;

@@ -1,7 +1,6 @@
 //! The demo's histories, judged by a small model of the game's books that shares no code with the generator.
 #![allow(clippy::unwrap_used, reason = "a test may stop where it fails")]
 
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use wox_events::{

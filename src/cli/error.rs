@@ -77,6 +77,11 @@ impl CliError {
             .caused_by(error)
     }
 
+    /// An error of a kind that is only known at run time.
+    pub fn of(kind: ErrorKind, code: &'static str, what: impl Into<String>) -> CliError {
+        CliError::new(kind, code, what)
+    }
+
     fn new(kind: ErrorKind, code: &'static str, what: impl Into<String>) -> CliError {
         CliError { kind, code, what: what.into(), place: Vec::new(), next: Vec::new(), source: None }
     }
