@@ -1,8 +1,12 @@
 //! The engine of Wizards of X recovery.
 
+pub mod cli;
 pub mod demo;
+pub mod exit_code;
 pub mod import;
+pub mod interchange;
 pub mod log;
 pub mod procedures;
 pub mod recovery;
 pub mod replay;
+pub mod rfc3339;

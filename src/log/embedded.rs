@@ -8,6 +8,7 @@
 //! [`writer`] is the only code that changes the database; [`reader`] reads it through connections of its own;
 //! [`page`] is the stored form of a page; [`verify`] re-reads everything with code that shares only that form.
 
+mod adopt;
 mod meta;
 pub(crate) mod page;
 mod place;
@@ -17,6 +18,8 @@ pub mod verify;
 
 mod watermark;
 mod writer;
+
+pub use adopt::adopt;
 
 use std::{
     io,

@@ -1,0 +1,358 @@
+//! `wox append`: events from a program into the log, one line in and one acknowledgement out.
+
+use std::{
+    fmt,
+    io::{self, Write as _},
+    path::PathBuf,
+};
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, Visitor},
+};
+use tokio::sync::mpsc::Receiver;
+use wox_events::{
+    Actor, DecodeError, Event, EventId, Json, NewEvent, Provenance, Revision, StreamId, Timestamp,
+    upcast::current_version,
+};
+
+use crate::{
+    cli::{
+        CliError, Context,
+        input::{Line, Lines},
+        render::counted,
+        store,
+    },
+    exit_code::ExitCode,
+    log::{Ack, AppendRequest, EventLog},
+    rfc3339,
+};
+
+/// Append events from JSON Lines; print one acknowledgement a line
+///
+/// Every line is one event:
+///
+///   {"stream":"duel-17","expected":0,"id":"<uuid>","kind":"ChallengeIssued","time":"2026-08-01T12:00:00Z",
+///    "actor":"game","provenance":"game","data":{…}}
+///
+/// `expected` is the revision the stream must have, 0 for a new one. `time` is RFC 3339 or integer microseconds.
+/// Optional: `version` (the newest), `rules` (1), `causation`, `correlation`. `wox schema KIND` shows the shape of `data`.
+///
+/// An acknowledgement line (stream, revision, position, leaf) is printed only after the event is durable. The first line
+/// that cannot be appended ends the run; the lines before it stay acknowledged. Sending a line again changes nothing.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  wox append events.jsonl            append from a file
+  game-server | wox append -         append what a program writes, as it comes")]
+pub(super) struct AppendArgs {
+    /// File with one event a line (.gz and .zst too), or - for stdin
+    #[arg(default_value = "-")]
+    file: PathBuf,
+    /// Accept kinds, versions and stream categories this build does not know
+    ///
+    /// They are kept, and their streams are held until a build that knows them reads them, or an operator waives them.
+    #[arg(long)]
+    allow_unknown: bool,
+}
+
+/// Most events that share one sync.
+const BATCH_EVENTS_MAX: usize = 1024;
+
+/// One line, as typed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventLine {
+    stream: StreamId,
+    expected: Revision,
+    id: EventId,
+    kind: String,
+    version: Option<u16>,
+    time: Time,
+    actor: Actor,
+    causation: Option<EventId>,
+    correlation: Option<EventId>,
+    provenance: Provenance,
+    rules: Option<u16>,
+    data: Json,
+}
+
+/// One acknowledgement, as printed.
+#[derive(Debug, Serialize)]
+struct AckLine<'a> {
+    schema: &'static str,
+    stream: &'a StreamId,
+    revision: Revision,
+    position: wox_events::Position,
+    leaf: wox_events::Digest,
+    /// The event had been there before.
+    repeat: bool,
+}
+
+/// A line that is ready to be appended.
+#[derive(Debug)]
+struct Ready {
+    line: u64,
+    request: AppendRequest,
+}
+
+pub(super) async fn run(args: AppendArgs, context: Context) -> Result<ExitCode, CliError> {
+    let log = store::open_to_write(&context).await?;
+    let lines = Lines::open(&args.file)?;
+    let name = lines.name().to_owned();
+    let events = lines.parsed_ahead(move |name, line| ready(name, line, args.allow_unknown));
+    let appended = append_all(&log, events, &name, &context).await?;
+    context.say(format!(
+        "{} durable, {} of them repeats; head is {}",
+        counted(appended.events, "event"),
+        appended.repeats,
+        log.head().await?.position
+    ));
+    Ok(ExitCode::Done)
+}
+
+#[derive(Debug, Default)]
+struct Appended {
+    events: u64,
+    repeats: u64,
+}
+
+async fn append_all(
+    log: &dyn EventLog,
+    mut events: Receiver<Result<Ready, CliError>>,
+    name: &str,
+    context: &Context,
+) -> Result<Appended, CliError> {
+    let mut appended = Appended::default();
+    let mut waiting = None;
+    loop {
+        let first = match waiting.take() {
+            Some(first) => Some(first),
+            None => tokio::select! {
+                biased;
+                () = context.interrupt.wait() => {
+                    return Err(CliError::interrupted(format!(
+                        "stopped after {}; all of them are durable", counted(appended.events, "acknowledged event")
+                    ))
+                    .next("run the same command again: what is there already is acknowledged as a repeat"));
+                }
+                next = events.recv() => next,
+            },
+        };
+        let Some(first) = first else { return Ok(appended) };
+        let (batch, failed) = gather(log, first?, &mut events, &mut waiting).await?;
+        let lines: Vec<u64> = batch.iter().map(|ready| ready.line).collect();
+        let requests = batch.into_iter().map(|ready| ready.request).collect();
+        let answers = log.append_many(requests).await;
+
+        let mut out = io::stdout().lock();
+        let mut refused = None;
+        for (line, answer) in lines.into_iter().zip(answers) {
+            match answer {
+                Ok(ack) => {
+                    print(&ack, &mut out).map_err(CliError::output)?;
+                    appended.events += ack.events.len() as u64;
+                    appended.repeats += if ack.repeat { ack.events.len() as u64 } else { 0 };
+                }
+                Err(error) => refused = refused.or(Some(CliError::from(error).at("file", name).at("line", line))),
+            }
+        }
+        out.flush().map_err(CliError::output)?;
+        if let Some(error) = refused.or(failed) {
+            return Err(error);
+        }
+    }
+}
+
+/// Takes the lines that are waiting already, so that they share one sync. A line that is not certain to be appended (its
+/// stream is not at the revision it expects: a repeat, or a conflict) ends the batch, so that nothing behind a refused
+/// line is written. This process holds the writer's lock: no stream moves between this look and the append.
+async fn gather(
+    log: &dyn EventLog,
+    first: Ready,
+    events: &mut Receiver<Result<Ready, CliError>>,
+    waiting: &mut Option<Result<Ready, CliError>>,
+) -> Result<(Vec<Ready>, Option<CliError>), CliError> {
+    let mut revisions = std::collections::BTreeMap::new();
+    let mut batch = Vec::new();
+    let mut next = first;
+    loop {
+        let stream = &next.request.stream;
+        let revision = match revisions.get(stream) {
+            Some(revision) => *revision,
+            None => log.revision(stream).await?,
+        };
+        let certain = next.request.expected == revision;
+        if !certain && !batch.is_empty() {
+            *waiting = Some(Ok(next));
+            return Ok((batch, None));
+        }
+        revisions.insert(stream.clone(), Revision(revision.0 + 1));
+        batch.push(next);
+        if !certain || batch.len() == BATCH_EVENTS_MAX {
+            return Ok((batch, None));
+        }
+        next = match events.try_recv() {
+            Ok(Ok(ready)) => ready,
+            Ok(Err(error)) => return Ok((batch, Some(error))),
+            Err(_) => return Ok((batch, None)),
+        };
+    }
+}
+
+fn print(ack: &Ack, out: &mut impl io::Write) -> io::Result<()> {
+    for event in &ack.events {
+        let line = AckLine {
+            schema: "wox/ack/v1",
+            stream: &ack.stream,
+            revision: event.revision,
+            position: event.position,
+            leaf: event.leaf,
+            repeat: ack.repeat,
+        };
+        serde_json::to_writer(&mut *out, &line)?;
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+/// Reads one line and judges all that can be judged without the log.
+fn ready(name: &str, line: Line, allow_unknown: bool) -> Result<Ready, CliError> {
+    let bad = |code, what: String| {
+        let error = CliError::failed(code, what).at("file", name).at("line", line.number);
+        match stream_of(&line.text) {
+            Some(stream) => error.at("stream", stream),
+            None => error,
+        }
+    };
+    let again = "correct the line and run the same command again: what is there already changes nothing";
+    let typed: EventLine = serde_json::from_str(&line.text)
+        .map_err(|error| bad("wox::append::line", format!("the line is not an event: {error}")).next(again))?;
+    let version = typed.version.unwrap_or_else(|| current_version(&typed.kind));
+    match Event::decode(&typed.stream, &typed.kind, version, typed.data.as_str()) {
+        Ok(_) => {}
+        Err(error @ DecodeError::Malformed { .. }) => {
+            let schema = format!("wox schema {}", typed.kind);
+            return Err(bad("wox::append::payload", error.to_string()).next(schema).next(again));
+        }
+        Err(_) if allow_unknown => {}
+        Err(
+            error @ (DecodeError::UnknownCategory { .. }
+            | DecodeError::UnknownKind { .. }
+            | DecodeError::FutureVersion { .. }),
+        ) => {
+            return Err(bad("wox::append::unknown", error.to_string())
+                .next("wox schema lists what this build knows")
+                .next("--allow-unknown keeps such events and holds their streams"));
+        }
+    }
+    let event = NewEvent {
+        id: typed.id,
+        kind: typed.kind.into(),
+        version,
+        time: typed.time.0,
+        actor: typed.actor,
+        causation: typed.causation,
+        correlation: typed.correlation,
+        provenance: typed.provenance,
+        rules: typed.rules.unwrap_or(1),
+        data: typed.data,
+    };
+    let request = AppendRequest { stream: typed.stream, expected: typed.expected, events: vec![event] };
+    Ok(Ready { line: line.number, request })
+}
+
+/// The stream a broken line speaks of, when that much can be read.
+fn stream_of(text: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        stream: String,
+    }
+    serde_json::from_str::<Named>(text).ok().map(|named| named.stream)
+}
+
+/// A time as producers write it.
+#[derive(Debug)]
+struct Time(Timestamp);
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
+        struct Either;
+        impl Visitor<'_> for Either {
+            type Value = Time;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a time: RFC 3339 text or integer microseconds since 1970")
+            }
+            fn visit_i64<E: de::Error>(self, micros: i64) -> Result<Time, E> {
+                Ok(Time(Timestamp(micros)))
+            }
+            fn visit_u64<E: de::Error>(self, micros: u64) -> Result<Time, E> {
+                i64::try_from(micros)
+                    .map(|micros| Time(Timestamp(micros)))
+                    .map_err(|_| E::custom(format!("time {micros} is out of range")))
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Time, E> {
+                rfc3339::parse(text)
+                    .map(Time)
+                    .map_err(|error| E::custom(format!("time `{text}` is not RFC 3339: {error}")))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"{"stream":"duel-1","expected":2,"id":"7f1c3f0e-8c5c-4a9b-9a53-0d6f6f0f5b11",
+        "kind":"ChallengeDeclined","time":"2026-08-01T12:00:00Z","actor":"game","provenance":"game","data":{}}"#;
+
+    fn judged(line: &str) -> Result<Ready, CliError> {
+        ready("game.jsonl", Line { number: 7, text: line.to_owned() }, false)
+    }
+
+    #[test]
+    fn a_line_may_leave_version_and_rules_out() {
+        let ready = judged(GOOD).unwrap();
+        let event = &ready.request.events[0];
+        assert_eq!((event.version, event.rules, event.time), (1, 1, Timestamp(1_785_585_600_000_000)));
+        assert_eq!(ready.request.expected, Revision(2));
+    }
+
+    #[test]
+    fn a_bad_line_names_file_line_and_stream() {
+        for (from, to) in [
+            (r#""data":{}"#, r#""data":{"a":1,"a":2}"#),
+            (r#""data":{}"#, r#""data":{},"data":{}"#),
+            (r#""data":{}"#, r#""data":{"surprise":1}"#),
+            (r#""data":{}"#, r#""data":[]"#),
+            (r#""expected":2"#, r#""expected":-2"#),
+            (r#""expected":2"#, r#""expected":"2""#),
+            (r#""expected":2"#, r#""expected":2,"surprise":1"#),
+            ("2026-08-01T12:00:00Z", "yesterday"),
+            ("ChallengeDeclined", "BroomRaced"),
+            (r#""provenance":"game""#, r#""provenance":"rumour""#),
+            (r#""actor":"game""#, r#""actor":"two words""#),
+        ] {
+            let line = GOOD.replacen(from, to, 1);
+            assert_ne!(line, GOOD);
+            let error = judged(&line).expect_err(&line).for_programs();
+            for part in ["game.jsonl", r#""line":"7""#, r#""next":[""#] {
+                assert!(error.contains(part), "{part} is missing in {error}");
+            }
+        }
+        let error = judged(&GOOD.replacen("ChallengeDeclined", "BroomRaced", 1)).unwrap_err().for_programs();
+        assert!(error.contains(r#""stream":"duel-1""#) && error.contains("--allow-unknown"), "{error}");
+    }
+
+    #[test]
+    fn unknown_kinds_pass_only_when_asked_for_and_malformed_ones_never() {
+        let line = |text: String| Line { number: 1, text };
+        let unknown = GOOD.replacen("ChallengeDeclined", "BroomRaced", 1);
+        assert!(ready("f", line(unknown), true).is_ok());
+        let malformed = GOOD.replacen(r#""data":{}"#, r#""data":{"x":1}"#, 1);
+        assert!(ready("f", line(malformed), true).is_err());
+    }
+}

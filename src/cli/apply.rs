@@ -1,0 +1,173 @@
+//! `wox apply`: carries a plan out, exactly once, and looks whether it did what it said.
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    num::NonZeroUsize,
+    path::Path,
+    sync::Arc,
+};
+
+use serde_json::json;
+
+use crate::{
+    cli::{
+        CliError, Context, evidence, plan, plan_view,
+        progress::Progress,
+        render::{Document, counted},
+        store, time,
+    },
+    exit_code::ExitCode,
+    log::{EmbeddedLog, EventLog as _},
+    recovery::{self, Applied, Verdict, apply::Recorded},
+    replay,
+};
+
+/// Apply a plan, exactly once
+///
+/// The plan is made again from the same evidence and must be the same; its streams must be where it left them; a plan
+/// that moves money must have another person's approval. Then each of its items is appended in one atomic step, and the
+/// log is read again. Applying a plan twice changes nothing.
+///
+/// Exit code 0 when applied or nothing to do, 4 when refused, 6 when applied and an outcome in the outside world stays
+/// unknown.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  wox apply 3f9c2b7a11d04e55         ask, then apply
+  wox apply repair.plan --yes        from a plan file, without the question")]
+pub(super) struct ApplyArgs {
+    /// The plan's id, the beginning of it, or a plan file
+    plan: String,
+    /// Do not ask; guards and approvals still count
+    #[arg(long)]
+    yes: bool,
+    /// Threads that decode events [default: as many as the machine runs]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+}
+
+pub(super) async fn run(args: ApplyArgs, context: Context) -> Result<ExitCode, CliError> {
+    let log = store::open_to_write(&context).await?;
+    let recorded = match plan::from_file(Path::new(&args.plan))? {
+        // A plan made elsewhere, or with --preview, is proposed by whoever brings it.
+        Some(plan) if plan.log == log.head().await?.log => {
+            recovery::propose(&log, &plan, &context.actor, time::now()).await?
+        }
+        Some(plan) => {
+            return Err(CliError::refused("wox::plan::other-log", "the plan was made for another log")
+                .at("plan's log", plan.log)
+                .at("store", context.store.display())
+                .next("name the store of that log with --store, or run wox plan on this one"));
+        }
+        None => recovery::apply::load(&log, plan::find(&log, &args.plan).await?).await?,
+    };
+    if recorded.record.applied.is_some() || !recorded.plan.changes {
+        return nothing_to_do(&recorded, &context);
+    }
+    if !args.yes {
+        ask(&recorded, &context)?;
+    }
+    let threads = evidence::threads(args.threads);
+    let progress = Progress::new(context.progress, 2);
+    let counter = Arc::new(replay::Progress::default());
+    let total = Some(log.head().await?.position.0);
+
+    let phase = progress.phase(1, "check and apply", "events", total);
+    let applying = recovery::apply(&log, recorded.plan.id, &context.actor, time::now(), threads, &counter);
+    let applied = evidence::watched(applying, &counter, &phase, &context).await?;
+    phase.finish();
+
+    let phase = progress.phase(2, "read again", "events", total);
+    let verifying = recovery::verify(&log, &recorded.plan, &context.actor, time::now(), threads, &counter);
+    let verdict = evidence::watched(verifying, &counter, &phase, &context).await?;
+    phase.finish();
+    report(&log, &recorded, &applied, &verdict, &context).await
+}
+
+fn nothing_to_do(recorded: &Recorded, context: &Context) -> Result<ExitCode, CliError> {
+    let body = json!({"plan": recorded.plan.id, "changes": false, "appended": [], "verdict": recorded.record.verdict});
+    let why = if recorded.record.applied.is_some() { "it was applied before" } else { "it appends nothing" };
+    Document::new("wox/apply/v1", &body)
+        .line(format!("nothing to do for plan {}: {why}", recorded.plan.short_id()))
+        .print(context.output)?;
+    Ok(ExitCode::Done)
+}
+
+/// Asks the person at the terminal. Without one there is nobody to ask, so the answer is no.
+fn ask(recorded: &Recorded, context: &Context) -> Result<(), CliError> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Err(CliError::refused("wox::apply::nobody-to-ask", "there is no terminal to ask on")
+            .next("look at the plan with wox plan show, then apply it with --yes"));
+    }
+    let mut stderr = io::stderr();
+    let _unheard = write!(
+        stderr,
+        "{}\n{}\nApply it to {}? [y/N] ",
+        plan_view::headline(&recorded.plan),
+        plan_view::conservation(&recorded.plan),
+        context.store.display()
+    );
+    let mut answer = String::new();
+    let read = io::stdin().read_line(&mut answer);
+    match (read, answer.trim()) {
+        (Ok(_), "y" | "Y" | "yes") => Ok(()),
+        _ => Err(CliError::refused("wox::apply::declined", "not applied: the answer was no")
+            .next("nothing was changed; run the command again when you are sure")),
+    }
+}
+
+async fn report(
+    log: &EmbeddedLog,
+    recorded: &Recorded,
+    applied: &Applied,
+    verdict: &Verdict,
+    context: &Context,
+) -> Result<ExitCode, CliError> {
+    let head = log.head().await?;
+    log.close().await;
+    let plan = &recorded.plan;
+    let appended = match applied {
+        Applied::Nothing => &[][..],
+        Applied::Appended(events) => events.as_slice(),
+    };
+    let unknown = verdict.remaining.iter().filter(|finding| finding.outcome_unknown).count();
+    let body = json!({
+        "plan": plan.id,
+        "changes": !appended.is_empty(),
+        "appended": appended,
+        "verdict": verdict.name(),
+        "unrepaired": verdict.unrepaired,
+        "remaining": verdict.remaining,
+        "unknown": unknown,
+        "drift": verdict.drift,
+        "state": verdict.state,
+        "head": head,
+    });
+    let mut document = Document::new("wox/apply/v1", &body)
+        .line(format!(
+            "plan {} applied: {} appended in {}, {unknown} unknown",
+            plan.short_id(),
+            counted(appended.len() as u64, "event"),
+            counted(plan.items.len() as u64, "stream"),
+        ))
+        .line(format!("verdict: {}; {} left to a person", verdict.name(), verdict.remaining.len()));
+    for finding in verdict.unrepaired.iter().chain(&verdict.remaining) {
+        document = document.line(finding.subject.to_string());
+        for line in plan_view::finding_lines(finding) {
+            document = document.line(line);
+        }
+    }
+    let drift = if verdict.drift.is_zero() { "ok".to_owned() } else { format!("off by {} G", verdict.drift) };
+    document
+        .line(format!("conservation: {drift}"))
+        .line(format!("head: position {}, root {}, state {}", head.position, head.root, verdict.state))
+        .print(context.output)?;
+    if !verdict.unrepaired.is_empty() {
+        return Err(CliError::failed(
+            "wox::apply::diverged",
+            "the plan was applied and did not repair everything it said",
+        )
+        .next("wox plan says what is wrong now; report this with its output"));
+    }
+    Ok(if unknown > 0 { ExitCode::Unknown } else { ExitCode::Done })
+}

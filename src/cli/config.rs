@@ -1,0 +1,276 @@
+//! Settings and where each came from: flag > environment `WOX_*` > file `wox.toml` > default. The crate `config` merges;
+//! this file names the settings, refuses what it does not know, and keeps the origin of each for `config show --origin`.
+
+use std::path::{Path, PathBuf};
+
+use config::{Config, Environment, File, FileFormat};
+use serde::Serialize;
+
+use crate::cli::CliError;
+
+/// The file that is read when it is there and `--config` names no other.
+pub const FILE_DEFAULT: &str = "wox.toml";
+/// Settings with a name like these are never shown.
+const SECRET_WORDS: &[&str] = &["secret", "password", "token", "key", "credential"];
+/// What is shown instead.
+const MASK: &str = "********";
+
+/// One setting this build knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Its name in the file; `WOX_<NAME>` in the environment, `--<name>` as a flag.
+    pub name: &'static str,
+    /// Its value when nobody says anything; `None` when it is worked out at run time.
+    pub default: Option<&'static str>,
+    /// What it is for.
+    pub help: &'static str,
+}
+
+/// Every setting, in the order `config show` lists them.
+pub const SETTINGS: &[Setting] = &[
+    Setting { name: "store", default: Some("wox-store"), help: "directory of the event log" },
+    Setting { name: "output", default: Some("table"), help: "table, json, jsonl or csv" },
+    Setting { name: "progress", default: Some("auto"), help: "auto, bar, plain, json or none" },
+    Setting { name: "color", default: Some("auto"), help: "auto, always or never" },
+    Setting { name: "actor", default: None, help: "name recorded with operator acts; else the system's user name" },
+];
+
+/// The value of one setting and who said it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Resolved {
+    /// The setting.
+    pub name: &'static str,
+    /// Its value.
+    pub value: String,
+    /// Who said it: a flag, a variable, a file, or nobody.
+    pub origin: String,
+}
+
+/// All settings, resolved.
+#[derive(Clone, Debug)]
+pub struct Settings(Vec<Resolved>);
+
+/// Where settings come from in one run.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// Flags that were given: name of the setting, flag as typed, value.
+    pub flags: Vec<(&'static str, &'static str, String)>,
+    /// Variables, by full name. Taken as a value so that tests can say what the environment is.
+    pub environment: Vec<(String, String)>,
+    /// The file named on the command line or in `WOX_CONFIG`; it must exist.
+    pub file: Option<PathBuf>,
+}
+
+impl Sources {
+    /// The process's own environment. `WOX_CONFIG` names the file unless `--config` did.
+    #[must_use]
+    pub fn of_process(flags: Vec<(&'static str, &'static str, String)>, file: Option<PathBuf>) -> Sources {
+        let environment: Vec<_> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(name, _)| name.starts_with("WOX_"))
+            .collect();
+        let file = file.or_else(|| std::env::var_os("WOX_CONFIG").map(PathBuf::from));
+        Sources { flags, environment, file }
+    }
+}
+
+/// Merges the sources and names the origin of each value.
+pub fn resolve(sources: &Sources) -> Result<Settings, CliError> {
+    let file = sources.file.clone().unwrap_or_else(|| PathBuf::from(FILE_DEFAULT));
+    let mut builder = Config::builder();
+    for setting in SETTINGS {
+        if let Some(default) = setting.default {
+            builder = builder.set_default(setting.name, default).map_err(|error| unreadable(&file, error))?;
+        }
+    }
+    // Empty variables count as unset: `WOX_STORE= wox …` is how a script takes a variable back.
+    let variables = sources.environment.iter().filter(|(_, value)| !value.is_empty()).cloned().collect();
+    builder = builder
+        .add_source(File::from(file.as_path()).format(FileFormat::Toml).required(sources.file.is_some()))
+        .add_source(Environment::with_prefix("WOX").source(Some(variables)));
+    for (name, _, value) in &sources.flags {
+        builder = builder.set_override(*name, value.as_str()).map_err(|error| unreadable(&file, error))?;
+    }
+    let merged =
+        builder.build().and_then(|config| config.cache.into_table()).map_err(|error| unreadable(&file, error))?;
+
+    let in_file = |value: &config::Value| value.origin().is_some_and(|origin| origin != "the environment");
+    let mut unknown: Vec<&String> =
+        merged.iter().filter(|(name, value)| in_file(value) && !is_setting(name)).map(|(name, _)| name).collect();
+    unknown.sort();
+    if let Some(name) = unknown.first() {
+        let known: Vec<_> = SETTINGS.iter().map(|setting| setting.name).collect();
+        return Err(CliError::usage("wox::config::unknown", format!("setting `{name}` is unknown"))
+            .at("file", file.display())
+            .next(format!("remove it or use one of: {}", known.join(", "))));
+    }
+
+    let mut resolved = Vec::new();
+    for setting in SETTINGS {
+        let Some(value) = merged.get(setting.name).cloned() else {
+            if setting.name == "actor" {
+                resolved.push(Resolved { name: "actor", value: user_name(), origin: "system user name".into() });
+            }
+            continue;
+        };
+        let origin = origin(setting.name, &value, sources, &file);
+        let value = value.into_string().map_err(|_| {
+            CliError::usage("wox::config::value", format!("setting `{}` is not a text", setting.name))
+                .at("origin", &origin)
+                .next("give it one value, in quotes")
+        })?;
+        resolved.push(Resolved { name: setting.name, value, origin });
+    }
+    Ok(Settings(resolved))
+}
+
+impl Settings {
+    /// One setting; every name in [`SETTINGS`] has a value.
+    #[must_use]
+    pub fn get(&self, name: &str) -> &Resolved {
+        self.0.iter().find(|resolved| resolved.name == name).expect("every setting of the table is resolved")
+    }
+
+    /// The setting read as one of an enum's values.
+    pub fn value<T: clap::ValueEnum>(&self, name: &str) -> Result<T, CliError> {
+        let resolved = self.get(name);
+        T::from_str(&resolved.value, false).map_err(|_| {
+            let known: Vec<_> = T::value_variants().iter().filter_map(T::to_possible_value).collect();
+            let known: Vec<_> = known.iter().map(clap::builder::PossibleValue::get_name).collect();
+            CliError::usage("wox::config::value", format!("setting `{name}` cannot be `{}`", resolved.value))
+                .at("origin", &resolved.origin)
+                .next(format!("use one of: {}", known.join(", ")))
+        })
+    }
+
+    /// Every setting as it may be shown: secrets masked.
+    #[must_use]
+    pub fn shown(&self) -> Vec<Resolved> {
+        self.0
+            .iter()
+            .map(|resolved| Resolved { value: masked(resolved.name, &resolved.value), ..resolved.clone() })
+            .collect()
+    }
+}
+
+fn is_setting(name: &str) -> bool {
+    SETTINGS.iter().any(|setting| setting.name == name)
+}
+
+fn origin(name: &str, value: &config::Value, sources: &Sources, file: &Path) -> String {
+    if let Some((_, flag, _)) = sources.flags.iter().find(|(flagged, _, _)| *flagged == name) {
+        return format!("flag {flag}");
+    }
+    match value.origin() {
+        Some("the environment") => format!("environment WOX_{}", name.to_ascii_uppercase()),
+        Some(_) => format!("file {}", file.display()),
+        None => "default".into(),
+    }
+}
+
+fn unreadable(file: &Path, error: config::ConfigError) -> CliError {
+    CliError::usage("wox::config::file", "the settings cannot be read")
+        .at("file", file.display())
+        .next("correct the file, or name another one with --config")
+        .caused_by(error)
+}
+
+/// The value as it may be shown: all of it hidden when the name speaks of a secret, the password of a URL otherwise.
+fn masked(name: &str, value: &str) -> String {
+    let name = name.to_ascii_lowercase();
+    if SECRET_WORDS.iter().any(|word| name.contains(word)) {
+        return MASK.into();
+    }
+    let Some((scheme, rest)) = value.split_once("://") else { return value.into() };
+    let Some((user_info, host)) = rest.split_once('@') else { return value.into() };
+    match user_info.split_once(':') {
+        Some((user, _)) => format!("{scheme}://{user}:{MASK}@{host}"),
+        None => value.into(),
+    }
+}
+
+/// The name of the system's user, in the characters an actor may have.
+fn user_name() -> String {
+    let name = whoami::username().unwrap_or_default();
+    let name: String = name
+        .chars()
+        .map(|char| if char.is_ascii_alphanumeric() || "._@+-".contains(char) { char } else { '_' })
+        .collect();
+    if name.is_empty() { "operator".into() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variable(name: &str, value: &str) -> (String, String) {
+        (name.into(), value.into())
+    }
+
+    #[test]
+    fn a_flag_beats_a_variable_beats_the_file_beats_the_default() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("wox.toml");
+        std::fs::write(&file, "store = \"from-file\"\noutput = \"json\"\nprogress = \"none\"\n").unwrap();
+        let settings = resolve(&Sources {
+            flags: vec![("store", "--store", "from-flag".into())],
+            environment: vec![
+                variable("WOX_STORE", "from-env"),
+                variable("WOX_OUTPUT", "csv"),
+                variable("WOX_COLOR", ""),
+            ],
+            file: Some(file.clone()),
+        })
+        .unwrap();
+        let seen: Vec<(&str, &str, String)> = ["store", "output", "progress", "color"]
+            .map(|name| (settings.get(name).value.as_str(), settings.get(name).origin.clone()))
+            .into_iter()
+            .zip(["store", "output", "progress", "color"])
+            .map(|((value, origin), name)| (name, value, origin))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                ("store", "from-flag", "flag --store".to_owned()),
+                ("output", "csv", "environment WOX_OUTPUT".to_owned()),
+                ("progress", "none", format!("file {}", file.display())),
+                ("color", "auto", "default".to_owned()),
+            ]
+        );
+    }
+
+    #[test]
+    fn an_unknown_setting_and_a_missing_file_are_usage_errors() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("wox.toml");
+        std::fs::write(&file, "stroe = \"x\"\n").unwrap();
+        for file in [file, dir.path().join("missing.toml")] {
+            let error = resolve(&Sources { file: Some(file), ..Sources::default() }).unwrap_err();
+            assert_eq!(error.exit_code().number(), 2, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_value_outside_its_list_names_its_origin() {
+        let sources = Sources { environment: vec![variable("WOX_OUTPUT", "xml")], ..Sources::default() };
+        let error = resolve(&sources).unwrap().value::<crate::cli::render::Output>("output").unwrap_err();
+        assert!(error.for_programs().contains("environment WOX_OUTPUT"));
+    }
+
+    #[test]
+    fn secrets_are_masked() {
+        for (name, value, shown) in [
+            ("chain_token", "abc", MASK),
+            ("database", "mysql://wizard:hunter2@db/wizards_of_x", "mysql://wizard:********@db/wizards_of_x"),
+            ("database", "mysql://wizard@db/x", "mysql://wizard@db/x"),
+            ("store", "wox-store", "wox-store"),
+        ] {
+            assert_eq!(masked(name, value), shown);
+        }
+    }
+
+    #[test]
+    fn the_user_name_is_a_legal_actor() {
+        assert!(wox_events::Actor::new(user_name()).is_ok());
+    }
+}

@@ -1,0 +1,224 @@
+//! `wox doctor`: the usual reasons why things do not work, each looked at, each with a fix.
+
+use std::{fs::File, path::Path};
+
+use serde::Serialize;
+use wox_events::{Duration, Position, Timestamp, upcast};
+
+use crate::{
+    cli::{
+        CliError, Context,
+        render::{Document, grouped},
+        store, time,
+    },
+    exit_code::ExitCode,
+    log::EventLog as _,
+    rfc3339,
+};
+
+/// Look for the usual causes of trouble; say how to fix each
+///
+/// Exit code 1 when a check fails. Nothing is changed.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  wox doctor
+  wox doctor --output json | jq '.checks[] | select(.result != \"ok\")'")]
+pub(super) struct DoctorArgs {}
+
+/// Below this a sealed page and its journal may not fit.
+const DISK_BYTES_FAIL: u64 = 64 << 20;
+/// Below this somebody should act soon.
+const DISK_BYTES_WARN: u64 = 1 << 30;
+/// A newest event further in the future than this means that two clocks disagree.
+const CLOCK_SKEW_WARN: Duration = Duration::seconds(300);
+/// This program did not exist earlier: a clock before it is not set. 2026-01-01.
+const CLOCK_MIN: Timestamp = Timestamp(1_767_225_600_000_000);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    Ok,
+    Warn,
+    Fail,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Check {
+    name: &'static str,
+    result: Outcome,
+    found: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<String>,
+}
+
+impl Check {
+    fn ok(name: &'static str, found: impl Into<String>) -> Check {
+        Check { name, result: Outcome::Ok, found: found.into(), fix: None }
+    }
+
+    fn warn(name: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Check {
+        Check { name, result: Outcome::Warn, found: found.into(), fix: Some(fix.into()) }
+    }
+
+    fn fail(name: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Check {
+        Check { name, result: Outcome::Fail, found: found.into(), fix: Some(fix.into()) }
+    }
+}
+
+pub(super) async fn run(_: DoctorArgs, context: Context) -> Result<ExitCode, CliError> {
+    let (store, newest) = look_at_store(&context).await;
+    let checks = [
+        versions(),
+        upcasters(),
+        store,
+        lock(&context.store),
+        disk(&context.store),
+        writable(&context.store),
+        clock(time::now(), newest),
+    ];
+    let worst = checks.iter().map(|check| check.result).max().unwrap_or(Outcome::Ok);
+    let rows = checks.iter().map(|check| {
+        let result = match check.result {
+            Outcome::Ok => "ok",
+            Outcome::Warn => "warn",
+            Outcome::Fail => "FAIL",
+        };
+        let fix = check.fix.clone().unwrap_or_default();
+        vec![result.to_owned(), check.name.to_owned(), check.found.clone(), fix]
+    });
+    Document::new("wox/doctor/v1", &serde_json::json!({"result": worst, "checks": checks}))
+        .records("checks")
+        .table(["", "check", "found", "fix"], rows)
+        .print(context.output)?;
+    Ok(if worst == Outcome::Fail { ExitCode::Failed } else { ExitCode::Done })
+}
+
+fn versions() -> Check {
+    let folds = wox_projections::FOLD_HASH.get(..16).unwrap_or(wox_projections::FOLD_HASH);
+    Check::ok("versions", format!("wox {}, folds {folds}", env!("CARGO_PKG_VERSION")))
+}
+
+fn upcasters() -> Check {
+    match upcast::check_table() {
+        Ok(()) => Check::ok("upcasters", "every kind has one chain of versions"),
+        Err(error) => Check::fail("upcasters", error.to_string(), "this build is defective; use another one"),
+    }
+}
+
+/// Opens the store and reads its newest event.
+async fn look_at_store(context: &Context) -> (Check, Option<Timestamp>) {
+    let looked = async {
+        let log = store::open_to_read(context).await?;
+        let head = log.head().await?;
+        let mut newest = None;
+        if head.position > Position(0) {
+            let mut chunks = log.chunks(Position(head.position.0 - 1), head.position).await?;
+            if let Some(chunk) = chunks.next().await? {
+                newest = chunk.raw()?.last().map(|event| event.event.time);
+            }
+        }
+        Ok::<_, CliError>((head, newest))
+    };
+    match looked.await {
+        Ok((head, newest)) => {
+            let found = format!("{} at position {}", context.store.display(), grouped(head.position.0));
+            (Check::ok("store", found), newest)
+        }
+        Err(error) => {
+            let fix = error.steps().join("; ");
+            (Check::fail("store", error.to_string(), fix), None)
+        }
+    }
+}
+
+fn lock(store: &Path) -> Check {
+    let path = store.join("lock");
+    let Ok(file) = File::open(&path) else { return Check::ok("lock", "no writer has ever opened the store") };
+    match file.try_lock_shared() {
+        Ok(()) => Check::ok("lock", "free: no writer is at work"),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Check::ok("lock", "held: a writer is at work, a second one is refused")
+        }
+        Err(std::fs::TryLockError::Error(error)) => Check::warn(
+            "lock",
+            format!("cannot be tried: {error}"),
+            "put the store on a local file system that has locks; two writers would not notice each other",
+        ),
+    }
+}
+
+fn disk(store: &Path) -> Check {
+    // A store that does not exist yet will stand on its parent's disk.
+    let place = store.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
+    let place = if place.as_os_str().is_empty() { Path::new(".") } else { place };
+    let fix = "free some space; when the disk is full nothing is acknowledged and nothing is lost";
+    match rustix::fs::statvfs(place) {
+        Ok(stat) => {
+            let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+            let found = format!("{} MiB free", grouped(free >> 20));
+            match free {
+                0..DISK_BYTES_FAIL => Check::fail("disk", found, fix),
+                DISK_BYTES_FAIL..DISK_BYTES_WARN => Check::warn("disk", found, fix),
+                DISK_BYTES_WARN.. => Check::ok("disk", found),
+            }
+        }
+        Err(error) => Check::warn("disk", format!("cannot be looked at: {error}"), "check that the disk is mounted"),
+    }
+}
+
+fn writable(store: &Path) -> Check {
+    let place = if store.exists() { store } else { store.parent().unwrap_or(Path::new(".")) };
+    let place = if place.as_os_str().is_empty() { Path::new(".") } else { place };
+    let fix = "run wox as the owner of the directory; commands that only look need no more than reading";
+    match rustix::fs::access(place, rustix::fs::Access::WRITE_OK) {
+        Ok(()) => Check::ok("permissions", format!("{} may be written", place.display())),
+        Err(error) => Check::warn("permissions", format!("{} may not be written: {error}", place.display()), fix),
+    }
+}
+
+fn clock(now: Timestamp, newest: Option<Timestamp>) -> Check {
+    let found = rfc3339::text(now);
+    let fix = "set the clock (timedatectl set-ntp true); approvals expire by it";
+    if now < CLOCK_MIN {
+        return Check::fail("clock", format!("{found}: not set"), fix);
+    }
+    match newest {
+        Some(newest) if newest.since(now) > CLOCK_SKEW_WARN => Check::warn(
+            "clock",
+            format!("{found}, but the newest event is of {}", rfc3339::text(newest)),
+            format!("compare with the game's machine; {fix}"),
+        ),
+        _ => Check::ok("clock", found),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_not_set_fails_and_one_behind_the_log_warns() {
+        let now = Timestamp(CLOCK_MIN.0 + 1);
+        assert_eq!(clock(Timestamp(0), None).result, Outcome::Fail);
+        assert_eq!(clock(now, Some(now.plus(Duration::seconds(301)))).result, Outcome::Warn);
+        assert_eq!(clock(now, Some(now.plus(Duration::seconds(300)))).result, Outcome::Ok);
+    }
+
+    #[test]
+    fn a_held_lock_is_told_from_a_free_one() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(lock(dir.path()).found.contains("no writer has ever"));
+        let file = File::create(dir.path().join("lock")).unwrap();
+        assert!(lock(dir.path()).found.contains("free"));
+        file.lock().unwrap();
+        assert!(lock(dir.path()).found.contains("held"));
+    }
+
+    #[test]
+    fn the_disk_of_a_store_that_is_not_there_yet_is_its_parents() {
+        assert_eq!(disk(Path::new("no/such/place")).name, "disk");
+        assert!(disk(Path::new("/no/such/place")).found.contains("MiB"));
+    }
+}

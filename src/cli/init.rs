@@ -1,0 +1,44 @@
+//! `wox init`: an empty event log.
+
+use serde_json::json;
+
+use crate::{
+    cli::{CliError, Context, render::Document},
+    exit_code::ExitCode,
+    log::{EmbeddedLog, EventLog as _, embedded::Options},
+};
+
+/// Create an empty event log
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  wox init                        create wox-store in this directory
+  wox init --store /var/lib/wox   create it there")]
+pub(super) struct InitArgs {
+    /// Events a sealed page holds: a power of two from 16 to 8192, fixed for the life of the log
+    #[arg(long, value_name = "N", value_parser = page_size, default_value = "1024")]
+    page_size: u32,
+}
+
+pub(super) async fn run(args: InitArgs, context: Context) -> Result<ExitCode, CliError> {
+    let options = Options { page_size: args.page_size, ..Options::default() };
+    let log = EmbeddedLog::create(&context.store, options).await?;
+    let head = log.head().await?;
+    let body = json!({"store": context.store, "log": head.log, "epoch": head.epoch, "page_size": args.page_size});
+    Document::new("wox/init/v1", &body)
+        .facts([
+            ("store", context.store.display().to_string()),
+            ("log", head.log.to_string()),
+            ("page size", args.page_size.to_string()),
+        ])
+        .print(context.output)?;
+    context.say("next: wox append FILE, or wox import FILE");
+    Ok(ExitCode::Done)
+}
+
+fn page_size(text: &str) -> Result<u32, String> {
+    match text.parse::<u32>() {
+        Ok(size) if size.is_power_of_two() && (16..=8192).contains(&size) => Ok(size),
+        _ => Err("not a power of two from 16 to 8192".into()),
+    }
+}

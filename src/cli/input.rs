@@ -1,0 +1,205 @@
+//! Lines that come from a file or a pipe: bounded, so that one line of a gigabyte costs a megabyte; decompressed by the
+//! file's extension; read on a thread of its own, so that a slow pipe never keeps Ctrl-C waiting.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read},
+    path::Path,
+    thread,
+};
+
+use tokio::sync::mpsc;
+
+use crate::cli::CliError;
+
+/// Longest line accepted, in bytes without its newline.
+pub const LINE_BYTES_MAX: usize = 1 << 20;
+/// Lines read ahead of the command; bounds what waits in memory to this many times [`LINE_BYTES_MAX`].
+const LINES_AHEAD: usize = 64;
+
+/// A file or pipe, read line by line.
+pub struct Lines {
+    reader: Box<dyn BufRead + Send>,
+    name: String,
+    number: u64,
+}
+
+/// One line and where it stands.
+#[derive(Debug)]
+pub struct Line {
+    /// Counted from 1.
+    pub number: u64,
+    /// Without its end.
+    pub text: String,
+}
+
+impl Lines {
+    /// Opens a file, or stdin for `-`. Files named `….gz` and `….zst` are decompressed.
+    pub fn open(path: &Path) -> Result<Lines, CliError> {
+        let name = name_of(path);
+        if path == Path::new("-") {
+            return Ok(Lines { reader: Box::new(BufReader::new(io::stdin())), name, number: 0 });
+        }
+        let unreadable = |error: io::Error| {
+            CliError::failed("wox::input::open", "the file cannot be read")
+                .at("file", &name)
+                .next("name a file that exists and that you may read, or `-` for stdin")
+                .caused_by(error)
+        };
+        if path.is_dir() {
+            return Err(unreadable(io::ErrorKind::IsADirectory.into()));
+        }
+        let file = File::open(path).map_err(&unreadable)?;
+        let reader: Box<dyn Read + Send> = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(file)),
+            Some("zst") => Box::new(zstd::Decoder::new(file).map_err(&unreadable)?),
+            _ => Box::new(file),
+        };
+        Ok(Lines { reader: Box::new(BufReader::with_capacity(1 << 16, reader)), name, number: 0 })
+    }
+
+    /// What the input is called in messages.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The next line that is not blank, or `None` at the end.
+    pub fn next_line(&mut self) -> Result<Option<Line>, CliError> {
+        loop {
+            let mut bytes = Vec::new();
+            self.number += 1;
+            let bound = LINE_BYTES_MAX as u64 + 2;
+            let read = (&mut self.reader).take(bound).read_until(b'\n', &mut bytes).map_err(|error| {
+                self.error("wox::input::read", "the input cannot be read any further")
+                    .next("check that the file is whole (a cut .gz or .zst ends like this), then run the command again")
+                    .caused_by(error)
+            })?;
+            if read == 0 {
+                return Ok(None);
+            }
+            if bytes.ends_with(b"\n") {
+                bytes.pop();
+            }
+            if bytes.ends_with(b"\r") {
+                bytes.pop();
+            }
+            if bytes.len() > LINE_BYTES_MAX {
+                return Err(self
+                    .error("wox::input::line-too-long", "the line is longer than 1 MiB")
+                    .next("cut the input into one event a line; a payload may have 256 KiB"));
+            }
+            if self.number == 1 && bytes.starts_with(b"\xef\xbb\xbf") {
+                bytes.drain(..3);
+            }
+            if bytes.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            let text = String::from_utf8(bytes).map_err(|error| {
+                let at = error.utf8_error().valid_up_to();
+                self.error("wox::input::not-utf8", format!("the line is not UTF-8 from byte {} on", at + 1))
+                    .next("convert the input to UTF-8, then run the command again")
+            })?;
+            return Ok(Some(Line { number: self.number, text }));
+        }
+    }
+
+    /// Reads on a thread of its own, and hands over what `parse` makes of each line. The channel ends after the last
+    /// line or after the first error, which is its last item.
+    pub fn parsed_ahead<T: Send + 'static>(
+        mut self,
+        parse: impl Fn(&str, Line) -> Result<T, CliError> + Send + 'static,
+    ) -> mpsc::Receiver<Result<T, CliError>> {
+        let (sender, receiver) = mpsc::channel(LINES_AHEAD);
+        // A plain thread and not the runtime's pool: nothing waits for it when the command ends before the input does.
+        thread::spawn(move || {
+            loop {
+                let next = match self.next_line() {
+                    Ok(None) => return,
+                    Ok(Some(line)) => parse(&self.name, line),
+                    Err(error) => Err(error),
+                };
+                let ends = next.is_err();
+                if sender.blocking_send(next).is_err() || ends {
+                    return;
+                }
+            }
+        });
+        receiver
+    }
+
+    fn error(&self, code: &'static str, what: impl Into<String>) -> CliError {
+        CliError::failed(code, what).at("file", &self.name).at("line", self.number)
+    }
+}
+
+/// What an input is called in messages.
+fn name_of(path: &Path) -> String {
+    if path == Path::new("-") { "stdin".into() } else { path.display().to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn lines(bytes: impl Read + Send + 'static) -> Lines {
+        Lines { reader: Box::new(BufReader::new(bytes)), name: "test".into(), number: 0 }
+    }
+
+    fn texts(mut lines: Lines) -> Result<Vec<(u64, String)>, CliError> {
+        let mut all = Vec::new();
+        while let Some(line) = lines.next_line()? {
+            all.push((line.number, line.text));
+        }
+        Ok(all)
+    }
+
+    #[test]
+    fn blank_lines_marks_and_line_ends_are_taken_off() {
+        let read = texts(lines(&b"\xef\xbb\xbfa\r\n\n  \nb"[..])).unwrap();
+        assert_eq!(read, [(1, "a".to_owned()), (4, "b".to_owned())]);
+    }
+
+    #[test]
+    fn a_line_of_a_gigabyte_is_refused_after_a_megabyte() {
+        let endless = io::repeat(b'x').take(1 << 30);
+        let error = texts(lines(endless)).unwrap_err();
+        assert!(error.to_string().contains("longer than 1 MiB"));
+        let longest = io::repeat(b'x').take(LINE_BYTES_MAX as u64);
+        assert_eq!(texts(lines(longest)).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf_8_name_file_line_and_byte() {
+        let error = texts(lines(&b"ok\nab\xff"[..])).unwrap_err().for_programs();
+        assert!(error.contains("byte 3") && error.contains(r#""line":"2""#) && error.contains("test"), "{error}");
+    }
+
+    #[test]
+    fn compressed_files_are_read_and_cut_ones_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = "one line\n".repeat(2000);
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(text.as_bytes()).unwrap();
+        let gzip = gzip.finish().unwrap();
+        let zstd = zstd::encode_all(text.as_bytes(), 3).unwrap();
+        for (name, bytes) in [("a.gz", gzip), ("a.zst", zstd)] {
+            let path = dir.path().join(name);
+            std::fs::write(&path, &bytes).unwrap();
+            assert_eq!(texts(Lines::open(&path).unwrap()).unwrap().len(), 2000, "{name}");
+            std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+            assert!(Lines::open(&path).and_then(texts).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_directory_or_a_missing_file_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        for path in [dir.path().to_owned(), dir.path().join("missing")] {
+            let error = Lines::open(&path).err().unwrap().for_programs();
+            assert!(error.contains(&path.display().to_string()), "{error}");
+        }
+    }
+}

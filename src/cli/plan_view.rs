@@ -1,0 +1,125 @@
+//! A plan as people read it: like a diff, with what is wrong since when, what would be appended, and what it moves.
+
+use wox_projections::{EventRef, recoveries::PlanRecord};
+
+use crate::{
+    cli::render::{Document, counted, grouped},
+    recovery::{Finding, Hold, Item, Plan},
+    rfc3339,
+};
+
+/// Adds a plan, whole, to a document.
+#[must_use]
+pub(super) fn describe(mut document: Document, plan: &Plan) -> Document {
+    document = document.line(headline(plan));
+    document = document.line(format!(
+        "as of position {}, root {}; nothing was wrong up to position {}",
+        grouped(plan.base.as_of.0),
+        plan.base.root.short(),
+        grouped(plan.base.last_valid.0)
+    ));
+    for item in &plan.items {
+        document = repair(document.line(""), item);
+    }
+    if !plan.held.is_empty() {
+        document = document.line("").line("held for a person:");
+    }
+    for held in &plan.held {
+        document = hold(document, held);
+    }
+    document.line("").line(conservation(plan))
+}
+
+/// What a plan comes to, in one line.
+#[must_use]
+pub(super) fn headline(plan: &Plan) -> String {
+    let findings: usize = plan.items.iter().map(|item| item.findings.len()).sum();
+    let events: usize = plan.items.iter().map(|item| item.steps.len()).sum();
+    let approval = if plan.needs_approval { "needs another person's approval" } else { "needs no approval" };
+    let counted = |count: usize, noun| counted(count as u64, noun);
+    if plan.changes {
+        format!(
+            "plan {}: {} repaired by {} in {}, {} held; {approval}",
+            plan.short_id(),
+            counted(findings, "finding"),
+            counted(events, "event"),
+            counted(plan.items.len(), "stream"),
+            plan.held.len()
+        )
+    } else {
+        format!("plan {}: nothing to append, {} held", plan.short_id(), plan.held.len())
+    }
+}
+
+/// Conservation of money before the plan and after it.
+#[must_use]
+pub(super) fn conservation(plan: &Plan) -> String {
+    let told = |drift: wox_projections::Drift| match drift.is_zero() {
+        true => "ok".to_owned(),
+        false => format!("off by {drift} G"),
+    };
+    format!("conservation: {} before, {} after", told(plan.conservation.0), told(plan.conservation.1))
+}
+
+/// Who proposed, approved and applied a plan.
+#[must_use]
+pub(super) fn history(document: Document, record: &PlanRecord) -> Document {
+    let mut facts = vec![("proposed", format!("by {}, {}", record.proposed_by, rfc3339::text(record.proposed_at)))];
+    for approval in &record.approvals {
+        let (at, until) = (rfc3339::text(approval.at), rfc3339::text(approval.expires_at));
+        facts.push(("approved", format!("by {}, {at}, holds until {until}", approval.by)));
+    }
+    if record.refusals > 0 {
+        facts.push(("refused", counted(u64::from(record.refusals), "time")));
+    }
+    match &record.applied {
+        Some(events) => facts.push(("applied", counted(events.len() as u64, "event"))),
+        None => facts.push(("applied", "no".into())),
+    }
+    if let Some(verdict) = &record.verdict {
+        facts.push(("verified", verdict.clone()));
+    }
+    document.facts(facts)
+}
+
+/// One finding in one line, and since when.
+#[must_use]
+pub(super) fn finding_lines(finding: &Finding) -> Vec<String> {
+    let Finding { severity, row, code, says, .. } = finding;
+    let mut lines = vec![format!("  {severity} {row} {code}: {says}")];
+    lines.extend(finding.since.as_ref().map(|since| format!("    first bad event: {}", place(since))));
+    lines
+}
+
+fn repair(mut document: Document, item: &Item) -> Document {
+    document = document.line(format!("{} at revision {}", item.stream, item.expected));
+    for line in item.findings.iter().flat_map(finding_lines) {
+        document = document.line(line);
+    }
+    for step in &item.steps {
+        document = document.line(format!("  + {}: {}", step.kind, step.says));
+        for posting in &step.postings {
+            document = document.line(format!(
+                "      {} G  {} -> {}  ({} base units)",
+                posting.amount,
+                posting.from,
+                posting.to,
+                posting.amount.base_units()
+            ));
+        }
+    }
+    document
+}
+
+fn hold(mut document: Document, hold: &Hold) -> Document {
+    let unknown = if hold.finding.outcome_unknown { " (outcome unknown)" } else { "" };
+    document = document.line(format!("{}{unknown}", hold.finding.subject));
+    for line in finding_lines(&hold.finding) {
+        document = document.line(line);
+    }
+    document.line(format!("    held: {}", hold.why)).line(format!("    next: {}", hold.next))
+}
+
+fn place(at: &EventRef) -> String {
+    format!("position {}, {} revision {}, id {}", at.position, at.stream, at.revision, at.id)
+}

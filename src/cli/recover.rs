@@ -1,0 +1,105 @@
+//! `wox recover`: the plan for one subject, or the decision to leave one event out.
+
+use wox_events::{Position, StreamId};
+
+use crate::{
+    cli::{CliError, Context, as_of, evidence, plan, progress::Progress, render::Document, store},
+    exit_code::ExitCode,
+    recovery::{Scope, diagnose},
+};
+
+/// Plan the repair of one thing
+///
+/// Makes and records a plan as `wox plan` does, for one stream only. Without an id it lists what is wrong with things of
+/// that sort.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  wox recover duel                          list the duels that something is wrong with
+  wox recover duel 17                       plan the repair of duel-17
+  wox recover event 4711 --why typo-in-id   plan to leave the event at position 4711 out")]
+pub(super) struct RecoverArgs {
+    /// duel, tournament, deposit, withdrawal, pool, player, …; a whole stream name; `event`; or `all`
+    what: String,
+    /// Which one; a position for `event`
+    id: Option<String>,
+    /// Why an event is to be left out; recorded with the decision
+    #[arg(long)]
+    why: Option<String>,
+    #[command(flatten)]
+    making: plan::MakingArgs,
+}
+
+pub(super) async fn run(args: RecoverArgs, context: Context) -> Result<ExitCode, CliError> {
+    let unnamed = |text: &str| {
+        CliError::usage("wox::recover::what", format!("`{text}` names nothing that can be recovered"))
+            .next("wox recover duel 17, wox recover duel-17, wox recover event 4711 --why …, or wox recover all")
+    };
+    if args.why.is_some() && args.what != "event" {
+        return Err(CliError::usage("wox::recover::why", "--why goes with `event` only").next("leave --why out"));
+    }
+    match (args.what.as_str(), args.id) {
+        ("all", None) => plan::make(args.making, &Scope::All, &context).await,
+        ("event", Some(id)) => {
+            let position = id.parse().map_err(|_| unnamed(&id))?;
+            let why = args.why.ok_or_else(|| {
+                CliError::usage("wox::recover::why", "leaving an event out needs a reason").next("--why REASON")
+            })?;
+            plan::make(args.making, &Scope::Waive { position: Position(position), why }, &context).await
+        }
+        (what, Some(id)) => {
+            let name = format!("{what}-{id}");
+            let stream = StreamId::new(&name).map_err(|_| unnamed(&name))?;
+            plan::make(args.making, &Scope::Subject(stream), &context).await
+        }
+        (what, None) => match StreamId::new(what) {
+            Ok(stream) => plan::make(args.making, &Scope::Subject(stream), &context).await,
+            Err(_) => list(what, &context).await,
+        },
+    }
+}
+
+/// Lists the subjects of one sort that something is wrong with.
+async fn list(category: &str, context: &Context) -> Result<ExitCode, CliError> {
+    let log = store::open_to_read(context).await?;
+    let until = as_of::position(&log, context).await?;
+    let progress = Progress::new(context.progress, 1);
+    let evidence = evidence::gather(&log, until, evidence::threads(None), context, progress, 1).await?;
+    let mut findings: Vec<_> = diagnose(&evidence).cases.into_iter().map(|case| case.finding).collect();
+    let mut sorts: Vec<String> = findings.iter().map(|finding| finding.subject.category().to_owned()).collect();
+    findings.retain(|finding| finding.subject.category() == category);
+    sorts.sort();
+    sorts.dedup();
+    if findings.is_empty() {
+        context.say(match sorts.is_empty() {
+            true => "nothing is wrong".to_owned(),
+            false => format!("nothing is wrong with any {category}; something is wrong with: {}", sorts.join(", ")),
+        });
+    }
+    let rows: Vec<_> = findings
+        .iter()
+        .map(|finding| {
+            vec![
+                finding.subject.to_string(),
+                finding.severity.to_string(),
+                finding.code.clone(),
+                finding.since.as_ref().map(|since| since.position.to_string()).unwrap_or_default(),
+                finding.says.clone(),
+            ]
+        })
+        .collect();
+    Document::new("wox/findings/v1", &serde_json::json!({"findings": findings}))
+        .records("findings")
+        .table(["subject", "severity", "code", "since", "what"], rows)
+        .print(context.output)?;
+    if let Some(error) = evidence::damage_error(&evidence, context) {
+        return Err(error);
+    }
+    match findings.first() {
+        None => Ok(ExitCode::Done),
+        Some(first) => {
+            context.say(format!("next: wox recover {}", first.subject));
+            Ok(ExitCode::Differences)
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! `wox state`: what the events mean, as of any position.
+
+use serde_json::{Map, Value, json};
+use wox_projections::State;
+
+use crate::{
+    cli::{CliError, Context, as_of, evidence, progress::Progress, render::Document, store},
+    exit_code::ExitCode,
+};
+
+/// Show what the events mean: one projection, or one thing in it
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  wox state                             the projections and their digests
+  wox state players                     every player
+  wox state players 1042                one player
+  wox state ledger --as-of 5000         the money at an earlier position")]
+pub(super) struct StateArgs {
+    /// One of the projections
+    projection: Option<String>,
+    /// A player, duel, tournament, … in it
+    key: Option<String>,
+}
+
+pub(super) async fn run(args: StateArgs, context: Context) -> Result<ExitCode, CliError> {
+    if let Some(name) = &args.projection
+        && !State::PROJECTIONS.contains(&name.as_str())
+    {
+        return Err(CliError::usage("wox::state::projection", format!("there is no projection `{name}`"))
+            .next(format!("use one of: {}", State::PROJECTIONS.join(", "))));
+    }
+    let log = store::open_to_read(&context).await?;
+    let until = as_of::position(&log, &context).await?;
+    let progress = Progress::new(context.progress, 1);
+    let evidence = evidence::gather(&log, until, evidence::threads(None), &context, progress, 1).await?;
+    let state = &evidence.replay.state;
+    let document = match (&args.projection, &args.key) {
+        (None, _) => overview(state, evidence.as_of.0),
+        (Some(name), None) => whole(name, &projection(state, name)?, evidence.as_of.0),
+        (Some(name), Some(key)) => one(name, key, &projection(state, name)?, evidence.as_of.0)?,
+    };
+    document.print(context.output)?;
+    evidence::damage_error(&evidence, &context).map_or(Ok(ExitCode::Done), Err)
+}
+
+fn overview(state: &State, as_of: u64) -> Document {
+    let digests = state.digests();
+    let records: Vec<_> = digests.iter().map(|(name, digest)| json!({"projection": name, "digest": digest})).collect();
+    Document::new("wox/state/v1", &json!({"as_of": as_of, "state": state.digest(), "projections": records}))
+        .records("projections")
+        .facts([("as of position", as_of.to_string()), ("state", state.digest().to_string())])
+        .table(
+            ["projection", "digest"],
+            digests.iter().map(|(name, digest)| vec![(*name).to_owned(), digest.to_string()]),
+        )
+}
+
+/// A projection as JSON. Its fields are its own business; here it is data.
+fn projection(state: &State, name: &str) -> Result<Map<String, Value>, CliError> {
+    let value = match name {
+        "players" => serde_json::to_value(&state.players),
+        "duels" => serde_json::to_value(&state.duels),
+        "tournaments" => serde_json::to_value(&state.tournaments),
+        "deposits" => serde_json::to_value(&state.deposits),
+        "withdrawals" => serde_json::to_value(&state.withdrawals),
+        "burns" => serde_json::to_value(&state.burns),
+        "pool" => serde_json::to_value(&state.pool),
+        "ledger" => serde_json::to_value(&state.ledger),
+        "agents" => serde_json::to_value(&state.agents),
+        "commands" => serde_json::to_value(&state.commands),
+        "recoveries" => serde_json::to_value(&state.recoveries),
+        "ops" => serde_json::to_value(&state.ops),
+        _ => serde_json::to_value(&state.conservation),
+    };
+    match value {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(other) => Ok(Map::from_iter([(name.to_owned(), other)])),
+        Err(error) => Err(CliError::failed("wox::state::json", format!("projection {name} cannot be shown as JSON"))
+            .next("report this")
+            .caused_by(error)),
+    }
+}
+
+fn whole(name: &str, fields: &Map<String, Value>, as_of: u64) -> Document {
+    let mut document =
+        Document::new("wox/projection/v1", &json!({"projection": name, "as_of": as_of, "value": fields}));
+    for (field, value) in fields {
+        document = match entries(value) {
+            Some(entries) => {
+                let rows: Vec<_> = entries.into_iter().map(|(key, value)| vec![key, text(&value)]).collect();
+                document.line(format!("{field} ({})", rows.len())).table([name, "value"], rows)
+            }
+            None => document.facts([(field.clone(), text(value))]),
+        };
+    }
+    document
+}
+
+fn one(name: &str, key: &str, fields: &Map<String, Value>, as_of: u64) -> Result<Document, CliError> {
+    for value in fields.values() {
+        let found = entries(value).and_then(|entries| entries.into_iter().find(|(entry, _)| entry == key));
+        if let Some((_, found)) = found {
+            let body = json!({"projection": name, "key": key, "as_of": as_of, "value": found});
+            let document = Document::new("wox/projection-entry/v1", &body);
+            return Ok(match found {
+                Value::Object(fields) => {
+                    document.facts(fields.iter().map(|(field, value)| (field.clone(), text(value))))
+                }
+                other => document.facts([(key.to_owned(), text(&other))]),
+            });
+        }
+    }
+    if let Some(value) = fields.get(key) {
+        let body = json!({"projection": name, "key": key, "as_of": as_of, "value": value});
+        return Ok(Document::new("wox/projection-entry/v1", &body).facts([(key.to_owned(), text(value))]));
+    }
+    Err(CliError::failed("wox::state::no-key", format!("projection {name} has nothing called `{key}`"))
+        .at("as of position", as_of)
+        .next(format!("wox state {name}")))
+}
+
+/// The entries of a map by name; maps with keys that are no texts are written as lists of pairs.
+fn entries(value: &Value) -> Option<Vec<(String, Value)>> {
+    match value {
+        Value::Object(map) => Some(map.iter().map(|(key, value)| (key.clone(), value.clone())).collect()),
+        Value::Array(pairs) if !pairs.is_empty() => pairs
+            .iter()
+            .map(|pair| match pair.as_array().map(Vec::as_slice) {
+                Some([key, value]) => Some((text(key), value.clone())),
+                _ => None,
+            })
+            .collect(),
+        _ => None,
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,93 @@
+//! `wox status`: where the log stands and what waits for somebody. Reads a handful of rows, never the whole log.
+
+use serde_json::json;
+use wox_events::{Event, Position, RecoveryEvent, StreamId};
+
+use crate::{
+    cli::{
+        CliError, Context,
+        render::{Document, grouped},
+        store,
+    },
+    exit_code::ExitCode,
+    log::{EmbeddedLog, EventLog as _},
+    rfc3339,
+};
+
+/// Say where the log stands and which plans wait
+///
+/// Exit code 3 when a plan waits for approval or application.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  wox status
+  wox status --output json | jq .head.position")]
+pub(super) struct StatusArgs {}
+
+/// Most plans that are looked at.
+const PLANS_MAX: usize = 10_000;
+
+pub(super) async fn run(_: StatusArgs, context: Context) -> Result<ExitCode, CliError> {
+    let log = store::open_to_read(&context).await?;
+    let head = log.head().await?;
+    let newest = match head.position {
+        Position(0) => None,
+        Position(last) => match log.chunks(Position(last - 1), head.position).await?.next().await? {
+            Some(chunk) => chunk.raw()?.into_iter().next_back(),
+            None => None,
+        },
+    };
+    let newest = newest.map(|event| rfc3339::text(event.event.time));
+    let bytes = size(&context.store);
+    let plans = waiting(&log).await?;
+    let pending: Vec<_> =
+        plans.iter().map(|(stream, state)| json!({"plan": stream.subject(), "state": state})).collect();
+    let mut facts = vec![
+        ("store", context.store.display().to_string()),
+        ("log", head.log.to_string()),
+        ("epoch", head.epoch.to_string()),
+        ("position", grouped(head.position.0)),
+        ("root", head.root.to_string()),
+        ("newest event", newest.clone().unwrap_or_else(|| "none".into())),
+        ("on disk", format!("{} bytes", grouped(bytes))),
+        ("plans waiting", plans.len().to_string()),
+    ];
+    facts.extend(plans.iter().map(|(stream, state)| ("  plan", format!("{} {state}", stream.subject()))));
+    Document::new(
+        "wox/status/v1",
+        &json!({"store": context.store, "head": head, "newest_event": newest, "bytes": bytes, "plans_waiting": pending}),
+    )
+    .facts(facts)
+    .print(context.output)?;
+    if let Some((stream, _)) = plans.first() {
+        context.say(format!("next: wox plan show {}", stream.subject()));
+        return Ok(ExitCode::Differences);
+    }
+    Ok(ExitCode::Done)
+}
+
+/// Plans that were proposed and not applied, with what they wait for.
+async fn waiting(log: &EmbeddedLog) -> Result<Vec<(StreamId, &'static str)>, CliError> {
+    let mut waiting = Vec::new();
+    for (stream, _) in log.streams_with_prefix("plan-", PLANS_MAX).await? {
+        let events = log.read_stream(&stream).await?;
+        let mut state = "proposed";
+        for event in &events {
+            match event.decode().event {
+                Ok(Event::Recovery(RecoveryEvent::PlanApproved { .. })) if state != "applied" => state = "approved",
+                Ok(Event::Recovery(RecoveryEvent::PlanApplied { .. })) => state = "applied",
+                _ => {}
+            }
+        }
+        if state != "applied" {
+            waiting.push((stream, state));
+        }
+    }
+    Ok(waiting)
+}
+
+/// Bytes of the store's files. A file that vanishes while we look counts as nothing.
+fn size(store: &std::path::Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(store) else { return 0 };
+    entries.filter_map(|entry| entry.ok()?.metadata().ok()).map(|metadata| metadata.len()).sum()
+}
