@@ -110,7 +110,9 @@ impl Json {
 
     /// The canonical form of any serialisable value.
     pub fn of(value: &impl Serialize) -> Result<Json, JsonError> {
-        Ok(Json(serde_json_canonicalizer::to_string(value)?.into_boxed_str()))
+        // Through a value: the canonicalizer refuses the raw text that an embedded `Json` serialises to.
+        let value = serde_json::to_value(value)?;
+        Ok(Json(serde_json_canonicalizer::to_string(&value)?.into_boxed_str()))
     }
 
     /// Takes text that a store already holds in canonical form, without looking at it again.
