@@ -25,7 +25,8 @@ use world::World;
 pub struct Options {
     /// Everything that is drawn is drawn from this.
     pub seed: u64,
-    /// About how many events; `None` is one day of some 20,000. More events are more days, with more players.
+    /// About how many events; `None` is one day of some 20,000. More events are more days, with more players. A day with
+    /// faults needs some 3,000.
     pub events: Option<u64>,
     /// Whether to plant faults on the last day.
     pub faults: bool,

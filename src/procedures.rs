@@ -78,17 +78,6 @@ fn hold(why: impl Into<String>, next: impl Into<String>) -> Repair {
     Repair::Hold { why: why.into(), next: next.into() }
 }
 
-/// A stream that is held by a refused event takes no compensation: it would be refused behind it.
-fn unless_held(evidence: &Evidence, stream: &StreamId, repair: impl FnOnce() -> Repair) -> Repair {
-    match evidence.replay.held().get(stream) {
-        Some(held) => hold(
-            format!("its stream is held since {}", held.since),
-            format!("decide about that event first: `wox recover event {}`", held.since.position),
-        ),
-        None => repair(),
-    }
-}
-
 fn stream(category: &str, subject: &str) -> StreamId {
     StreamId::new(format!("{category}-{subject}")).expect("a known subject has a stream name")
 }

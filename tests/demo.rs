@@ -8,7 +8,11 @@ use wox_events::{
     Position, Provenance, RawEvent, Revision, Split, StreamId, TournamentEvent, WithdrawalEvent, pool::Adjustment,
     upcast,
 };
-use wox_recovery::demo::{Batch, Options, PLANTED, history};
+use wox_projections::{Replay, Waivers, duels::Phase, invariants::violations, withdrawals::WithdrawalPhase};
+use wox_recovery::{
+    demo::{Batch, Options, PLANTED, history},
+    recovery::{Evidence, diagnose},
+};
 
 const SOUND: Options = Options { seed: 1, events: None, faults: false };
 const BROKEN: Options = Options { seed: 1, events: None, faults: true };
@@ -203,20 +207,37 @@ impl Walk {
     }
 }
 
+/// A history as a log would give it back.
+fn stored(options: &Options) -> impl Iterator<Item = RawEvent> {
+    let placed = history(options).flat_map(|batch| {
+        let Batch { stream, expected, events } = batch;
+        events.into_iter().zip(expected.0 + 1..).map(move |(event, revision)| (stream.clone(), revision, event))
+    });
+    placed.zip(1..).map(|((stream, revision, event), position)| RawEvent {
+        position: Position(position),
+        stream,
+        revision: Revision(revision),
+        event,
+    })
+}
+
 /// The digest of everything a log would keep of a history.
 fn digest(options: &Options) -> Digest {
     let log = LogId(Default::default());
     let mut text = String::new();
-    let mut position = 0;
-    for batch in history(options) {
-        for (event, revision) in batch.events.into_iter().zip(batch.expected.0 + 1..) {
-            position += 1;
-            let stream = batch.stream.clone();
-            let raw = RawEvent { position: Position(position), stream, revision: Revision(revision), event };
-            raw.write_canonical(log, &mut text);
-        }
+    for raw in stored(options) {
+        raw.write_canonical(log, &mut text);
     }
     Digest::of(text.as_bytes())
+}
+
+/// A history through the folds.
+fn replayed(options: &Options) -> Replay {
+    let mut replay = Replay::new(Waivers::new());
+    for raw in stored(options) {
+        replay.observe(&raw.decode()).unwrap();
+    }
+    replay
 }
 
 #[test]
@@ -312,6 +333,146 @@ fn every_fault_is_planted_and_nothing_else_is_wrong() {
     assert_eq!(escrow, streams(&[open.as_slice(), &unpaid].concat(), "escrow "));
     assert_eq!(walk.held("in flight").len(), 1);
     assert_eq!(walk.drifts, [12_500_000_000_000_000_000]);
+}
+
+#[test]
+fn the_folds_accept_every_event_of_a_sound_history() {
+    for events in [None, Some(3_000), Some(60_000)] {
+        let replay = replayed(&Options { events, ..SOUND });
+        assert_eq!(replay.held().iter().next(), None);
+        assert_eq!(replay.accounting.refused, 0);
+        assert_eq!(violations(&replay), []);
+        assert!(replay.state.conservation.changes.is_empty(), "conserved at every position");
+        let duels = replay.state.duels.iter();
+        assert_eq!(duels.filter(|(_, duel)| duel.is_open()).count(), 0);
+        assert!(replay.state.tournaments.iter().all(|(_, tournament)| tournament.closed.is_some()));
+    }
+}
+
+#[test]
+fn the_folds_see_exactly_the_planted_faults() {
+    for options in [BROKEN, Options { seed: 2, ..BROKEN }, Options { events: Some(30_000), ..BROKEN }] {
+        let replay = replayed(&options);
+        let mut history = history(&options);
+        history.by_ref().for_each(drop);
+        let planted = |fault: &str| -> BTreeSet<String> {
+            let of = history.planted().iter().filter(|planted| planted.fault == fault);
+            of.map(|planted| planted.subject.clone()).collect()
+        };
+
+        let held: BTreeSet<String> = replay.held().keys().map(ToString::to_string).collect();
+        assert_eq!(held, &planted("unknown_kind") | &planted("refused_event"));
+        for planted in history.planted().iter().filter(|planted| held.contains(&planted.subject)) {
+            let since = &replay.held()[&planted.at.0].since;
+            assert_eq!((&since.stream, since.revision), (&planted.at.0, planted.at.1));
+        }
+
+        let broken = |invariant: &str| -> BTreeSet<String> {
+            let of = violations(&replay).into_iter().filter(|violation| violation.invariant == invariant);
+            of.map(|violation| violation.subject).collect()
+        };
+        assert_eq!(broken("complete"), BTreeSet::new());
+        assert_eq!(broken("ledger_sums"), BTreeSet::new());
+        assert_eq!(broken("withdrawal_flight"), BTreeSet::new());
+        assert_eq!(broken("conservation").len(), 1, "the second credit of one transfer is money from nowhere");
+        assert_eq!(broken("deposit_once"), planted("duplicate_deposit"));
+        assert_eq!(broken("stake_buckets"), planted("crossed_buckets"));
+        assert_eq!(broken("duel_escrow"), &planted("stake_not_released") | &planted("unpaid_duel"));
+        assert_eq!(broken("bracket"), planted("wrong_bracket"));
+        assert_eq!(broken("pool_stated"), planted("pool_drift"));
+        assert_eq!(broken("prizes_paid"), planted("wrong_prize"));
+
+        let (state, now) = (&replay.state, replay.game_clock);
+        let idle = |duel: &wox_projections::duels::Duel| {
+            now.since(duel.last_action).0 - state.agents.away(duel.last_action, now).0
+        };
+        let duels = |fits: &dyn Fn(&wox_projections::duels::Duel) -> bool| -> BTreeSet<String> {
+            let of = state.duels.iter().filter(|(_, duel)| duel.is_open() && fits(duel));
+            let names = of.map(|(id, _)| format!("duel-{id}"));
+            names.filter(|name| !held.contains(name)).collect()
+        };
+        const TIMEOUT: i64 = 300_000_000;
+        assert_eq!(duels(&|duel| duel.phase == Phase::Active && idle(duel) > TIMEOUT), planted("stuck_duel"));
+        assert_eq!(duels(&|duel| duel.phase == Phase::Active && idle(duel) <= TIMEOUT), planted("interrupted_duel"));
+        assert_eq!(duels(&|duel| duel.phase == Phase::Challenged), planted("challenge_never_expired"));
+
+        let doubtful = state.withdrawals.iter().filter(|(_, withdrawal)| withdrawal.phase == WithdrawalPhase::InDoubt);
+        let doubtful: BTreeSet<String> = doubtful.map(|(id, _)| format!("withdrawal-{id}")).collect();
+        assert_eq!(doubtful, planted("withdrawal_in_doubt"));
+        let open = state.tournaments.iter().filter(|(_, tournament)| tournament.closed.is_none());
+        let open: BTreeSet<String> = open.map(|(id, _)| format!("tournament-{id}")).collect();
+        assert_eq!(open, &planted("half_paid_prizes") | &planted("wrong_bracket"));
+    }
+}
+
+#[test]
+fn every_planted_fault_is_found_by_its_procedure_and_nothing_else_is() {
+    for seed in 1..=3 {
+        let options = Options { seed, ..BROKEN };
+        let mut history = history(&options);
+        history.by_ref().for_each(drop);
+        let planted = history.planted().iter();
+        let expected: BTreeSet<(&str, String)> = planted
+            .flat_map(|planted| procedures(planted.fault).iter().map(|name| (*name, planted.subject.clone())))
+            .collect();
+        let found = diagnose(&evidence(replayed(&options))).cases;
+        let found: BTreeSet<(&str, String)> =
+            found.iter().map(|case| (case.finding.procedure.as_str(), case.finding.subject.to_string())).collect();
+        assert_eq!(found, expected);
+    }
+    let sound = diagnose(&evidence(replayed(&SOUND)));
+    assert!(sound.cases.is_empty(), "{:?}", sound.cases);
+}
+
+/// The procedures that answer for a planted fault.
+fn procedures(fault: &'static str) -> &'static [&'static str] {
+    match fault {
+        "stuck_duel" => &["stuck_duel"],
+        "interrupted_duel" => &["interrupted_duel"],
+        "challenge_never_expired" | "stake_not_released" => &["unreturned_stake"],
+        "duplicate_deposit" => &["duplicate_deposit"],
+        "half_paid_prizes" => &["unpaid_prize"],
+        // Who should have been paid was not.
+        "wrong_prize" => &["wrong_prize", "unpaid_prize"],
+        "wrong_bracket" => &["misdrawn_bracket"],
+        "crossed_buckets" => &["crossed_buckets"],
+        "pool_drift" => &["pool_drift"],
+        // What cannot be read has no moves either.
+        "unknown_kind" => &["held_stream", "stuck_duel"],
+        "refused_event" => &["held_stream"],
+        "withdrawal_in_doubt" => &["withdrawal_in_doubt"],
+        "unpaid_duel" => &["unsettled_duel"],
+        _ => unreachable!("every fault has its procedure"),
+    }
+}
+
+fn evidence(replay: Replay) -> Evidence {
+    let position = replay.position;
+    let (log, root) = (LogId(Default::default()), Digest::of(b""));
+    Evidence { log, head: position, as_of: position, root, replay, damage: None }
+}
+
+#[test]
+fn whoever_must_give_something_back_still_holds_it() {
+    use wox_projections::Account;
+    let replay = replayed(&BROKEN);
+    let holds = |player: &wox_events::PlayerId| replay.state.ledger.balance(&Account::Withdrawable(player.clone()));
+    let duplicates: Vec<_> = replay.state.deposits.duplicates().collect();
+    assert_eq!(duplicates.len(), 1);
+    for (_, _, credit) in duplicates {
+        assert!(holds(&credit.player) >= credit.amount);
+    }
+    for (_, tournament) in replay.state.tournaments.iter() {
+        for payment in tournament.prize_status().wrong {
+            assert!(holds(&payment.player) >= payment.amount);
+        }
+    }
+    for (_, duel) in replay.state.duels.iter() {
+        for stake in &duel.stakes {
+            let crossed = stake.released.as_ref().filter(|release| release.split != stake.split);
+            assert!(crossed.is_none() || holds(&stake.player) >= stake.split.bonus);
+        }
+    }
 }
 
 #[test]

@@ -110,7 +110,7 @@ impl Json {
 
     /// The canonical form of any serialisable value.
     pub fn of(value: &impl Serialize) -> Result<Json, JsonError> {
-        // Through a value: the canonicalizer refuses the raw text that an embedded `Json` serialises to.
+        // Through a value tree: embedded `Json` is raw text to serde, and becomes plain JSON there.
         let value = serde_json::to_value(value)?;
         Ok(Json(serde_json_canonicalizer::to_string(&value)?.into_boxed_str()))
     }

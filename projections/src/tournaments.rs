@@ -3,7 +3,7 @@
 //! wrong player or not at all (R11) are facts of the state, each with its event.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use wox_events::{
     Amount, Digest, DuelId, EventId, Json, PlayerId, Recorded, Split, Timestamp, TournamentEvent, TournamentId,
     tournament::{Format, MatchEnd, Pairing, Prize, PrizeKind},
@@ -147,12 +147,37 @@ impl Tournament {
         }
     }
 
-    /// Rounds (from 0) whose stated pairings are not the ones that follow.
+    /// Rounds (from 0) whose stated pairings cannot be right. In single elimination the pairings follow from the
+    /// results; in a round robin any order of rounds is right as long as everybody plays at most once a round and
+    /// meets nobody twice.
     pub fn misdrawn_rounds(&self) -> impl Iterator<Item = (usize, &Round, Vec<Pairing>)> {
-        self.rounds.iter().enumerate().filter_map(|(index, round)| {
+        let mut met = BTreeSet::new();
+        self.rounds.iter().enumerate().filter_map(move |(index, round)| {
             let expected = self.expected_pairings(index)?;
-            (expected != round.pairings).then_some((index, round, expected))
+            let right = match self.format {
+                Format::SingleElimination => expected == round.pairings,
+                Format::RoundRobin => self.is_round_of_strangers(&round.pairings, &mut met),
+            };
+            (!right).then_some((index, round, expected))
         })
+    }
+
+    fn is_round_of_strangers<'a>(
+        &self,
+        pairings: &'a [Pairing],
+        met: &mut BTreeSet<(&'a PlayerId, &'a PlayerId)>,
+    ) -> bool {
+        let mut busy = BTreeSet::new();
+        let mut right = true;
+        for Pairing { first, second } in pairings {
+            for player in [first, second].into_iter().flatten() {
+                right &= self.seeds.contains(player) && busy.insert(player);
+            }
+            if let (Some(first), Some(second)) = (first, second) {
+                right &= met.insert(if first < second { (first, second) } else { (second, first) });
+            }
+        }
+        right
     }
 
     /// Matches the payments with the schedule: each prize is paid by one payment of that prize, to that player, of

@@ -2,7 +2,7 @@
 //!
 //! The first evening belongs to the founders: a few players, a few payments, written in the oldest shapes. From the next
 //! noon on every day is alike: duels all day with a crowd before the daily tournament, which starts at 20:00 and is paid
-//! at 22:32; a House Cup every seventh day. Times are UTC.
+//! at 22:30; a House Cup every seventh day. Times are UTC.
 
 use rand::Rng;
 use wox_events::{AgentEvent, Amount, Duration, Timestamp, id::Label};
@@ -158,12 +158,13 @@ fn plan(world: &mut World, day: i64) {
     let players = world.players.len() as u64 + joining;
     let entrants = if day == 0 { 128 } else { world.rng.random_range(97..=128) };
     let daily = Rules { places: entrants.min(players.saturating_sub(4)) as usize, ..DAILY };
-    let cup = players >= 16 && (day % 7 == 0 || (last && world.options.faults));
+    let spoiled = last && world.options.faults;
+    let cup = spoiled || (day % 7 == 0 && players >= 16 && share >= 5_000);
 
     let tournaments = daily.places as u64 * 17 + if cup { 900 } else { 0 };
     let others = share / 8;
-    // A tenth is left for the evening, when it is known how long the day's duels were.
-    let duels = share.saturating_sub(tournaments + others) * 9 / 10 / EVENTS_A_DUEL;
+    // A fifth is left for the evening, when it is known how long the day's duels were.
+    let duels = share.saturating_sub(tournaments + others) * 4 / 5 / EVENTS_A_DUEL;
     let (opens, closes) = (at(day, 12, 45), at(day, 22, 10));
     let crowds = [
         Crowd { times: joining, from: at(day, 12, 1), to: at(day, 12, 40), task: |_| Task::Join },
@@ -195,7 +196,7 @@ fn plan(world: &mut World, day: i64) {
         world.schedule(at(day, DAILY.opens.0, DAILY.opens.1), Task::Open(daily, day));
     }
     world.schedule(at(day, 21, 40), Task::TopUp(day));
-    if last && world.options.faults {
+    if spoiled {
         faults::plan(world, day);
     } else {
         world.schedule(at(day, 22, 58), Task::StatePool);

@@ -23,6 +23,8 @@ pub(super) struct Tournament {
     pub(super) day: i64,
     thread: Thread,
     entrants: Vec<usize>,
+    /// How many have a place now and are going to give it back.
+    guests: usize,
     /// In the order of the draw.
     pub(super) seeds: Vec<usize>,
     pub(super) rounds: Vec<Vec<Match>>,
@@ -58,7 +60,7 @@ pub(super) const DAILY: Rules = Rules {
     opens: (18, 0),
     starts: (20, 0),
     round_every: Duration::seconds(24 * 60),
-    prizes_at: (22, 32),
+    prizes_at: (22, 30),
     prize_floor: (400, 10),
 };
 
@@ -155,8 +157,8 @@ pub(super) fn open(world: &mut World, rules: Rules, day: i64) {
     world.schedule(starts_at, Task::Tournament(number, Step::Start));
     let id = TournamentId::new(id).expect("titles and dates are plain");
     let thread = Thread { cause: Some(opened), root: Some(opened) };
-    let (entrants, seeds, rounds, prizes) = Default::default();
-    let tournament = Tournament { stream, id, rules, day, thread, entrants, seeds, rounds, prizes };
+    let (entrants, guests, seeds, rounds, prizes) = Default::default();
+    let tournament = Tournament { stream, id, rules, day, thread, entrants, guests, seeds, rounds, prizes };
     world.tournaments.insert(number, tournament);
 }
 
@@ -189,6 +191,11 @@ fn register(world: &mut World, number: u32, tournament: &mut Tournament, player:
     if leaves && world.players[player].purse.total() < fee {
         return Over::No;
     }
+    if tournament.entrants.len() + tournament.guests >= usize::from(tournament.rules.players_max) {
+        // A guest has the last place, and leaves soon.
+        world.schedule_in(60..120, Task::Tournament(number, Step::Register { player, leaves }));
+        return Over::No;
+    }
     while world.players[player].purse.total() < fee {
         banking::deposit(world, player);
     }
@@ -201,6 +208,7 @@ fn register(world: &mut World, number: u32, tournament: &mut Tournament, player:
     let registered = world.fact(&TournamentEvent::PlayerRegistered { player: id, entry }, thread);
     let registered = world.append(&mut tournament.stream, vec![registered]);
     if leaves {
+        tournament.guests += 1;
         world.schedule_in(60..600, Task::Tournament(number, Step::Leave { player, entry, registered }));
     } else {
         tournament.entrants.push(player);
@@ -215,6 +223,7 @@ fn unregister(
     entry: Split,
     registered: EventId,
 ) -> Over {
+    tournament.guests -= 1;
     let id = world.players[player].id.clone();
     let thread = Thread { cause: Some(registered), root: tournament.thread.root };
     let mut events = vec![world.fact(&TournamentEvent::PlayerUnregistered { player: id.clone() }, thread)];
@@ -360,7 +369,8 @@ fn fix_prizes(world: &mut World, number: u32, tournament: &mut Tournament) -> Ov
     }
     let pool_at = world.banking.pool;
     let (floor, percent) = tournament.rules.prize_floor;
-    let share = pool_at.fraction(percent, 100).expect("the pool of a demo is small");
+    // The game pays what two decimals can show.
+    let (share, _) = pool_at.fraction(percent, 100).expect("the pool of a demo is small").split_dust();
     let total = Amount::galleons(floor).max(share).min(pool_at);
     let part =
         |percent| total.fraction(percent, 100).map(|part| part.split_dust().0).expect("a part of the pool is small");
@@ -448,7 +458,9 @@ impl Tournament {
             (Format::RoundRobin, _) => {
                 // The circle method: the first seed stays, the others move on by one place a round.
                 let (fixed, moving) = (self.seeds[0], &self.seeds[1..]);
-                let turned = (0..moving.len()).map(|index| moving[(index + usize::from(round) - 1) % moving.len()]);
+                let places = moving.len();
+                let before = places - (usize::from(round) - 1) % places;
+                let turned = (0..places).map(|index| moving[(index + before) % places]);
                 let circle: Vec<usize> = std::iter::once(fixed).chain(turned).collect();
                 let size = circle.len();
                 (0..size / 2).map(|slot| pair(Some(circle[slot]), Some(circle[size - 1 - slot]))).collect()

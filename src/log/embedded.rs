@@ -14,6 +14,7 @@ pub(crate) mod page;
 mod place;
 mod reader;
 mod streams;
+pub mod verify;
 
 mod watermark;
 mod writer;
@@ -40,7 +41,7 @@ use wox_events::{Digest, LogId, Position, RawEvent, Revision, StreamId, upcast::
 
 use self::{
     meta::Meta,
-    place::Place,
+    place::{Lock, Place},
     reader::Reader,
     streams::StreamCache,
     watermark::{Mark, WatermarkFile},
@@ -284,12 +285,7 @@ impl EmbeddedLog {
         Ok(EmbeddedLog { shared: Arc::new(Shared { place, reader, writer: None }) })
     }
 
-    fn start(
-        place: Place,
-        opened: Opened,
-        watermark: WatermarkFile,
-        lock: std::fs::File,
-    ) -> Result<EmbeddedLog, OpenError> {
+    fn start(place: Place, opened: Opened, watermark: WatermarkFile, lock: Lock) -> Result<EmbeddedLog, OpenError> {
         let pages_read = Arc::new(AtomicU64::new(0));
         let reader = reader(&place, &opened.meta, pages_read.clone());
         let page_size = opened.meta.page_size as usize;
@@ -614,5 +610,72 @@ fn database_error(place: &Place, error: sqlx::Error) -> OpenError {
     match reader::read_error(&place.database, error) {
         ReadError::Corrupt { file, what, .. } => OpenError::NotALog { path: file, what },
         ReadError::Unavailable { file, source } => OpenError::Unavailable { path: file, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wox_events::{Actor, EventId, Json, NewEvent, Provenance, Timestamp};
+
+    fn request(number: u64) -> AppendRequest {
+        let event = NewEvent {
+            id: EventId(Uuid::from_u128(u128::from(number))),
+            kind: "ChallengeDeclined".into(),
+            version: 1,
+            time: Timestamp(1),
+            actor: Actor::new("game").unwrap(),
+            causation: None,
+            correlation: None,
+            provenance: Provenance::Game,
+            rules: 1,
+            data: Json::stored("{}".into()),
+        };
+        let stream = StreamId::new(format!("duel-{number}")).unwrap();
+        AppendRequest { stream, expected: Revision::NO_STREAM, events: vec![event] }
+    }
+
+    #[tokio::test]
+    async fn the_first_sync_error_poisons_and_the_next_open_catches_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store");
+        let log = EmbeddedLog::create(&path, Options::default()).await.unwrap();
+        log.append(request(1)).await.unwrap();
+        log.break_next_sync().await;
+        let failed = log.append(request(2)).await.unwrap_err();
+        assert!(matches!(failed, AppendError::Failed { .. }), "{failed}");
+        for number in [2, 3] {
+            let poisoned = log.append(request(number)).await.unwrap_err();
+            assert!(poisoned.to_string().contains("the disk says no"), "{poisoned}");
+        }
+        assert_eq!(log.head().await.unwrap().position, Position(1), "what is not synced is not the head");
+        drop(log);
+        let log = EmbeddedLog::open(&path).await.unwrap();
+        let again = log.append(request(2)).await.unwrap();
+        assert!(again.repeat, "the outcome was unknown; sending it again is safe");
+        assert_eq!(log.head().await.unwrap().position, Position(2));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn many_writers_share_syncs_and_each_gets_its_own_answer() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = EmbeddedLog::create(dir.path().join("store"), Options::default()).await.unwrap();
+        let tasks: Vec<_> = (0..64u64)
+            .map(|task| {
+                let log = log.clone();
+                tokio::spawn(async move {
+                    for number in 0..20 {
+                        log.append(request(task * 100 + number)).await.unwrap();
+                        let mut wrong = request(task * 100 + number);
+                        wrong.events[0].id = EventId(Uuid::from_u128(u128::MAX));
+                        assert!(matches!(log.append(wrong).await, Err(AppendError::Conflict { .. })));
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!(log.head().await.unwrap().position, Position(64 * 20));
     }
 }

@@ -3,7 +3,7 @@
 use wox_events::Position;
 
 use super::{Case, Evidence};
-use crate::procedures;
+use crate::procedures::{self, log::held_stream};
 
 /// What is wrong with a log, as of one position.
 #[derive(Clone, Debug)]
@@ -14,10 +14,16 @@ pub struct Diagnosis {
     pub cases: Vec<Case>,
 }
 
-/// Runs every procedure's detector over the evidence.
+/// Runs every procedure over the evidence. What is found about a stream that is held by a bad event is left out: its
+/// later events are not folded, so nothing else about it can be judged until somebody has decided about that event.
 #[must_use]
 pub fn diagnose(evidence: &Evidence) -> Diagnosis {
-    let cases: Vec<Case> = procedures::ALL.iter().flat_map(|procedure| (procedure.examine)(evidence)).collect();
+    let held = evidence.replay.held();
+    let judgeable = |case: &Case| {
+        !held.contains_key(&case.finding.subject) || case.finding.procedure == held_stream::PROCEDURE.name
+    };
+    let all = procedures::ALL.iter().flat_map(|procedure| (procedure.examine)(evidence));
+    let cases: Vec<Case> = all.filter(judgeable).collect();
     let first_bad = cases.iter().filter_map(|case| case.finding.since.as_ref()).map(|since| since.position.0);
     let damaged = evidence.damage.as_ref().map(|damage| damage.from.0);
     let last_valid = first_bad.chain(damaged).min().map_or(evidence.as_of.0, |first| first.saturating_sub(1));

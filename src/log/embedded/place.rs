@@ -69,11 +69,11 @@ impl Place {
     }
 
     /// Takes the lock that only one writer holds; it is given back when the file is dropped or the process ends.
-    pub(crate) fn lock(&self) -> Result<File, OpenError> {
+    pub(crate) fn lock(&self) -> Result<Lock, OpenError> {
         let unavailable = |source| OpenError::unavailable(&self.lock, source);
         let file = File::options().create(true).truncate(false).write(true).open(&self.lock).map_err(unavailable)?;
         match file.try_lock() {
-            Ok(()) => Ok(file),
+            Ok(()) => Ok(Lock(file)),
             Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: self.dir.clone() }),
             Err(TryLockError::Error(error)) => Err(unavailable(error)),
         }
@@ -86,6 +86,19 @@ impl Place {
             File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| OpenError::unavailable(dir, error))?;
         }
         Ok(())
+    }
+}
+
+/// The lock of the one writer.
+///
+/// Given back explicitly: a process that another thread is just starting holds a copy of every open file until it runs
+/// its program, and closing our copy alone would leave the lock with it for that moment.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _the_system_gives_it_back_when_the_process_ends = self.0.unlock();
     }
 }
 

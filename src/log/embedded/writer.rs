@@ -26,7 +26,7 @@ use wox_events::{
 
 use super::{
     page::{self, Encoded},
-    place::Place,
+    place::{Lock, Place},
     reader::{self, TailRow, column, read_error, sealed_page},
     streams::{Known, StreamCache},
     watermark::WatermarkFile,
@@ -117,7 +117,7 @@ pub(super) struct Writer {
     pub(super) conn: SqliteConnection,
     pub(super) place: Place,
     /// Held for its lock, given back when the thread ends.
-    pub(super) lock: std::fs::File,
+    pub(super) lock: Lock,
     pub(super) watermark: WatermarkFile,
     pub(super) log: LogId,
     pub(super) page_size: usize,
@@ -146,6 +146,7 @@ enum Judged {
     /// Some of its ids are in the stream already; their content has to be looked at.
     Known {
         slot: u64,
+        actual: Revision,
         found: Vec<Option<Revision>>,
     },
     Accepted(Range<usize>),
@@ -255,7 +256,7 @@ impl Writer {
         let leaves = self.write(pending.as_slice()).await?;
         let answers = requests.iter().zip(judged).map(|(request, judged)| match judged {
             Judged::Refused(error) => Err(error),
-            Judged::Known { slot, found } => self.answer_known(request, slot, &found, &known),
+            Judged::Known { slot, actual, found } => self.answer_known(request, slot, actual, &found, &known),
             Judged::Accepted(range) => {
                 let events = pending[range.clone()].iter().zip(&leaves[range]).map(|(pending, leaf)| AckedEvent {
                     revision: pending.event.revision,
@@ -350,7 +351,7 @@ impl Writer {
         if let Some(slot) = known.slot
             && found.iter().any(Option::is_some)
         {
-            return Judged::Known { slot, found };
+            return Judged::Known { slot, actual: known.revision(), found };
         }
         if request.expected != known.revision() {
             return Judged::Refused(AppendError::Conflict {
@@ -383,7 +384,7 @@ impl Writer {
         let mut wanted: BTreeSet<(u64, Revision)> = BTreeSet::new();
         let mut slots = BTreeSet::new();
         for (_, judged) in requests.iter().zip(judged) {
-            if let Judged::Known { slot, found } = judged {
+            if let Judged::Known { slot, found, .. } = judged {
                 slots.insert(*slot);
                 wanted.extend(found.iter().flatten().map(|revision| (*slot, *revision)));
             }
@@ -408,9 +409,10 @@ impl Writer {
 
     /// Answers a request of which some ids were in the stream before it: a repeat, a conflict, or an id used twice.
     fn answer_known(
-        &mut self,
+        &self,
         request: &AppendRequest,
         slot: u64,
+        actual: Revision,
         found: &[Option<Revision>],
         contents: &HashMap<(u64, Revision), RawEvent>,
     ) -> Result<Ack, AppendError> {
@@ -439,7 +441,6 @@ impl Writer {
         if places.len() == request.events.len() {
             return Ok(Ack { stream: request.stream.clone(), events: places, repeat: true });
         }
-        let actual = self.streams.get_mut(&request.stream).map_or(Revision::NO_STREAM, |known| known.revision());
         match elsewhere {
             Some(error) if actual == request.expected => Err(error),
             _ => Err(AppendError::Conflict { stream: request.stream.clone(), expected: request.expected, actual }),

@@ -4,7 +4,7 @@
 use wox_events::{DepositEvent, Label};
 use wox_projections::Account;
 
-use super::super::{Procedure, Steps, hold, stream, unless_held};
+use super::super::{Procedure, Steps, hold, stream};
 use crate::recovery::{Case, Evidence, Finding, Severity, plan::holds};
 
 /// This procedure.
@@ -31,9 +31,9 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
         };
         let account = Account::Withdrawable(credit.player.clone());
         let held = holds(state, &account);
-        let repair = unless_held(evidence, &stream, || {
+        let repair = 'repair: {
             if held < credit.amount {
-                return hold(
+                break 'repair hold(
                     format!("player {} holds {held} G of the {} G that must go back", credit.player, credit.amount),
                     "agree with the player how the rest goes back, then record it as an incident",
                 );
@@ -47,7 +47,7 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
             };
             let says = format!("take the second credit of {} G back from player {}", credit.amount, credit.player);
             Steps::on(evidence, stream.clone()).add(credit.event.id, "", event, says).repair()
-        });
+        };
         Case { finding, repair }
     });
     cases.collect()

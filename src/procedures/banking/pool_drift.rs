@@ -4,7 +4,7 @@
 
 use wox_events::{Label, PoolEvent, pool::Adjustment};
 
-use super::super::{Procedure, Steps, hold, stream, unless_held};
+use super::super::{Procedure, Steps, hold, stream};
 use crate::recovery::{Case, Evidence, Finding, policy::ADJUSTMENT_MAX};
 
 /// This procedure.
@@ -27,15 +27,15 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
             ),
         )
     };
-    let repair = unless_held(evidence, &stream, || {
+    let repair = 'repair: {
         if pool.drift.0 < 0 {
-            return hold(
+            break 'repair hold(
                 format!("the game counts {missing} G that no event brought in"),
                 "find the missing events, or put the money in from the treasury as a contribution",
             );
         }
         if missing > ADJUSTMENT_MAX {
-            return hold(
+            break 'repair hold(
                 format!("{missing} G is more than the {ADJUSTMENT_MAX} G an adjustment of unknown cause may move"),
                 "find the cause from the first bad statement on",
             );
@@ -51,6 +51,6 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
             .add(first_bad.id, "", found, "record the difference")
             .add(first_bad.id, "", adjusted, format!("move {missing} G from the pool to suspense until explained"))
             .repair()
-    });
+    };
     vec![Case { finding, repair }]
 }

@@ -4,7 +4,7 @@
 use wox_events::{Amount, Bucket, DuelEvent};
 use wox_projections::Account;
 
-use super::super::{Procedure, Steps, hold, stream, unless_held};
+use super::super::{Procedure, Steps, hold, stream};
 use crate::recovery::{Case, Evidence, Finding, plan::holds};
 
 /// This procedure.
@@ -34,9 +34,9 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
                 )
             };
             let held: Amount = holds(state, &Account::bucket(&stake.player, from));
-            let repair = unless_held(evidence, &stream, || {
+            let repair = 'repair: {
                 if held < amount {
-                    return hold(
+                    break 'repair hold(
                         format!("player {} holds {held} G {from} of the {amount} G that must go back", stake.player),
                         "agree with the player how the rest goes back, then record it as an incident",
                     );
@@ -45,7 +45,7 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
                 let event = DuelEvent::BucketCorrected { player, from, to, amount, corrects: release.by.id };
                 let says = format!("move {amount} G of player {} from {from} back to {to}", stake.player);
                 Steps::on(evidence, stream.clone()).add(release.by.id, "", event, says).repair()
-            });
+            };
             cases.push(Case { finding, repair });
         }
     }

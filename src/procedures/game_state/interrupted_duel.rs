@@ -5,7 +5,7 @@
 use wox_events::{DuelEvent, Duration};
 use wox_projections::duels::Phase;
 
-use super::super::{Procedure, Steps, hold, stream, unless_held};
+use super::super::{Procedure, Steps, hold, stream};
 use crate::recovery::{Case, Evidence, Finding, policy::DUEL_TIMEOUT};
 
 /// This procedure.
@@ -39,9 +39,9 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
                 ),
             )
         };
-        let repair = unless_held(evidence, &stream, || {
+        let repair = 'repair: {
             let Some(until) = outage.until.filter(|_| outages().all(|outage| outage.until.is_some())) else {
-                return hold(
+                break 'repair hold(
                     "the game is still away: nobody could go on",
                     "bring the agent back, record it, and plan again",
                 );
@@ -54,7 +54,7 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
                 .add(cause, "", DuelEvent::TimersExtended { by: away }, format!("give back {} s", away.as_seconds()))
                 .add(cause, "", resumed, format!("go on with turn {} of player {next}", turn + 1))
                 .repair()
-        });
+        };
         cases.push(Case { finding, repair });
     }
     cases

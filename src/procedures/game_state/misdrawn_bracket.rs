@@ -2,10 +2,10 @@
 //! voided, the round is rebuilt, and what was played is ordered to be played again. Held when later rounds or prizes
 //! already stand on it: then people decide how far the correction goes.
 
-use wox_events::{Label, TournamentEvent, TournamentId};
+use wox_events::{Label, TournamentEvent, TournamentId, tournament::Format};
 use wox_projections::tournaments::{Tournament, pairings_digest};
 
-use super::super::{Procedure, Steps, hold, stream, unless_held};
+use super::super::{Procedure, Steps, hold, stream};
 use crate::recovery::{Case, Evidence, Finding};
 
 /// This procedure.
@@ -35,9 +35,15 @@ fn case(evidence: &Evidence, id: &TournamentId, tournament: &Tournament) -> Opti
             format!("{} of {} pairings of round {number} do not follow from the results", wrong.len(), expected.len()),
         )
     };
-    let repair = unless_held(evidence, &stream, || {
+    let repair = 'repair: {
+        if tournament.format == Format::RoundRobin {
+            break 'repair hold(
+                "a round robin has no one right order of rounds to rebuild it from",
+                "decide with the players which of the matches count",
+            );
+        }
         if tournament.rounds.len() > index + 1 || tournament.schedule.is_some() {
-            return hold(
+            break 'repair hold(
                 "later rounds or prizes already stand on it",
                 "decide with the players how far to go back; nothing here is undone automatically",
             );
@@ -76,6 +82,6 @@ fn case(evidence: &Evidence, id: &TournamentId, tournament: &Tournament) -> Opti
             steps = steps.add(cause, &slot.to_string(), order, format!("{first} and {second} play {number}/{slot}"));
         }
         steps.repair()
-    });
+    };
     Some(Case { finding, repair })
 }

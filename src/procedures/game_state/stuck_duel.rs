@@ -4,7 +4,7 @@
 use wox_events::{DuelEvent, Label};
 use wox_projections::duels::Phase;
 
-use super::super::{Procedure, Steps, stream, unless_held};
+use super::super::{Procedure, Steps, stream};
 use crate::recovery::{Case, Evidence, Finding, policy::DUEL_TIMEOUT};
 
 /// This procedure.
@@ -38,14 +38,14 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
                 ),
             )
         };
-        let repair = unless_held(evidence, &stream, || {
+        let repair = {
             let detected = DuelEvent::DuelStuckDetected { last_action: duel.last_action, idle };
             let voided = DuelEvent::DuelVoided { reason: Label::new("stuck").expect("an identity") };
             let steps = Steps::on(evidence, stream.clone())
                 .add(duel.last.id, "", detected, format!("record that nobody moved for {} s", idle.as_seconds()))
                 .add(duel.opened.id, "", voided, "void the duel: it counts for nobody");
             super::release_stakes(steps, duel).repair()
-        });
+        };
         cases.push(Case { finding, repair });
     }
     cases

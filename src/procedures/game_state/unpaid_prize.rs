@@ -5,7 +5,7 @@
 use wox_events::{Label, TournamentEvent, TournamentId, tournament::PrizeKind};
 use wox_projections::{Account, tournaments::Tournament};
 
-use super::super::{Procedure, Steps, stream, unless_held};
+use super::super::{Procedure, Steps, stream};
 use crate::recovery::{Case, Evidence, Finding, Severity, plan::holds, policy::PRIZE_GRACE};
 
 /// This procedure.
@@ -36,7 +36,7 @@ fn case(evidence: &Evidence, id: &TournamentId, tournament: &Tournament) -> Opti
             format!("{} of {} prizes are unpaid: {}", names.len(), schedule.prizes.len(), names.join(", ")),
         )
     };
-    let repair = unless_held(evidence, &stream, || {
+    let repair = {
         let mut steps = Steps::on(evidence, stream.clone());
         let mut pool = holds(state, &Account::Pool);
         for prize in &status.unpaid {
@@ -60,6 +60,6 @@ fn case(evidence: &Evidence, id: &TournamentId, tournament: &Tournament) -> Opti
             steps = steps.add(schedule.event.id, "", closed, format!("close it: player {} won", first.player));
         }
         steps.repair()
-    });
+    };
     Some(Case { finding, repair })
 }

@@ -5,7 +5,7 @@
 use wox_events::{DuelEvent, DuelId};
 use wox_projections::duels::{Duel, Phase};
 
-use super::super::{Procedure, Steps, stream, unless_held};
+use super::super::{Procedure, Steps, stream};
 use crate::recovery::{Case, Evidence, Finding, Severity};
 
 /// This procedure.
@@ -46,13 +46,13 @@ fn case(evidence: &Evidence, id: &DuelId, duel: &Duel) -> Option<Case> {
             format!("the challenge {is}, and {} still held", is_or_are(&names)),
         )
     };
-    let repair = unless_held(evidence, &stream, || {
+    let repair = {
         let mut steps = Steps::on(evidence, stream.clone());
         if expired {
             steps = steps.add(duel.opened.id, "", DuelEvent::ChallengeExpired {}, "let the challenge expire");
         }
         super::release_stakes(steps, duel).repair()
-    });
+    };
     Some(Case { finding, repair })
 }
 

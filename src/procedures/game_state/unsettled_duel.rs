@@ -4,7 +4,7 @@
 use wox_events::{Amount, DuelEvent};
 use wox_projections::duels::Phase;
 
-use super::super::{Procedure, Steps, stream, unless_held};
+use super::super::{Procedure, Steps, stream};
 use crate::recovery::{Case, Evidence, Finding};
 
 /// This procedure.
@@ -31,11 +31,11 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
                 format!("player {winner} won and was not paid the {owed} G in escrow"),
             )
         };
-        let repair = unless_held(evidence, &stream, || {
+        let repair = {
             let event = DuelEvent::DuelSettled { winner: winner.clone(), amount: owed };
             let says = format!("pay {owed} G to player {winner}");
             Steps::on(evidence, stream.clone()).add(cause, "", event, says).repair()
-        });
+        };
         cases.push(Case { finding, repair });
     }
     cases

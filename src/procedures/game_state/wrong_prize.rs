@@ -4,7 +4,7 @@
 use wox_events::TournamentEvent;
 use wox_projections::Account;
 
-use super::super::{Procedure, Steps, hold, stream, unless_held};
+use super::super::{Procedure, Steps, hold, stream};
 use crate::recovery::{Case, Evidence, Finding, Severity, plan::holds};
 
 /// This procedure.
@@ -30,10 +30,10 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
                 )
             };
             let held = holds(state, &Account::Withdrawable(payment.player.clone()));
-            let repair = unless_held(evidence, &stream, || {
+            let repair = 'repair: {
                 if held < payment.amount {
                     let player = &payment.player;
-                    return hold(
+                    break 'repair hold(
                         format!("player {player} holds {held} G of the {} G that must go back", payment.amount),
                         "agree with the player how the rest goes back, then record it as an incident",
                     );
@@ -45,7 +45,7 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
                 };
                 let says = format!("take {} G back from player {}", payment.amount, payment.player);
                 Steps::on(evidence, stream.clone()).add(payment.event.id, "", event, says).repair()
-            });
+            };
             cases.push(Case { finding, repair });
         }
     }
