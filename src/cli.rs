@@ -42,6 +42,7 @@ mod show;
 mod state;
 mod status;
 mod store;
+mod verify;
 
 use as_of::AsOf;
 pub use error::CliError;
@@ -133,6 +134,7 @@ enum Verb {
     Import(import::ImportArgs),
     Export(export::ExportArgs),
     Append(append::AppendArgs),
+    Verify(verify::VerifyArgs),
     Digest(digest::DigestArgs),
     Show(show::ShowArgs),
     State(state::StateArgs),
@@ -156,6 +158,7 @@ impl Verb {
                 true
             }
             Verb::Demo(_)
+            | Verb::Verify(_)
             | Verb::Approve(_)
             | Verb::Apply(_)
             | Verb::Init(_)
@@ -343,6 +346,7 @@ fn run(verb: Verb, start: Start) -> Result<ExitCode, CliError> {
 async fn dispatch(verb: Verb, context: Context) -> Result<ExitCode, CliError> {
     match verb {
         Verb::Demo(args) => demo::run(args, context).await,
+        Verb::Verify(args) => verify::run(args, context).await,
         Verb::Digest(args) => digest::run(args, context).await,
         Verb::State(args) => state::run(args, context).await,
         Verb::Plan(args) => plan::run(args, context).await,

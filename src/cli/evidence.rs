@@ -123,7 +123,11 @@ impl From<ApplyError> for CliError {
             ApplyError::Stale { .. } => (ErrorKind::Refused, "wox::plan::stale"),
             ApplyError::NoLongerFits { .. } => (ErrorKind::Refused, "wox::plan::no-longer-fits"),
             ApplyError::NotApproved(_) => (ErrorKind::Refused, "wox::plan::not-approved"),
-            ApplyError::Json(_) => (ErrorKind::Failed, "wox::plan::json"),
+            ApplyError::Json(_) => {
+                return CliError::failed("wox::plan::json", "the plan cannot be written as JSON")
+                    .next("report this with the output of wox plan --preview")
+                    .caused_by(error);
+            }
         };
         // These messages end with the next step, behind a semicolon.
         let text = error.to_string();

@@ -20,19 +20,32 @@ use crate::{
     log::{AppendRequest, EmbeddedLog, EventLog as _, Head, embedded},
 };
 
+mod base_receipts;
+
 /// Import an export, or observed facts, into the log
 ///
 /// An export is canonical JSON Lines or CloudEvents 1.0 JSON Lines; the form is recognised. A store that is empty, or not
 /// there yet, takes over the export's log id, so that `wox export` gives the same bytes again. Importing twice changes
 /// nothing and says how many events were repeats.
 #[derive(Debug, clap::Args)]
-#[command(before_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    before_help = "\
 Examples:
   wox import game.jsonl.zst                    take over an export
-  ssh old-host wox export - | wox import -     copy a log")]
+  ssh old-host wox export - | wox import -     copy a log"
+)]
 pub(super) struct ImportArgs {
+    #[command(subcommand)]
+    source: Option<Source>,
     /// File to read (.gz and .zst too), or - for stdin
-    file: PathBuf,
+    #[arg(required = true)]
+    file: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Source {
+    BaseReceipts(base_receipts::BaseReceiptsArgs),
 }
 
 /// Most events that share one transaction.
@@ -57,7 +70,11 @@ struct Imported {
 }
 
 pub(super) async fn run(args: ImportArgs, context: Context) -> Result<ExitCode, CliError> {
-    import(args.file, context).await
+    match (args.source, args.file) {
+        (Some(Source::BaseReceipts(args)), _) => base_receipts::run(args, context).await,
+        (None, Some(file)) => import(file, context).await,
+        (None, None) => Err(CliError::usage("wox::import::file", "no file is named").next("wox import FILE")),
+    }
 }
 
 async fn import(file: PathBuf, context: Context) -> Result<ExitCode, CliError> {
