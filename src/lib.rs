@@ -10,3 +10,4 @@ pub mod procedures;
 pub mod recovery;
 pub mod replay;
 pub mod rfc3339;
+pub mod snapshot;

@@ -26,7 +26,7 @@ async fn connect(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
 }
 
 /// Writes the events into a new database at `path`.
-pub async fn write(path: &Path, events: impl IntoIterator<Item = RawEvent>) -> Result<(), sqlx::Error> {
+pub(crate) async fn write(path: &Path, events: impl IntoIterator<Item = RawEvent>) -> Result<(), sqlx::Error> {
     let mut conn = connect(path).await?;
     sqlx::query(TABLE).execute(&mut conn).await?;
     let mut transaction = conn.begin().await?;
@@ -55,7 +55,7 @@ pub async fn write(path: &Path, events: impl IntoIterator<Item = RawEvent>) -> R
 }
 
 /// Reads every event in order, decodes it and hands it over; gives how many there were.
-pub async fn read(path: &Path, mut each: impl FnMut(Recorded)) -> Result<u64, sqlx::Error> {
+pub(crate) async fn read(path: &Path, mut each: impl FnMut(Recorded)) -> Result<u64, sqlx::Error> {
     let mut conn = connect(path).await?;
     let mut rows = sqlx::query(ALL).fetch(&mut conn);
     let mut count = 0;
