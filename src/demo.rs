@@ -3,8 +3,8 @@
 //! It stands in for the game, so that a recovery can be shown, tested and measured offline. It writes facts in log order
 //! and nothing else: it knows no clock, no store and no fold. The same options always give the same bytes.
 //!
-//! [`day`] plans what is going to happen, [`world`] is the agenda and the pen, and [`people`], [`duels`],
-//! [`tournaments`] and [`banking`] are the game's own rules, played just far enough. [`faults`] holds everything that
+//! `day` plans what is going to happen, `world` is the agenda and the pen, and `people`, `duels`,
+//! `tournaments` and `banking` are the game's own rules, played just far enough. `faults` holds everything that
 //! goes wrong on purpose, one function a fault.
 
 mod banking;

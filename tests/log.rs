@@ -13,5 +13,7 @@ mod helpers;
 mod model;
 #[path = "log/places.rs"]
 mod places;
+#[path = "../benches/support/row_log.rs"]
+mod row_log;
 #[path = "log/speed.rs"]
 mod speed;

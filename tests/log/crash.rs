@@ -61,10 +61,10 @@ async fn what_was_acknowledged_survives_every_kill_once_and_in_order() {
         child.wait().unwrap();
         for line in lines.map_while(Result::ok) {
             // A line that was cut off by the kill is no acknowledgement.
-            if let Some(position) = line.strip_prefix("acked ").and_then(|text| text.parse::<u64>().ok()) {
-                if position.is_multiple_of(3) {
-                    acked = acked.max(position);
-                }
+            if let Some(position) = line.strip_prefix("acked ").and_then(|text| text.parse::<u64>().ok())
+                && position.is_multiple_of(3)
+            {
+                acked = acked.max(position);
             }
         }
         kills += 1;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use wox_events::{Actor, EventId, Json, NewEvent, Position, Provenance, Revision, Timestamp};
 use wox_recovery::log::{AppendRequest, EmbeddedLog, EventLog, embedded::Options};
 
-use crate::helpers::stream;
+use crate::{helpers::stream, row_log};
 
 const EVENTS: u64 = 400_000;
 /// Events of one duel.
@@ -21,7 +21,7 @@ fn requests() -> impl Iterator<Item = AppendRequest> {
         let (duel, revision) = (number / block * AT_ONCE + number % AT_ONCE, number % block / AT_ONCE);
         let id = |duel: u64, revision: u64| EventId::derived(&[&duel.to_string(), &revision.to_string()]);
         let data = format!(
-            r#"{{"challenger_hp":{},"combo":null,"damage":{},"effects":[],"hit":true,"opponent_hp":{},"player":"{}","post":"{}","spell":"Incendio","turn":{revision}}}"#,
+            r#"{{"challenger_hp":{},"critical":false,"damage":{},"effects":[],"hit":true,"opponent_hp":{},"player":"{}","post":"{}","spell":"Incendio","turn":{revision}}}"#,
             100 + number % 40,
             number % 17,
             number * 7 % 140,
@@ -92,6 +92,13 @@ async fn speed_of_append_read_and_size_on_disk() {
     let events: Vec<_> = chunks.iter().flat_map(|chunk| chunk.raw().unwrap()).collect();
     let decoded = events.iter().filter(|event| event.decode().event.is_ok()).count();
     println!("raw, then payloads: {:.1} ns an event, {decoded} understood", 1e9 / rate(started));
+
+    row_log::write(&dir.path().join("rows.sqlite"), events).await.unwrap();
+    let started = Instant::now();
+    let mut understood = 0;
+    let event = |event: wox_events::Recorded| understood += usize::from(event.event.is_ok());
+    assert_eq!(row_log::read(&dir.path().join("rows.sqlite"), event).await.unwrap(), EVENTS);
+    println!("one row an event: {:.1} ns an event, {understood} understood", 1e9 / rate(started));
 
     let started = Instant::now();
     for number in 0..100 {
