@@ -244,8 +244,17 @@ fn ready(name: &str, line: Line, allow_unknown: bool) -> Result<Ready, CliError>
         }
     };
     let again = "correct the line and run the same command again: what is there already changes nothing";
+    // Serde would take the fields from a list too, by their order alone.
+    if !line.text.trim_start().starts_with('{') {
+        return Err(bad("wox::append::line", "the line is not an event: not a JSON object".into()).next(again));
+    }
     let typed: EventLine = serde_json::from_str(&line.text)
         .map_err(|error| bad("wox::append::line", format!("the line is not an event: {error}")).next(again))?;
+    if !typed.data.as_str().starts_with('{') {
+        return Err(bad("wox::append::payload", "`data` is not a JSON object".into())
+            .next(format!("wox schema {}", typed.kind))
+            .next(again));
+    }
     let version = typed.version.unwrap_or_else(|| current_version(&typed.kind));
     match Event::decode(&typed.stream, &typed.kind, version, typed.data.as_str()) {
         Ok(_) => {}
@@ -259,7 +268,10 @@ fn ready(name: &str, line: Line, allow_unknown: bool) -> Result<Ready, CliError>
             | DecodeError::UnknownKind { .. }
             | DecodeError::FutureVersion { .. }),
         ) => {
-            return Err(bad("wox::append::unknown", error.to_string())
+            // What else the message advises is for readers of a log, not for writers.
+            let text = error.to_string();
+            let what = text.split_once("; ").map_or(text.as_str(), |(what, _)| what);
+            return Err(bad("wox::append::unknown", what.to_owned())
                 .next("wox schema lists what this build knows")
                 .next("--allow-unknown keeps such events and holds their streams"));
         }
