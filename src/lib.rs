@@ -1,4 +1,4 @@
-//! The engine of Wizards of X recovery.
+#![doc = include_str!("../README.md")]
 
 pub mod cli;
 pub mod demo;
