@@ -1,11 +1,11 @@
 //! The same claims over generated histories: scripts of plausible streams, damaged here and there (a line left out, told
-//! twice, swapped with the next, or with another amount), and interleaved at random.
+//! twice, swapped with the next, with another amount, or out of nowhere), and interleaved at random.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use serde_json::Value;
-use wox_events::{Amount, Position, Recorded};
+use wox_events::{Amount, Position, Recorded, StreamId};
 use wox_projections::{Replay, Waiver, Waivers, invariants};
 
 use crate::{
@@ -105,9 +105,9 @@ const SCRIPTS: &[&str] = &[
      pool-main PoolAdjusted direction=from_treasury amount=10",
     "player-A BonusGranted amount=X
      player-A PotionBrewed cost=5+5
-     player-A ExperienceGained xp=4294967295 level=3",
+     player-A ExperienceGained xp=4294967295 level=15",
     "player-newN PlayerCreated bonus=X
-     player-newN HandleChanged old=mirabel_w",
+     player-newN HandleChanged old=alvara_f",
     "command-N CommandReceived author=A
      command-N CommandQuarantined
      command-N CommandRedriven
@@ -136,7 +136,7 @@ struct Choice {
 }
 
 fn choice() -> impl Strategy<Value = Choice> {
-    let damage = prop_oneof![3 => Just(None), 1 => (0..4u8, 0..16usize).prop_map(Some)];
+    let damage = prop_oneof![3 => Just(None), 1 => (0..5u8, 0..64usize).prop_map(Some)];
     // Absurd amounts are there, and rare enough to leave room for everything else.
     let amount = prop_oneof![12 => 0..4usize, 2 => 4..6usize, 1 => 6..AMOUNTS.len()];
     (0..SCRIPTS.len(), (0..4usize, 1..4usize), amount, 0..3usize, damage).prop_map(
@@ -168,14 +168,20 @@ fn lines(number: usize, choice: &Choice) -> Vec<String> {
     };
     let amount = AMOUNTS[choice.amount];
     let mut lines: Vec<String> = SCRIPTS[choice.script].lines().map(|line| fill(line.trim(), amount)).collect();
-    if let Some((how, place)) = choice.damage {
-        let place = place % lines.len();
+    if let Some((how, which)) = choice.damage {
+        let place = which % lines.len();
         match how {
             0 => drop(lines.remove(place)),
             1 => lines.insert(place, lines[place].clone()),
             2 => {
                 let next = (place + 1) % lines.len();
                 lines.swap(place, next);
+            }
+            3 => {
+                // Anything its family knows, as it stands in the corpus: mostly about people nobody has heard of.
+                let stream = lines[place].split(' ').next().unwrap_or_default().to_owned();
+                let kinds = StreamId::new(&stream).unwrap().family().unwrap().kinds();
+                lines.insert(place, format!("{stream} {}", kinds[which % kinds.len()]));
             }
             _ => {
                 let source = SCRIPTS[choice.script].lines().nth(place).unwrap_or_default().trim();
@@ -226,7 +232,7 @@ fn digest(replay: &Replay) -> (wox_events::Digest, String) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_replay_put_down_anywhere_goes_on_to_the_same_state(events in history(), cut in any::<prop::sample::Index>()) {
@@ -257,9 +263,10 @@ proptest! {
                 prop_assert_eq!(before.game_clock, replay.game_clock);
             }
         }
-        prop_assert!(invariants::violations(&replay).iter().all(|found| {
-            !["complete", "ledger_sums", "withdrawal_flight"].contains(&found.invariant.as_str())
-        }));
+        let impossible = ["complete", "ledger_sums", "withdrawal_flight"];
+        let found = invariants::violations(&replay);
+        let found = found.iter().find(|violation| impossible.contains(&violation.invariant.as_str()));
+        prop_assert!(found.is_none(), "{found:?}");
     }
 
     #[test]
@@ -369,8 +376,6 @@ fn every_script_is_taken_whole_when_nothing_is_damaged() {
     // Else the properties would speak of refused events only. The last is the one that is meant to be refused.
     for script in 0..SCRIPTS.len() - 1 {
         let lines = lines(script, &Choice { script, players: (0, 1), amount: 0, tx: 0, damage: None });
-        let extra = if script == 16 { 1 } else { 0 };
-        let lines = lines[..lines.len() - extra].to_vec();
         let replay = replay(&interleave(&[lines], &[0]));
         let reasons: BTreeSet<String> = replay.held().values().map(|held| held.reason.to_string()).collect();
         assert!(reasons.is_empty(), "script {script}: {reasons:?}");
