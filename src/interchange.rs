@@ -72,6 +72,10 @@ pub fn detect(line: &str) -> Result<Format, BadLine> {
 
 /// Reads one line of a known form.
 pub fn read(format: Format, line: &str) -> Result<Incoming, BadLine> {
+    // Serde would take the fields from a list too, by their order alone.
+    if !line.trim_start().starts_with('{') {
+        return Err(BadLine::Shape("not a JSON object".into()));
+    }
     match format {
         Format::Canonical => canonical::read(line),
         Format::CloudEvents => cloudevents::read(line),
@@ -174,6 +178,7 @@ mod tests {
             assert!(read(format, &twice).is_err(), "{twice}");
             let unknown = line.replacen('{', r#"{"surprise":"1","#, 1);
             assert!(read(format, &unknown).is_err(), "{unknown}");
+            assert!(read(format, "[]").is_err());
         }
     }
 }

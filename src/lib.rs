@@ -1,4 +1,4 @@
-//! The engine of Wizards of X recovery.
+#![doc = include_str!("../README.md")]
 
 pub mod cli;
 pub mod demo;
@@ -10,3 +10,4 @@ pub mod procedures;
 pub mod recovery;
 pub mod replay;
 pub mod rfc3339;
+pub mod snapshot;

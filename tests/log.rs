@@ -13,7 +13,3 @@ mod helpers;
 mod model;
 #[path = "log/places.rs"]
 mod places;
-#[path = "../benches/support/row_log.rs"]
-mod row_log;
-#[path = "log/speed.rs"]
-mod speed;

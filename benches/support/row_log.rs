@@ -25,37 +25,64 @@ async fn connect(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
     options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full).connect().await
 }
 
-/// Writes the events into a new database at `path`.
-pub async fn write(path: &Path, events: impl IntoIterator<Item = RawEvent>) -> Result<(), sqlx::Error> {
-    let mut conn = connect(path).await?;
-    sqlx::query(TABLE).execute(&mut conn).await?;
+/// Writes the events into a new database at `path`, in one transaction.
+#[allow(dead_code, reason = "not every bench that includes this file writes like this")]
+pub(crate) async fn write(path: &Path, events: impl IntoIterator<Item = RawEvent>) -> Result<(), sqlx::Error> {
+    let mut conn = create(path).await?;
     let mut transaction = conn.begin().await?;
     for raw in events {
-        let event = &raw.event;
-        let provenance: &str = event.provenance.into();
-        sqlx::query(PUT)
-            .bind(raw.position.0 as i64)
-            .bind(raw.stream.as_str())
-            .bind(raw.revision.0 as i64)
-            .bind(event.id.to_string())
-            .bind(event.kind.as_str())
-            .bind(event.version)
-            .bind(event.time.0)
-            .bind(event.actor.as_str())
-            .bind(event.causation.map(|id| id.to_string()))
-            .bind(event.correlation.map(|id| id.to_string()))
-            .bind(provenance)
-            .bind(event.rules)
-            .bind(event.data.as_str())
-            .execute(&mut *transaction)
-            .await?;
+        put(&mut transaction, &raw).await?;
     }
     transaction.commit().await?;
     conn.close().await
 }
 
+/// Writes the events into a new database at `path`, one transaction and so one sync a batch.
+#[allow(dead_code, reason = "not every bench that includes this file writes like this")]
+pub(crate) async fn write_batches(
+    path: &Path,
+    batches: impl IntoIterator<Item = Vec<RawEvent>>,
+) -> Result<(), sqlx::Error> {
+    let mut conn = create(path).await?;
+    for batch in batches {
+        let mut transaction = conn.begin().await?;
+        for raw in &batch {
+            put(&mut transaction, raw).await?;
+        }
+        transaction.commit().await?;
+    }
+    conn.close().await
+}
+
+async fn create(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
+    let mut conn = connect(path).await?;
+    sqlx::query(TABLE).execute(&mut conn).await?;
+    Ok(conn)
+}
+
+async fn put(conn: &mut SqliteConnection, raw: &RawEvent) -> Result<(), sqlx::Error> {
+    let event = &raw.event;
+    let provenance: &str = event.provenance.into();
+    let row = sqlx::query(PUT)
+        .bind(raw.position.0 as i64)
+        .bind(raw.stream.as_str())
+        .bind(raw.revision.0 as i64)
+        .bind(event.id.to_string())
+        .bind(event.kind.as_str())
+        .bind(event.version)
+        .bind(event.time.0)
+        .bind(event.actor.as_str())
+        .bind(event.causation.map(|id| id.to_string()))
+        .bind(event.correlation.map(|id| id.to_string()))
+        .bind(provenance)
+        .bind(event.rules)
+        .bind(event.data.as_str());
+    row.execute(conn).await.map(|_| ())
+}
+
 /// Reads every event in order, decodes it and hands it over; gives how many there were.
-pub async fn read(path: &Path, mut each: impl FnMut(Recorded)) -> Result<u64, sqlx::Error> {
+#[allow(dead_code, reason = "not every bench that includes this file reads")]
+pub(crate) async fn read(path: &Path, mut each: impl FnMut(Recorded)) -> Result<u64, sqlx::Error> {
     let mut conn = connect(path).await?;
     let mut rows = sqlx::query(ALL).fetch(&mut conn);
     let mut count = 0;
@@ -66,6 +93,7 @@ pub async fn read(path: &Path, mut each: impl FnMut(Recorded)) -> Result<u64, sq
     Ok(count)
 }
 
+#[allow(dead_code, reason = "not every bench that includes this file reads")]
 fn raw_event(row: &SqliteRow) -> Result<RawEvent, sqlx::Error> {
     fn decoded<T, E: std::error::Error + Send + Sync + 'static>(result: Result<T, E>) -> Result<T, sqlx::Error> {
         result.map_err(|error| sqlx::Error::Decode(Box::new(error)))

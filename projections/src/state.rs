@@ -216,7 +216,13 @@ impl State {
     /// The digest of the whole state: SHA-256 over the names and digests of the projections.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        digest(&self.digests())
+        State::digest_of(&self.digests())
+    }
+
+    /// The digest of a whole state from the digests of its projections.
+    #[must_use]
+    pub fn digest_of(digests: &[(&'static str, Digest)]) -> Digest {
+        digest(&digests)
     }
 }
 

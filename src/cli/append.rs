@@ -1,6 +1,7 @@
 //! `wox append`: events from a program into the log, one line in and one acknowledgement out.
 
 use std::{
+    cmp::Ordering,
     fmt,
     io::{self, Write as _},
     path::PathBuf,
@@ -164,9 +165,20 @@ async fn append_all(
     }
 }
 
-/// Takes the lines that are waiting already, so that they share one sync. A line that is not certain to be appended (its
-/// stream is not at the revision it expects: a repeat, or a conflict) ends the batch, so that nothing behind a refused
-/// line is written. This process holds the writer's lock: no stream moves between this look and the append.
+/// What can become of a line, by where its stream stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outlook {
+    /// The stream is where the line expects it: it will be appended.
+    New,
+    /// The stream is further: a repeat, or a conflict; nothing will be written either way.
+    Behind,
+    /// The stream is not there yet: a conflict.
+    Ahead,
+}
+
+/// Takes the lines that are waiting already, so that they share one sync. All lines of a batch have the same outlook, so
+/// that nothing behind a refused line is written: it ends a batch in which nothing is. This process holds the writer's
+/// lock: no stream moves between this look and the append.
 async fn gather(
     log: &dyn EventLog,
     first: Ready,
@@ -175,21 +187,27 @@ async fn gather(
 ) -> Result<(Vec<Ready>, Option<CliError>), CliError> {
     let mut revisions = std::collections::BTreeMap::new();
     let mut batch = Vec::new();
+    let mut outlook = None;
     let mut next = first;
     loop {
-        let stream = &next.request.stream;
+        let Ready { request: AppendRequest { stream, expected, .. }, .. } = &next;
         let revision = match revisions.get(stream) {
             Some(revision) => *revision,
             None => log.revision(stream).await?,
         };
-        let certain = next.request.expected == revision;
-        if !certain && !batch.is_empty() {
+        let its = match expected.cmp(&revision) {
+            Ordering::Equal => Outlook::New,
+            Ordering::Less => Outlook::Behind,
+            Ordering::Greater => Outlook::Ahead,
+        };
+        if *outlook.get_or_insert(its) != its {
             *waiting = Some(Ok(next));
             return Ok((batch, None));
         }
-        revisions.insert(stream.clone(), Revision(revision.0 + 1));
+        let after = if its == Outlook::New { Revision(revision.0 + 1) } else { revision };
+        revisions.insert(stream.clone(), after);
         batch.push(next);
-        if !certain || batch.len() == BATCH_EVENTS_MAX {
+        if batch.len() == BATCH_EVENTS_MAX {
             return Ok((batch, None));
         }
         next = match events.try_recv() {
@@ -226,8 +244,17 @@ fn ready(name: &str, line: Line, allow_unknown: bool) -> Result<Ready, CliError>
         }
     };
     let again = "correct the line and run the same command again: what is there already changes nothing";
+    // Serde would take the fields from a list too, by their order alone.
+    if !line.text.trim_start().starts_with('{') {
+        return Err(bad("wox::append::line", "the line is not an event: not a JSON object".into()).next(again));
+    }
     let typed: EventLine = serde_json::from_str(&line.text)
         .map_err(|error| bad("wox::append::line", format!("the line is not an event: {error}")).next(again))?;
+    if !typed.data.as_str().starts_with('{') {
+        return Err(bad("wox::append::payload", "`data` is not a JSON object".into())
+            .next(format!("wox schema {}", typed.kind))
+            .next(again));
+    }
     let version = typed.version.unwrap_or_else(|| current_version(&typed.kind));
     match Event::decode(&typed.stream, &typed.kind, version, typed.data.as_str()) {
         Ok(_) => {}
@@ -241,7 +268,10 @@ fn ready(name: &str, line: Line, allow_unknown: bool) -> Result<Ready, CliError>
             | DecodeError::UnknownKind { .. }
             | DecodeError::FutureVersion { .. }),
         ) => {
-            return Err(bad("wox::append::unknown", error.to_string())
+            // What else the message advises is for readers of a log, not for writers.
+            let text = error.to_string();
+            let what = text.split_once("; ").map_or(text.as_str(), |(what, _)| what);
+            return Err(bad("wox::append::unknown", what.to_owned())
                 .next("wox schema lists what this build knows")
                 .next("--allow-unknown keeps such events and holds their streams"));
         }

@@ -29,8 +29,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
-  wox demo                                     a day of about 20,000 events in wox-demo
-  wox demo --seed 7 --force                    another day, in place of the last one
+  wox demo                                        a day of about 20,000 events in wox-demo
+  wox demo --seed 7 --force                       another day, in place of the last one
   wox demo --events 2000000 --sound --store big   a long history without faults, for measuring")]
 pub(super) struct DemoArgs {
     /// Everything is drawn from this number

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use serde_json::json;
+use wox_projections::State;
 
 use crate::{
     cli::{CliError, Context, as_of, evidence, progress::Progress, render::Document, store},
@@ -17,11 +18,15 @@ use crate::{
 Examples:
   wox digest                     of everything
   wox digest --threads 8         the same digest
-  wox digest --as-of 5000        of an earlier state")]
+  wox digest --as-of 5000        of an earlier state
+  wox digest --from snapshot     go on from the newest snapshot, and leave one")]
 pub(super) struct DigestArgs {
     /// Threads that decode events [default: as many as the machine runs]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+    /// Where to start
+    #[arg(long, value_enum, default_value = "genesis")]
+    from: evidence::From,
 }
 
 pub(super) async fn run(args: DigestArgs, context: Context) -> Result<ExitCode, CliError> {
@@ -29,10 +34,10 @@ pub(super) async fn run(args: DigestArgs, context: Context) -> Result<ExitCode, 
     let until = as_of::position(&log, &context).await?;
     let threads = evidence::threads(args.threads);
     let progress = Progress::new(context.progress, 1);
-    let evidence = evidence::gather(&log, until, threads, &context, progress, 1).await?;
+    let evidence = evidence::gather_from(args.from, &log, until, threads, &context, progress, 1).await?;
     let state = &evidence.replay.state;
     let digests = state.digests();
-    let whole = state.digest();
+    let whole = State::digest_of(&digests);
     let account = evidence.replay.accounting;
     let body = json!({
         "state": whole,

@@ -136,6 +136,7 @@ async fn look_at_store(context: &Context) -> (Check, Option<Timestamp>) {
 fn lock(store: &Path) -> Check {
     let path = store.join("lock");
     let Ok(file) = File::open(&path) else { return Check::ok("lock", "no writer has ever opened the store") };
+    // Held for an instant and shared: a writer that starts in that instant is refused and starts again.
     match file.try_lock_shared() {
         Ok(()) => Check::ok("lock", "free: no writer is at work"),
         Err(std::fs::TryLockError::WouldBlock) => {

@@ -4,6 +4,7 @@
 use std::{future::Future, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use wox_events::Position;
+use wox_projections::Replay;
 
 use crate::{
     cli::{
@@ -14,7 +15,7 @@ use crate::{
     },
     log::EventLog,
     recovery::{ApplyError, Evidence, GatherError, gather_upto},
-    replay,
+    replay, snapshot,
 };
 
 /// How often progress is looked at.
@@ -26,7 +27,17 @@ pub(super) fn threads(asked: Option<NonZeroUsize>) -> NonZeroUsize {
     asked.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
 }
 
-/// Folds the log up to a position, as phase `index` of the command.
+/// Where a replay starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum From {
+    /// At the first event: nothing is taken on trust.
+    Genesis,
+    /// At the newest snapshot that fits this log and this build, else at the first event; saves a snapshot at its end,
+    /// or where it is interrupted.
+    Snapshot,
+}
+
+/// Folds the log up to a position from the first event on, as phase `index` of the command.
 pub(super) async fn gather(
     log: &dyn EventLog,
     until: Position,
@@ -35,11 +46,39 @@ pub(super) async fn gather(
     progress: Progress,
     index: u32,
 ) -> Result<Evidence, CliError> {
+    gather_from(From::Genesis, log, until, threads, context, progress, index).await
+}
+
+/// Folds the log up to a position, as phase `index` of the command.
+pub(super) async fn gather_from(
+    from: From,
+    log: &dyn EventLog,
+    until: Position,
+    threads: NonZeroUsize,
+    context: &Context,
+    progress: Progress,
+    index: u32,
+) -> Result<Evidence, CliError> {
+    let start = match from {
+        From::Genesis => None,
+        From::Snapshot => newest_snapshot(log, until, context).await?,
+    };
+    let started_at = start.as_ref().map(|replay| replay.position);
     let phase = progress.phase(index, "replay", "events", Some(until.0));
     let counter = Arc::new(replay::Progress::default());
-    let gathering = gather_upto(log, until, None, threads, &counter);
-    let evidence = watched(gathering, &counter, &phase, context).await?;
+    let gathering = gather_upto(log, until, start, threads, &counter);
+    let evidence = match watched_raw(gathering, &counter, &phase, context).await {
+        Err(GatherError::Interrupted { at }) if from == From::Snapshot => {
+            save_snapshot(log, &at, context).await?;
+            let message = format!("stopped behind position {}; a snapshot of it is saved", at.position);
+            return Err(CliError::interrupted(message).next("run the same command again: it goes on from there"));
+        }
+        result => result?,
+    };
     phase.finish();
+    if from == From::Snapshot && evidence.damage.is_none() && started_at != Some(evidence.as_of) {
+        save_snapshot(log, &evidence.replay, context).await?;
+    }
     let account = evidence.replay.accounting;
     context.say(format!(
         "{} read = {} applied + {} refused + {} waived",
@@ -54,6 +93,27 @@ pub(super) async fn gather(
     Ok(evidence)
 }
 
+async fn newest_snapshot(log: &dyn EventLog, until: Position, context: &Context) -> Result<Option<Replay>, CliError> {
+    let found = snapshot::newest(&context.store, log, until).await?;
+    for (path, why) in &found.passed_over {
+        context.say(format!("snapshot {} is not used: {why}", path.display()));
+    }
+    match &found.replay {
+        Some(replay) => context.say(format!("going on from the snapshot at position {}", replay.position)),
+        None => context.say("no snapshot fits; replaying from the first event".to_owned()),
+    }
+    Ok(found.replay)
+}
+
+/// A snapshot that cannot be saved is said and costs nothing: it is derived.
+async fn save_snapshot(log: &dyn EventLog, replay: &Replay, context: &Context) -> Result<(), CliError> {
+    match snapshot::save(&context.store, log, replay).await? {
+        Ok(path) => context.say(format!("snapshot saved: {}", path.display())),
+        Err(error) => context.say(format!("{error}: {}", error.source)),
+    }
+    Ok(())
+}
+
 /// Runs something that replays, shows how far it is, and passes Ctrl-C on to it: it stops at its next safe point.
 pub(super) async fn watched<T, E>(
     work: impl Future<Output = Result<T, E>>,
@@ -62,8 +122,18 @@ pub(super) async fn watched<T, E>(
     context: &Context,
 ) -> Result<T, CliError>
 where
-    CliError: From<E>,
+    CliError: std::convert::From<E>,
 {
+    Ok(watched_raw(work, counter, phase, context).await?)
+}
+
+/// As [`watched`], with the error of the work itself.
+async fn watched_raw<T, E>(
+    work: impl Future<Output = Result<T, E>>,
+    counter: &replay::Progress,
+    phase: &Phase,
+    context: &Context,
+) -> Result<T, E> {
     tokio::pin!(work);
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     let mut asked = false;
@@ -72,7 +142,7 @@ where
             biased;
             result = &mut work => {
                 phase.set(counter.read());
-                return Ok(result?);
+                return result;
             }
             () = context.interrupt.wait(), if !asked => {
                 asked = true;
@@ -95,7 +165,7 @@ pub(super) fn damage_error(evidence: &Evidence, context: &Context) -> Option<Cli
     )
 }
 
-impl From<GatherError> for CliError {
+impl std::convert::From<GatherError> for CliError {
     fn from(error: GatherError) -> CliError {
         match error {
             GatherError::Read(error) => error.into(),
@@ -112,7 +182,7 @@ impl From<GatherError> for CliError {
     }
 }
 
-impl From<ApplyError> for CliError {
+impl std::convert::From<ApplyError> for CliError {
     fn from(error: ApplyError) -> CliError {
         let (kind, code) = match &error {
             ApplyError::Gather(_) | ApplyError::Read(_) | ApplyError::Append(_) => return unwrapped(error),

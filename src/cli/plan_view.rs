@@ -46,6 +46,8 @@ pub(super) fn headline(plan: &Plan) -> String {
             counted(plan.items.len(), "stream"),
             plan.held.len()
         )
+    } else if plan.held.is_empty() {
+        format!("nothing is wrong; plan {} is empty", plan.short_id())
     } else {
         format!("plan {}: nothing to append, {} held", plan.short_id(), plan.held.len())
     }

@@ -42,6 +42,7 @@ pub struct Document {
     schema: &'static str,
     body: Map<String, Value>,
     records: Option<&'static str>,
+    rows: Option<Vec<Value>>,
     blocks: Vec<Block>,
 }
 
@@ -61,19 +62,26 @@ impl Document {
             Value::Object(fields) => fields,
             other => Map::from_iter([("value".to_owned(), other)]),
         };
-        Document { schema, body, records: None, blocks: Vec::new() }
+        Document { schema, body, records: None, rows: None, blocks: Vec::new() }
     }
 
     /// A result that is a text already: a schema, a plan file.
     #[must_use]
     pub fn raw(text: impl Into<String>) -> Document {
-        Document { schema: "", body: Map::new(), records: None, blocks: vec![Block::Raw(text.into())] }
+        Document { schema: "", body: Map::new(), records: None, rows: None, blocks: vec![Block::Raw(text.into())] }
     }
 
     /// Names the field that holds the list of records: one line each as JSON Lines, one row each as CSV.
     #[must_use]
     pub fn records(mut self, field: &'static str) -> Document {
         self.records = Some(field);
+        self
+    }
+
+    /// Gives the records themselves, where they are no field of the body.
+    #[must_use]
+    pub fn rows(mut self, rows: Vec<Value>) -> Document {
+        self.rows = Some(rows);
         self
     }
 
@@ -160,8 +168,10 @@ impl Document {
 
     /// The records, or the whole body as the only one.
     fn lines(&self) -> Vec<Map<String, Value>> {
-        let Some(Value::Array(records)) = self.records.and_then(|field| self.body.get(field)) else {
-            return vec![self.body.clone()];
+        let records = match (&self.rows, self.records.and_then(|field| self.body.get(field))) {
+            (Some(rows), _) => rows,
+            (None, Some(Value::Array(records))) => records,
+            (None, _) => return vec![self.body.clone()],
         };
         records
             .iter()

@@ -85,14 +85,19 @@ fn projection(state: &State, name: &str) -> Result<Map<String, Value>, CliError>
 fn whole(name: &str, fields: &Map<String, Value>, as_of: u64) -> Document {
     let mut document =
         Document::new("wox/projection/v1", &json!({"projection": name, "as_of": as_of, "value": fields}));
+    let mut records = Vec::new();
     for (field, value) in fields {
         document = match entries(value) {
             Some(entries) => {
+                records.extend(entries.iter().map(|(key, value)| json!({"map": field, "key": key, "value": value})));
                 let rows: Vec<_> = entries.into_iter().map(|(key, value)| vec![key, text(&value)]).collect();
                 document.line(format!("{field} ({})", rows.len())).table([name, "value"], rows)
             }
             None => document.facts([(field.clone(), text(value))]),
         };
+    }
+    if !records.is_empty() {
+        document = document.rows(records);
     }
     document
 }

@@ -100,7 +100,7 @@ impl From<OpenError> for CliError {
             OpenError::Occupied { path } => {
                 CliError::refused("wox::store::occupied", "the directory exists and is not empty")
                     .at("path", path.display())
-                    .next("choose another directory with --store; nothing was changed")
+                    .next("choose another directory with --store; wox status looks at a store that is there")
             }
             OpenError::Unexpected { path, found } => {
                 CliError::failed("wox::store::unexpected", format!("{found} stands where a part of a store belongs"))

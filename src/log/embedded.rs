@@ -55,6 +55,8 @@ const PUT_EPOCH: &str = "INSERT INTO epochs (epoch, position, root, abandoned_ep
 const ABANDONED: &str = "SELECT abandoned_epoch, abandoned_position, abandoned_root FROM epochs WHERE epoch = ?1";
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long closing waits for readers that are still open.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
 /// Readers at the same time; one more waits for a connection.
 const READERS_MAX: u32 = 32;
 
@@ -364,7 +366,9 @@ impl EmbeddedLog {
                 let _closed_either_way = done.await;
             }
         }
-        self.shared.reader.pool.close().await;
+        // Takes no more readers from here on. A reader that is still held open gives its connection back when it is
+        // dropped; waiting for it without a bound would hang whoever holds both.
+        let _closed_or_held = tokio::time::timeout(CLOSE_WAIT, self.shared.reader.pool.close()).await;
     }
 
     #[cfg(test)]

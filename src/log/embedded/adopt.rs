@@ -23,7 +23,7 @@ pub async fn adopt(path: impl AsRef<Path>, log: LogId) -> Result<(), OpenError> 
         return Err(OpenError::Occupied { path: place.dir.clone() });
     }
     let reading = read_watermark(&place)?;
-    newest_mark(&place, reading.newest.clone())?;
+    newest_mark(&place, reading.newest)?;
     opened.meta.log = log;
     opened.meta.store(&mut opened.conn).await.map_err(|error| database_error(&place, error))?;
     let head = super::Head { log, ..opened.head };

@@ -1,0 +1,16 @@
+//! The binary as operators and scripts meet it: whole transcripts as snapshots, and the promises of the command line as
+//! claims. Accept changed transcripts with `INSTA_UPDATE=always cargo test --test cli`, then read the diff.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics with the place")]
+
+#[path = "cli/session.rs"]
+mod session;
+
+#[path = "cli/contract.rs"]
+mod contract;
+#[path = "cli/help.rs"]
+mod help;
+#[path = "cli/recovery.rs"]
+mod recovery;
+#[path = "cli/store.rs"]
+mod store;

@@ -1,0 +1,198 @@
+//! A store from its first event to its damage, as transcripts.
+
+use crate::session::{Session, code, errors, json};
+
+pub(crate) const EVENTS: &str = r#"{"stream":"player-1042","expected":0,"id":"7f1c3f0e-8c5c-4a9b-9a53-0d6f6f0f5b01","kind":"PlayerCreated","time":"2026-08-01T12:00:00Z","actor":"game","provenance":"game","data":{"bonus":"20","handle":"hermione","house":"gryffindor","name":"Hermione"}}
+{"stream":"player-1042","expected":1,"id":"7f1c3f0e-8c5c-4a9b-9a53-0d6f6f0f5b02","kind":"SpellLearned","time":1785585600000001,"actor":"game","provenance":"game","data":{"spell":"incendio"}}
+"#;
+
+/// Event lines that no store takes, each with what its message must say.
+pub(crate) const BAD_LINES: &[(&str, &str)] = &[
+    ("not json", "not an event"),
+    (r#"{"stream":"player-1","expected":0}"#, "missing field"),
+    (r#"{"stream":"player-1","expected":0,"expected":0}"#, "duplicate field"),
+    (r#"{"stream":"nodash","expected":0}"#, "<category>-<subject>"),
+    (r#"{"stream":"player-1","expected":-1}"#, "invalid value"),
+    (r#"{"stream":"player-1","expected":18446744073709551616}"#, "invalid"),
+];
+
+#[test]
+fn a_store_is_created_filled_and_read() {
+    let mut session = Session::new();
+    session.file("events.jsonl", EVENTS);
+    session
+        .say("init")
+        .say("init")
+        .say("append events.jsonl")
+        .say("append events.jsonl --quiet")
+        .say("show player-1042")
+        .say("show 2")
+        .say("show 2 --output json")
+        .say("show player-1042 --output csv")
+        .say("show player-1042 --output jsonl --as-of 1")
+        .say("show player-104")
+        .say("show 3")
+        .say("status --output json")
+        .say("digest --output json")
+        .say("state players 1042")
+        .say("plan");
+    insta::assert_snapshot!(without_sizes(&session.transcript()));
+}
+
+/// The size of the files depends on SQLite's version.
+fn without_sizes(transcript: &str) -> String {
+    let line = |line: &str| match line.trim_start().starts_with("\"bytes\"") {
+        true => "  \"bytes\": [bytes],\n".to_owned(),
+        false => format!("{line}\n"),
+    };
+    transcript.lines().map(line).collect()
+}
+
+#[test]
+fn points_of_history_are_resolved_or_answered_with_the_range_there_is() {
+    let mut session = Session::new();
+    session.file("events.jsonl", EVENTS);
+    session.run("init");
+    session.run("append events.jsonl");
+    session
+        .say("show player-1042 --as-of 2026-08-01T14:00:00.000000+02:00")
+        .say("show player-1042 --as-of 7f1c3f0e-8c5c-4a9b-9a53-0d6f6f0f5b01")
+        .say("show player-1042 --as-of 3")
+        .say("show player-1042 --as-of 2020-01-01T00:00:00Z")
+        .say("show player-1042 --as-of 00000000-0000-0000-0000-000000000000")
+        .say("show player-1042 --as-of yesterday")
+        .say("append events.jsonl --as-of 1");
+    insta::assert_snapshot!(session.transcript());
+}
+
+#[test]
+fn what_cannot_be_appended_is_named_and_what_stood_before_it_stays() {
+    let mut session = Session::new();
+    let lines: Vec<&str> = EVENTS.lines().collect();
+    let unknown = lines[1].replace("SpellLearned", "BroomRaced");
+    let negative =
+        lines[1].replace("SpellLearned", "BonusGranted").replace(r#"{"spell":"incendio"}"#, r#"{"amount":"-5"}"#);
+    let conflict = lines[1].replace("5b02", "5b03").replace(r#""expected":1"#, r#""expected":7"#);
+    let other = lines[0].replace("Hermione", "Somebody");
+    session.run("init");
+    for (name, bad) in [("unknown", unknown), ("negative", negative), ("conflict", conflict), ("other", other)] {
+        session.file(&format!("{name}.jsonl"), &format!("{}\n{bad}\n{}\n", lines[0], lines[1]));
+        session.say(&format!("append {name}.jsonl"));
+    }
+    session.say("append unknown.jsonl --allow-unknown").say("append events-missing.jsonl");
+    insta::assert_snapshot!(session.transcript());
+}
+
+#[test]
+fn a_bad_line_is_refused_with_file_and_line_and_nothing_behind_it_is_written() {
+    let session = Session::new();
+    session.run("init");
+    for (line, says) in BAD_LINES {
+        let output = session.feed("append -", format!("{line}\n{EVENTS}").as_bytes());
+        assert_eq!(code(&output), 1, "{line}");
+        assert!(output.stdout.is_empty(), "{line}");
+        let text = errors(&output);
+        assert!(text.contains(says) && text.contains("line: 1") && text.contains("stdin"), "{line}: {text}");
+    }
+    assert_eq!(json(&session.run("status --output json"))["head"]["position"], 0);
+}
+
+#[test]
+fn an_export_makes_the_same_log_again_in_every_form() {
+    let session = Session::new();
+    session.file("events.jsonl", EVENTS);
+    session.run("init");
+    session.run("append events.jsonl");
+    let canonical = session.run("export").stdout;
+    assert_eq!(canonical.iter().filter(|byte| **byte == b'\n').count(), 2);
+    for (index, file) in ["a.jsonl", "a.jsonl.gz", "a.jsonl.zst"].iter().enumerate() {
+        for format in ["canonical", "cloudevents"] {
+            let store = format!("copy-{index}-{format}");
+            assert_eq!(code(&session.run(&format!("export --format {format} --force {file}"))), 0);
+            assert_eq!(code(&session.run(&format!("init --store {store}"))), 0);
+            let first = json(&session.run(&format!("import {file} --store {store} --output json")));
+            assert_eq!((&first["appended"], &first["repeats"]), (&2.into(), &0.into()));
+            let second = json(&session.run(&format!("import {file} --store {store} --output json")));
+            assert_eq!((&second["appended"], &second["repeats"]), (&0.into(), &2.into()));
+            assert_eq!(first["head"], second["head"]);
+            assert_eq!(session.run(&format!("export --store {store}")).stdout, canonical, "{file} {format}");
+        }
+    }
+}
+
+#[test]
+fn an_export_with_lines_missing_swapped_or_cut_is_refused() {
+    let session = Session::new();
+    session.file("events.jsonl", EVENTS);
+    session.run("init");
+    session.run("append events.jsonl");
+    let export = String::from_utf8(session.run("export").stdout).unwrap();
+    let lines: Vec<&str> = export.lines().collect();
+    let cut = &export[..export.len() - 20];
+    for (name, text, stays) in [
+        ("swapped", format!("{}\n{}\n", lines[1], lines[0]), None),
+        ("cut", cut.to_owned(), Some(1)),
+        ("gap", format!("{}\n{}\n", lines[0], lines[1].replace(r#""position":2"#, r#""position":3"#)), Some(1)),
+        ("text", "hello\n".to_owned(), None),
+        ("append", EVENTS.to_owned(), None),
+    ] {
+        session.file(name, &text);
+        let output = session.run(&format!("import {name} --store {name}-store"));
+        assert_ne!(code(&output), 0, "{name}");
+        assert!(errors(&output).contains("line:"), "{name}: {}", errors(&output));
+        if let Some(stays) = stays {
+            let status = json(&session.run(&format!("status --store {name}-store --output json")));
+            assert_eq!(status["head"]["position"], stays, "{name}");
+        }
+    }
+}
+
+#[test]
+fn one_flipped_byte_is_found_and_placed() {
+    let session = Session::new();
+    session.file("events.jsonl", EVENTS);
+    session.run("init");
+    session.run("append events.jsonl");
+    assert_eq!(code(&session.run("verify")), 0);
+    let path = session.path().join("wox-store/log.sqlite");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(8).position(|bytes| bytes == b"incendio").expect("the tail is readable text");
+    bytes[at] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let output = session.run("verify --output json");
+    assert_eq!(code(&output), 5);
+    let report = json(&output);
+    assert_eq!(report["schema"], "wox/verify/v1");
+    assert_eq!(report["first_bad"]["position"], 2);
+    assert_eq!(report["first_bad"]["stream"], "player-1042");
+    assert_eq!(code(&session.run("append events.jsonl")), 5);
+}
+
+#[test]
+fn settings_name_their_origin() {
+    let mut session = Session::new();
+    session.file("wox.toml", "output = \"table\"\nprogress = \"none\"\n");
+    session.say("config show --origin --store elsewhere");
+    session.file("wox.toml", "stroe = \"x\"\n");
+    session.say("config show");
+    insta::assert_snapshot!(session.transcript());
+}
+
+#[test]
+fn schemas_of_kinds_are_published() {
+    let mut session = Session::new();
+    session.say("schema").say("schema DepositCredited").say("schema DepositCreditd");
+    insta::assert_snapshot!(session.transcript());
+}
+
+#[test]
+fn the_doctor_names_a_fix_for_what_fails() {
+    let session = Session::new();
+    let report = json(&session.run("doctor --output json"));
+    let checks = report["checks"].as_array().unwrap();
+    let store = checks.iter().find(|check| check["name"] == "store").unwrap();
+    assert_eq!(store["result"], "fail");
+    assert!(store["fix"].as_str().unwrap().contains("wox init"));
+    session.run("init");
+    assert_eq!(code(&session.run("doctor")), 0);
+}
