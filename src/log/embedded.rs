@@ -13,6 +13,7 @@ mod meta;
 pub(crate) mod page;
 mod place;
 mod reader;
+mod sqlite_file;
 mod streams;
 pub mod verify;
 

@@ -18,7 +18,7 @@ use wox_events::{
     tree::CompactRange,
 };
 
-use super::{OpenError, connect_options, load_meta, place::Place, watermark};
+use super::{OpenError, connect_options, load_meta, place::Place, sqlite_file, watermark};
 use crate::log::Head;
 
 /// The checks, in the order of the report.
@@ -136,11 +136,18 @@ pub async fn verify(
     }
     audit.schema(&mut conn).await;
     audit.sqlite(&mut conn).await;
-    if let Err(error) = audit.events(&mut conn, &mut on_progress).await {
-        audit.fail("positions gapless", audit.database(), format!("SQLite cannot read on: {error}"));
-    }
-    if let Err(error) = audit.index(&mut conn).await {
-        audit.fail("stream table", audit.database(), format!("SQLite cannot read it: {error}"));
+    match audit.events(&mut conn, &mut on_progress).await {
+        Ok(()) => {
+            if let Err(error) = audit.index(&mut conn).await {
+                audit.fail("stream table", audit.database(), format!("SQLite cannot read it: {error}"));
+            }
+        }
+        // The tables about streams are compared with the events; without all of them there is nothing to compare.
+        Err(error) => {
+            let position = Some(Position(audit.tree.size() + 1));
+            let bad = Bad { position, ..audit.broken_page(&mut conn).await };
+            audit.fail("positions gapless", bad, format!("SQLite cannot read on: {error}"));
+        }
     }
     audit.watermark();
     let _read_only = conn.close().await;
@@ -280,7 +287,7 @@ impl Audit {
 
     /// SQLite's own view of its file: it sees broken trees and indexes, not changed bytes.
     async fn sqlite(&mut self, conn: &mut SqliteConnection) {
-        let rows = sqlx::query("PRAGMA integrity_check(100)").fetch_all(conn).await;
+        let rows = sqlx::query("PRAGMA integrity_check(100)").fetch_all(&mut *conn).await;
         let lines: Vec<String> = match rows {
             Ok(rows) => rows.iter().map(|row| row.try_get(0).unwrap_or_else(|_| "unreadable".into())).collect(),
             Err(error) => vec![error.to_string()],
@@ -288,8 +295,23 @@ impl Audit {
         if lines == ["ok"] {
             return self.pass("sqlite integrity");
         }
+        let place = self.broken_page(conn).await;
         for line in lines {
-            self.fail("sqlite integrity", self.database(), line);
+            let line = if place.what.is_empty() { line } else { format!("{line}: {}", place.what) };
+            self.fail("sqlite integrity", place.clone(), line);
+        }
+    }
+
+    /// The database, with the byte offset of the first page that breaks a tree, where that can be found.
+    async fn broken_page(&self, conn: &mut SqliteConnection) -> Bad {
+        let roots = sqlx::query("SELECT rootpage FROM sqlite_schema WHERE rootpage > 0 ORDER BY rootpage");
+        let roots: Vec<u32> = match roots.fetch_all(conn).await {
+            Ok(rows) => rows.iter().filter_map(|row| row.try_get::<i64, _>(0).ok()?.try_into().ok()).collect(),
+            Err(_) => Vec::new(),
+        };
+        match sqlite_file::first_broken_page(&self.place.database, &roots) {
+            Ok(Some(broken)) => Bad { offset: Some(broken.offset), what: broken.what, ..self.database() },
+            Ok(None) | Err(_) => self.database(),
         }
     }
 
