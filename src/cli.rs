@@ -196,6 +196,13 @@ pub struct Context {
 }
 
 impl Context {
+    /// How this program was called, so that a printed next command can be pasted as it is.
+    #[must_use]
+    pub fn program(&self) -> String {
+        let called = std::env::args_os().next().map(|name| name.to_string_lossy().into_owned());
+        called.filter(|name| name.contains(std::path::MAIN_SEPARATOR)).unwrap_or_else(|| "wox".into())
+    }
+
     /// Says something beside the result, on stderr: what was read, what to do next.
     pub fn say(&self, text: impl AsRef<str>) {
         if !self.quiet {

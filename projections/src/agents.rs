@@ -61,7 +61,7 @@ impl Agents {
         for (from, until) in windows {
             let from = from.max(covered);
             if from < until {
-                away += until - from;
+                away = until.saturating_sub(from).saturating_add(away);
                 covered = until;
             }
         }

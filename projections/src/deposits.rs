@@ -72,7 +72,7 @@ pub struct Credit {
     pub dust: Amount,
     /// The event.
     pub event: EventRef,
-    /// The earlier credit of the same reference, when there was one: this one is a duplicate.
+    /// The credit of the same reference that stands, when it is another one: this one is a duplicate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duplicate_of: Option<EventRef>,
     /// True when it was taken back.
@@ -83,7 +83,9 @@ pub struct Credit {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Reference {
     value: Option<Amount>,
-    credited: Option<EventRef>,
+    /// Its credits that were not taken back, oldest first: the first stands, the others are duplicates of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    credits: Vec<EventRef>,
     confirmed: bool,
 }
 
@@ -126,12 +128,27 @@ impl Deposits {
         self.confirmed
     }
 
-    /// Credits of a reference that had been credited before, and were not taken back.
+    /// Credits that were not taken back, of a reference whose standing credit is another one.
     pub fn duplicates(&self) -> impl Iterator<Item = (&str, &Deposit, &Credit)> {
         self.deposits.iter().flat_map(|(subject, deposit)| {
             let open = deposit.credits.iter().filter(|credit| credit.duplicate_of.is_some() && !credit.debited);
             open.map(move |credit| (subject.as_str(), deposit, credit))
         })
+    }
+
+    /// Forgets a credit of a reference. When it was the one that stands, the oldest one left stands in its place: it is
+    /// a duplicate of nothing any more, and to take it back as well would leave the player without the deposit.
+    fn take_back(&mut self, reference: Option<&str>, credit: &EventRef) {
+        let Some(known) = reference.and_then(|reference| self.references.get_mut(reference)) else { return };
+        known.credits.retain(|open| open != credit);
+        let standing = known.credits.first();
+        for open in &known.credits {
+            let deposit = self.deposits.get_mut(open.stream.subject());
+            let credits = deposit.into_iter().flat_map(|deposit| &mut deposit.credits);
+            for credit in credits.filter(|credit| credit.event == *open) {
+                credit.duplicate_of = standing.filter(|standing| *standing != open).cloned();
+            }
+        }
     }
 
     fn confirm(&mut self, reference: Option<&String>, fallback: Option<Amount>) {
@@ -220,10 +237,10 @@ impl Projection for Deposits {
                     amount: *amount,
                     dust: *dust,
                     event: EventRef::of(at),
-                    duplicate_of: known.credited.clone(),
+                    duplicate_of: known.credits.first().cloned(),
                     debited: false,
                 });
-                known.credited.get_or_insert_with(|| EventRef::of(at));
+                known.credits.push(EventRef::of(at));
                 deposit.phase = DepositPhase::Credited;
                 deposit.player = Some(player.clone());
                 deposit.reference = Some(named.clone());
@@ -245,12 +262,15 @@ impl Projection for Deposits {
             DepositEvent::DepositReorged { .. } => deposit.phase = DepositPhase::Reorged,
             DepositEvent::DepositRejected { .. } => deposit.phase = DepositPhase::Rejected,
             DepositEvent::DepositDebited { corrects, .. } => {
-                if let Some(credit) = deposit.credits.iter_mut().find(|credit| credit.event.id == *corrects) {
-                    credit.debited = true;
-                }
+                let credit = deposit.credits.iter_mut().find(|credit| credit.event.id == *corrects);
+                let credit = credit.expect("check found the credit");
+                credit.debited = true;
+                let taken_back = credit.event.clone();
                 if deposit.credits.iter().all(|credit| credit.debited) {
                     deposit.phase = DepositPhase::Debited;
                 }
+                let named = deposit.reference.clone();
+                self.take_back(named.as_deref(), &taken_back);
             }
             DepositEvent::AttributionCorrected { to, corrects, .. } => {
                 deposit.player = Some(to.clone());

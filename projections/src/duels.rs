@@ -233,8 +233,11 @@ impl Projection for Duels {
             DuelEvent::DuelVoided { .. } => duel.needs(id, &[Phase::Challenged, Phase::Active], "challenged or active"),
             DuelEvent::DuelInterrupted { .. }
             | DuelEvent::TimersExtended { .. }
-            | DuelEvent::DuelResumed { .. }
             | DuelEvent::DuelStuckDetected { .. } => duel.needs(id, &[Phase::Active], "active"),
+            DuelEvent::DuelResumed { player, .. } => {
+                duel.needs(id, &[Phase::Active], "active")?;
+                duel.takes_part(player)
+            }
             DuelEvent::BucketCorrected { player, from, to, amount, corrects } => {
                 let Some(release) = duel.stake(player).and_then(|stake| stake.released.as_ref()) else {
                     return Err(Rejection::unknown("released stake of player", player));

@@ -72,10 +72,11 @@ impl Players {
     /// Counts a decided duel.
     pub(crate) fn record_result(&mut self, winner: &PlayerId, loser: &PlayerId) {
         if let Some(player) = self.players.get_mut(winner) {
-            player.wins += 1;
+            // Saturating: an imported count may say anything, and no count stops a replay.
+            player.wins = player.wins.saturating_add(1);
         }
         if let Some(player) = self.players.get_mut(loser) {
-            player.losses += 1;
+            player.losses = player.losses.saturating_add(1);
         }
     }
 }
@@ -171,7 +172,7 @@ impl Projection for Players {
             }
             PlayerEvent::PlayerRenamed { new, .. } => player.name = Some(new.clone()),
             PlayerEvent::ExperienceGained { xp, level, .. } => {
-                player.xp += u64::from(*xp);
+                player.xp = player.xp.saturating_add(u64::from(*xp));
                 player.level = *level;
             }
             PlayerEvent::SpellLearned { spell } => player.spells.push(spell.clone()),

@@ -71,16 +71,21 @@ impl Pool {
             }
             PoolEvent::PoolAdjusted { direction, amount, .. } => {
                 self.adjustments += 1;
-                let by = Drift::between(*amount, Amount::ZERO).0;
-                self.drift = Drift(match direction {
-                    Adjustment::ToSuspense => self.drift.0 - by,
-                    Adjustment::FromSuspense | Adjustment::FromTreasury => self.drift.0 + by,
-                });
                 if *direction == Adjustment::FromTreasury {
                     self.contributed = self.contributed.checked_add(*amount).expect(BOUNDED);
                 }
+                // Before the game has said anything there is nothing to differ from.
+                if self.stated.is_none() {
+                    return;
+                }
+                self.drift = self.drift.saturating_add(match direction {
+                    Adjustment::ToSuspense => Drift::between(Amount::ZERO, *amount),
+                    Adjustment::FromSuspense | Adjustment::FromTreasury => Drift::between(*amount, Amount::ZERO),
+                });
                 if self.drift.is_zero() {
                     self.first_bad = None;
+                } else if self.first_bad.is_none() {
+                    self.first_bad = Some(EventRef::of(at));
                 }
             }
             PoolEvent::PoolReconciled { .. } | PoolEvent::PoolShortfallFound { .. } => {}

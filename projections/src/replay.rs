@@ -114,7 +114,7 @@ impl Replay {
 
     /// Takes the next event. It is folded, refused or waived, and counted as one of these.
     pub fn observe(&mut self, at: &Recorded) -> Result<(), ReplayError> {
-        let expected = Position(self.position.0 + 1);
+        let expected = Position(self.position.0.saturating_add(1));
         if at.position != expected {
             return Err(ReplayError { expected, got: at.position });
         }
@@ -156,7 +156,7 @@ impl Replay {
         if !self.waivers.is_empty() && self.waivers.contains(&Waiver { position: at.position, event: at.id }) {
             return Judged::Waived;
         }
-        if at.revision.0 != previous.0 + 1 {
+        if Some(at.revision.0) != previous.0.checked_add(1) {
             return Judged::Refused(Rejection::RevisionGap { previous, got: at.revision });
         }
         if !self.held.is_empty() {

@@ -152,22 +152,23 @@ impl State {
         self.watch_conservation(at);
     }
 
-    /// What the facts say must be inside: confirmed deposits, grants, imports and contributions, less what was paid
-    /// out and burned. Read from the folds of the facts, never from the ledger.
-    #[must_use]
-    pub fn accounted(&self) -> Drift {
+    /// What the facts say must be inside, in base units: confirmed deposits, grants, imports and contributions, less
+    /// what was paid out and burned. Read from the folds of the facts, never from the ledger. Modulo 2^128: sums of all
+    /// that ever came may leave the range though what is inside does not, and the difference to it is exact again.
+    fn accounted(&self) -> i128 {
         let came = [self.deposits.confirmed(), self.players.granted(), self.players.imported(), self.pool.contributed];
         let went = [self.withdrawals.settled(), self.burns.settled()];
-        // Saturating: a sum out of range shows as drift, and never stops a replay.
         let sum = |amounts: &[Amount]| {
-            amounts.iter().fold(0i128, |sum, amount| sum.saturating_add(amount.base_units() as i128))
+            amounts.iter().fold(0i128, |sum, amount| sum.wrapping_add(amount.base_units() as i128))
         };
-        Drift(sum(&came).saturating_sub(sum(&went)))
+        sum(&came).wrapping_sub(sum(&went))
     }
 
     /// Conservation, after every event (law 9): the ledger holds exactly what the facts account for.
     fn watch_conservation(&mut self, at: &Recorded) {
-        let drift = Drift((self.ledger.held().base_units() as i128).saturating_sub(self.accounted().0));
+        // Grants, imports, contributions, payments and burns are the ledger's own figures, so what differs is at most
+        // the net of the credits against the confirmed deposits, both below 2^127: it fits.
+        let drift = Drift((self.ledger.held().base_units() as i128).wrapping_sub(self.accounted()));
         if drift != self.conservation.drift {
             self.conservation.drift = drift;
             self.conservation.changes.push(DriftChange { event: EventRef::of(at), drift });

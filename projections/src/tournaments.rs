@@ -147,6 +147,14 @@ impl Tournament {
         }
     }
 
+    /// How many rounds there are, as follows from the draw.
+    fn rounds_in_all(&self) -> usize {
+        match self.format {
+            Format::SingleElimination => bracket::elimination_rounds(self.seeds.len()) as usize,
+            Format::RoundRobin => bracket::round_robin_rounds(self.seeds.len()),
+        }
+    }
+
     /// Rounds (from 0) whose stated pairings cannot be right. In single elimination the pairings follow from the
     /// results; in a round robin any order of rounds is right as long as everybody plays at most once a round and
     /// meets nobody twice.
@@ -240,8 +248,17 @@ pub fn pairings_digest(pairings: &[Pairing]) -> Digest {
     Json::of(&pairings).map_or(Digest::of(b""), |json| Digest::of(json.as_str().as_bytes()))
 }
 
-fn pairing_has(pairing: &Pairing, player: &PlayerId) -> bool {
-    pairing.first.as_ref() == Some(player) || pairing.second.as_ref() == Some(player)
+/// `Ok` when winner and loser are the two sides of the pairing, or the winner is one and there is no loser.
+fn meet_in(pairing: &Pairing, winner: &PlayerId, loser: Option<&PlayerId>) -> Result<(), Rejection> {
+    for player in std::iter::once(winner).chain(loser) {
+        if pairing.first.as_ref() != Some(player) && pairing.second.as_ref() != Some(player) {
+            return Err(Rejection::unknown("player in this match", player));
+        }
+    }
+    if loser == Some(winner) {
+        return Err(Rejection::unknown("loser", winner));
+    }
+    Ok(())
 }
 
 impl Projection for Tournaments {
@@ -317,7 +334,14 @@ impl Projection for Tournaments {
                 )
             }
             TournamentEvent::RoundOpened { round, matches } => {
+                if tournament.seeds.is_empty() {
+                    return Err(Rejection::state(format_args!("tournament {id}"), "not drawn", "drawn"));
+                }
                 Rejection::same("round", &(tournament.rounds.len() + 1), &usize::from(*round))?;
+                if tournament.rounds.len() >= tournament.rounds_in_all() {
+                    let is = format!("through all its {} rounds", tournament.rounds_in_all());
+                    return Err(Rejection::state(format_args!("tournament {id}"), is, "to have a round left"));
+                }
                 let Some(expected) = tournament.expected_pairings(usize::from(*round) - 1) else {
                     let is = format!("without all results of round {}", round - 1);
                     return Err(Rejection::state(format_args!("tournament {id}"), is, "complete up to there"));
@@ -332,23 +356,13 @@ impl Projection for Tournaments {
                 if stated.results.contains_key(slot) {
                     return Err(Rejection::exists("result of match", format_args!("{round}/{slot}")));
                 }
-                for player in std::iter::once(winner).chain(loser) {
-                    if !pairing_has(pairing, player) {
-                        return Err(Rejection::unknown("player in this match", player));
-                    }
-                }
-                Ok(())
+                meet_in(pairing, winner, loser.as_ref())
             }
             TournamentEvent::MatchResultCorrected { round, slot, winner, loser, supersedes } => {
                 let result = tournament.result(*round, *slot)?;
                 Rejection::same("supersedes", &result.event.id, supersedes)?;
                 let pairing = &tournament.round(*round)?.pairings[usize::from(*slot)];
-                for player in [winner, loser] {
-                    if !pairing_has(pairing, player) {
-                        return Err(Rejection::unknown("player in this match", player));
-                    }
-                }
-                Ok(())
+                meet_in(pairing, winner, Some(loser))
             }
             TournamentEvent::MatchVoided { round, slot, corrects, .. } => {
                 Rejection::same("corrects", &tournament.result(*round, *slot)?.event.id, corrects)
@@ -383,8 +397,14 @@ impl Projection for Tournaments {
                 if tournament.schedule.is_some() {
                     return Err(Rejection::exists("prize schedule of tournament", id));
                 }
-                let sum = Amount::checked_sum(prizes.iter().map(|prize| prize.amount)).unwrap_or_default();
-                Rejection::same("total of the prizes", &sum, total)
+                match Amount::checked_sum(prizes.iter().map(|prize| prize.amount)) {
+                    Some(sum) => Rejection::same("total of the prizes", &sum, total),
+                    None => Err(Rejection::Mismatch {
+                        field: "total of the prizes".into(),
+                        expected: "a sum within the range of amounts".into(),
+                        got: total.to_string(),
+                    }),
+                }
             }
             TournamentEvent::PrizePaid { .. } | TournamentEvent::PrizeDeferred { .. } => {
                 if tournament.schedule.is_some() {

@@ -34,13 +34,16 @@ pub struct Withdrawal {
     pub hold: Option<Hold>,
     /// True once a transaction was signed or the bank's bot was asked: from then on a payment may exist.
     pub sent: bool,
-    /// A payment that was mined and failed, final.
+    /// A payment that was mined and failed, final, and after which no other was tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reverted: Option<TxHash>,
     /// The cancelling transactions we asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fences: Vec<TxHash>,
-    /// A payment that was seen in a block.
+    /// The cancelling transaction that took the slot, final.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fenced: Option<TxHash>,
+    /// A payment that was seen in a block; one that is final stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mined: Option<(TxHash, Finality)>,
     /// When something last happened.
@@ -121,13 +124,16 @@ fn not_over(id: &str, withdrawal: &Withdrawal) -> Result<(), Rejection> {
 
 fn proven(id: &str, withdrawal: &Withdrawal, proof: &ReversalProof) -> Result<(), Rejection> {
     let unproven = |is: &str| Err(Rejection::state(format_args!("withdrawal {id}"), is, "proven dead on chain"));
+    if matches!(&withdrawal.mined, Some((_, Finality::Finalized))) {
+        return unproven("paid, final on chain");
+    }
     match proof {
         ReversalProof::NeverSigned {} if withdrawal.sent => unproven("signed or sent"),
         ReversalProof::Reverted { tx, .. } if withdrawal.reverted.as_ref() != Some(tx) => {
             unproven("without a final failed payment of that hash")
         }
-        ReversalProof::Cancelled { tx, .. } if !withdrawal.fences.contains(tx) => {
-            unproven("without a cancelling transaction of that hash")
+        ReversalProof::Cancelled { tx, .. } if withdrawal.fenced.as_ref() != Some(tx) => {
+            unproven("without a final cancelling transaction of that hash")
         }
         ReversalProof::Operators { first, second, .. } if first == second => unproven("decided by one person only"),
         ReversalProof::NeverSigned {}
@@ -135,6 +141,13 @@ fn proven(id: &str, withdrawal: &Withdrawal, proof: &ReversalProof) -> Result<()
         | ReversalProof::Cancelled { .. }
         | ReversalProof::Operators { .. } => Ok(()),
     }
+}
+
+/// From here on a payment may exist. An earlier one that failed proves nothing about this one.
+fn payment_tried(withdrawal: &mut Withdrawal, tx: Option<&TxHash>) {
+    withdrawal.sent = true;
+    withdrawal.phase = WithdrawalPhase::InDoubt;
+    withdrawal.reverted.take_if(|failed| tx != Some(failed));
 }
 
 impl Projection for Withdrawals {
@@ -199,6 +212,7 @@ impl Projection for Withdrawals {
                     sent: false,
                     reverted: None,
                     fences: Vec::new(),
+                    fenced: None,
                     mined: None,
                     last_activity: at.time,
                     last: EventAt::of(at),
@@ -216,18 +230,23 @@ impl Projection for Withdrawals {
                 withdrawal.hold =
                     Some(Hold { event: at.id, net: *net, pool_share: *pool_share, burn_share: *burn_share });
             }
-            WithdrawalEvent::TxSigned { .. } | WithdrawalEvent::TxBroadcast { .. } => {
-                withdrawal.sent = true;
-                withdrawal.phase = WithdrawalPhase::InDoubt;
+            WithdrawalEvent::TxSigned { tx, .. } => payment_tried(withdrawal, Some(tx)),
+            WithdrawalEvent::TxBroadcast { tx, .. } => payment_tried(withdrawal, tx.as_ref()),
+            WithdrawalEvent::TxMined { tx, finality, .. } if withdrawal.fences.contains(tx) => {
+                if *finality == Finality::Finalized {
+                    withdrawal.fenced = Some(tx.clone());
+                }
             }
             WithdrawalEvent::TxMined { tx, finality, .. } => {
-                withdrawal.sent = true;
-                withdrawal.phase = WithdrawalPhase::InDoubt;
-                withdrawal.mined = Some((tx.clone(), *finality));
+                payment_tried(withdrawal, Some(tx));
+                if !matches!(&withdrawal.mined, Some((_, Finality::Finalized))) {
+                    withdrawal.mined = Some((tx.clone(), *finality));
+                }
             }
             WithdrawalEvent::TxReverted { tx, finality, .. } => {
                 withdrawal.sent = true;
                 if *finality == Finality::Finalized {
+                    withdrawal.mined.take_if(|(mined, _)| mined == tx);
                     withdrawal.reverted = Some(tx.clone());
                     withdrawal.phase = WithdrawalPhase::Failed;
                 }

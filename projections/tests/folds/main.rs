@@ -1,0 +1,13 @@
+//! What the folds take, what they refuse, and what is true afterwards: facts as tables, one file a family; then the
+//! same claims over generated histories, against a second ledger that knows nothing of the first.
+
+mod duels;
+mod generated;
+mod model;
+mod money;
+mod operations;
+mod players;
+mod replays;
+mod rules;
+mod story;
+mod tournaments;
