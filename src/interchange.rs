@@ -7,14 +7,13 @@ mod canonical;
 mod cloudevents;
 
 /// A form of the lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, strum::Display)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::Display, strum::EnumString)]
 #[strum(serialize_all = "lowercase")]
 pub enum Format {
     /// The canonical records, which the Merkle tree covers byte for byte
     #[default]
     Canonical,
     /// CloudEvents 1.0 in JSON
-    #[value(name = "cloudevents")]
     CloudEvents,
 }
 

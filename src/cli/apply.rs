@@ -18,7 +18,7 @@ use crate::{
     },
     exit_code::ExitCode,
     log::{EmbeddedLog, EventLog as _},
-    recovery::{self, Applied, Verdict, apply::Recorded},
+    recovery::{self, Applied, Finding, Verdict, apply::Recorded},
     replay,
 };
 
@@ -130,7 +130,9 @@ async fn report(
         Applied::Nothing => &[][..],
         Applied::Appended(events) => events.as_slice(),
     };
-    let unknown = verdict.remaining.iter().filter(|finding| finding.outcome_unknown).count();
+    // Only what the plan is about: a plan for one duel does not answer for every payment in doubt.
+    let in_plan = |finding: &&Finding| plan.held.iter().any(|hold| hold.finding.subject == finding.subject);
+    let unknown = verdict.remaining.iter().filter(|finding| finding.outcome_unknown).filter(in_plan).count();
     let body = json!({
         "plan": plan.id,
         "changes": !appended.is_empty(),
@@ -150,7 +152,11 @@ async fn report(
             counted(appended.len() as u64, "event"),
             counted(plan.items.len() as u64, "stream"),
         ))
-        .line(format!("verdict: {}; {} left to a person", verdict.name(), verdict.remaining.len()));
+        .line(format!(
+            "verdict: {}; {} in the log that the plan does not repair",
+            verdict.name(),
+            counted(verdict.remaining.len() as u64, "finding")
+        ));
     for finding in verdict.unrepaired.iter().chain(&verdict.remaining) {
         document = document.line(finding.subject.to_string());
         for line in plan_view::finding_lines(finding) {

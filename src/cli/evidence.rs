@@ -100,7 +100,7 @@ async fn newest_snapshot(log: &dyn EventLog, until: Position, context: &Context)
     }
     match &found.replay {
         Some(replay) => context.say(format!("going on from the snapshot at position {}", replay.position)),
-        None => context.say("no snapshot fits; replaying from the first event".to_owned()),
+        None => context.say("no snapshot fits; replaying from the first event"),
     }
     Ok(found.replay)
 }

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use flate2::{Compression, write::GzEncoder};
 use serde_json::json;
 use wox_events::Position;
@@ -35,7 +36,7 @@ Examples:
   wox export --as-of 2026-08-01T20:00:00Z -     only the history up to then")]
 pub(super) struct ExportArgs {
     /// The form of the lines
-    #[arg(long, default_value = "canonical")]
+    #[arg(long, default_value = "canonical", value_parser = formats())]
     format: Format,
     /// Replace the file if it exists
     #[arg(long)]
@@ -50,6 +51,12 @@ enum Sink {
     Plain(BufWriter<File>),
     Gzip(GzEncoder<BufWriter<File>>),
     Zstd(zstd::Encoder<'static, BufWriter<File>>),
+}
+
+/// The library's formats as clap lists and reads them; the library itself knows no command line.
+fn formats() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(["canonical", "cloudevents"])
+        .map(|name| name.parse().expect("every listed name is a format"))
 }
 
 pub(super) async fn run(args: ExportArgs, context: Context) -> Result<ExitCode, CliError> {
