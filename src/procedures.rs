@@ -62,6 +62,10 @@ impl<'a> Steps<'a> {
         self
     }
 
+    fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.failed.is_none()
+    }
+
     fn repair(self) -> Repair {
         match self.failed {
             Some(why) => hold(format!("the compensating event cannot be written: {why}"), "report this as a defect"),

@@ -1,5 +1,25 @@
 //! The whole chain over the demo's broken game: replay, findings, plan, approval, apply, verify. On the in-memory log,
 //! which keeps the same promises as the embedded one (`tests/log.rs` holds the two against each other).
+#![allow(missing_docs, reason = "tests are documented by their names")]
+#![allow(clippy::unwrap_used, reason = "tests fail this way")]
+#![allow(unreachable_pub, reason = "a test binary exports nothing")]
+
+#[path = "recovery/duels.rs"]
+mod duels;
+#[path = "recovery/game.rs"]
+mod game;
+#[path = "recovery/held.rs"]
+mod held;
+#[path = "recovery/logs.rs"]
+mod logs;
+#[path = "recovery/money.rs"]
+mod money;
+#[path = "recovery/plans.rs"]
+mod plans;
+#[path = "recovery/random.rs"]
+mod random;
+#[path = "recovery/tournaments.rs"]
+mod tournaments;
 
 use std::{collections::BTreeSet, num::NonZeroUsize, sync::Arc};
 

@@ -10,7 +10,7 @@ use wox_events::{
     record::{Json, JsonError},
 };
 use wox_projections::{
-    EventRef, Projection as _, Rejection,
+    EventRef, Projection as _,
     recoveries::{PlanRecord, Recoveries},
 };
 
@@ -26,6 +26,9 @@ use crate::{
     log::{AppendError, AppendRequest, EventLog, ReadError},
     replay::Progress,
 };
+
+/// How often a record is tried again because somebody else wrote one first.
+const ATTEMPTS_MAX: u32 = 32;
 
 /// A plan that stands in the log, with its history.
 #[derive(Clone, Debug)]
@@ -152,7 +155,7 @@ pub async fn propose(log: &dyn EventLog, plan: &Plan, by: &Actor, now: Timestamp
     let event = own_event(&plan.stream(), "proposed", event, by, now)?;
     match append_one(log, plan.stream(), Revision::NO_STREAM, event).await {
         // Somebody proposed the same plan a moment ago: that is the recorded one.
-        Ok(()) | Err(AppendError::Conflict { .. }) => load(log, plan.id).await,
+        Ok(()) | Err(AppendError::Conflict { .. } | AppendError::IdConflict { .. }) => load(log, plan.id).await,
         Err(error) => Err(error.into()),
     }
 }
@@ -174,9 +177,7 @@ pub async fn approve(
     let comment = Label::new(comment.replace(char::is_whitespace, "-"))
         .unwrap_or_else(|_| Label::new("none").expect("an identity"));
     let event = RecoveryEvent::PlanApproved { digest: id, expires_at, comment };
-    let key = format!("approved:{}", recorded.record.revision);
-    let event = own_event(&stream_of(id), &key, event, by, now)?;
-    append_one(log, stream_of(id), recorded.record.revision, event).await?;
+    append_last(log, &stream_of(id), "approved", &event.into(), by, now).await?;
     load(log, id).await
 }
 
@@ -222,14 +223,15 @@ async fn judge(
         return Err(ApplyError::Changed { plan: old.short_id(), now: again.short_id() });
     }
     drop(then);
+    // The state first: what somebody else applies meanwhile is then found there, not tried out a second time.
+    let today = gather(log, threads, progress).await?;
+    undamaged(&today)?;
     let mut pending = Vec::new();
     for item in &again.items {
         if !is_there(log, old, item).await? {
             pending.push(item.clone());
         }
     }
-    let today = gather(log, threads, progress).await?;
-    undamaged(&today)?;
     let mut fork = today.replay.clone();
     for item in &mut pending {
         try_item(&mut fork, item, &today).map_err(|why| ApplyError::NoLongerFits {
@@ -281,39 +283,50 @@ async fn append_items(
 ) -> Result<Applied, ApplyError> {
     let Recorded { plan, record } = recorded;
     let run = StreamId::new(format!("run-{}", plan.id)).expect("`run-` and 64 hex digits are a stream name");
-    let mut run_revision = log.revision(&run).await?;
     let procedure = Label::new("apply").expect("an identity");
     let subject = Label::new(plan.stream().as_str()).expect("a stream name is an identity");
-    let started = RecoveryEvent::RunStarted { procedure, subject };
-    let started = own_event(&run, &format!("started:{run_revision}"), started, by, now)?;
-    append_one(log, run.clone(), run_revision, started).await?;
-    run_revision = Revision(run_revision.0 + 1);
+    append_last(log, &run, "started", &RecoveryEvent::RunStarted { procedure, subject }.into(), by, now).await?;
     let mut appended = Vec::new();
-    let mut steps = Vec::new();
     for item in pending {
         let events = item.steps.iter().map(|step| step.to_event(record.proposed.id, record.proposed_at)).collect();
         let request = AppendRequest { stream: item.stream.clone(), expected: item.expected, events };
         match log.append(request).await {
+            // Somebody who applies the same plan was faster: it is there once.
+            Ok(ack) if ack.repeat => {}
             Ok(_) => appended.extend(item.steps.iter().map(|step| step.id)),
-            Err(AppendError::Conflict { stream, expected, actual }) => {
-                let moved = "somebody appended while the plan was being applied".into();
-                let stale = ApplyError::Stale { plan: plan.short_id(), stream, expected, actual, moved };
+            Err(AppendError::Conflict { .. } | AppendError::IdConflict { .. }) => {
+                let Err(stale) = is_there(log, plan, item).await else { continue };
                 record_refusal(log, recorded, &stale.to_string(), by, now).await?;
                 return Err(stale);
             }
             Err(error) => return Err(error.into()),
         }
         let step = Label::new(item.stream.as_str()).expect("a stream name is an identity");
-        steps.push(own_event(&run, &format!("step:{}", item.stream), RecoveryEvent::StepSucceeded { step }, by, now)?);
+        let key = format!("step:{}", item.stream);
+        append_last(log, &run, &key, &RecoveryEvent::StepSucceeded { step }.into(), by, now).await?;
     }
     let verdict = Label::new("applied").expect("an identity");
-    steps.push(own_event(&run, "finished", RecoveryEvent::RunFinished { verdict }, by, now)?);
-    log.append(AppendRequest { stream: run, expected: run_revision, events: steps }).await?;
-    let all: Vec<EventId> = plan.items.iter().flat_map(|item| &item.steps).map(|step| step.id).collect();
-    let applied = RecoveryEvent::PlanApplied { appended: all };
-    let applied = own_event(&plan.stream(), "applied", applied, by, now)?;
-    append_one(log, plan.stream(), record.revision, applied).await?;
+    append_last(log, &run, "finished", &RecoveryEvent::RunFinished { verdict }.into(), by, now).await?;
+    record_applied(log, plan, by, now).await?;
     Ok(if appended.is_empty() { Applied::Nothing } else { Applied::Appended(appended) })
+}
+
+/// Records once that every item stands in the log, whoever else comes to the same end at the same time.
+async fn record_applied(log: &dyn EventLog, plan: &Plan, by: &Actor, now: Timestamp) -> Result<(), ApplyError> {
+    let all: Vec<EventId> = plan.items.iter().flat_map(|item| &item.steps).map(|step| step.id).collect();
+    let applied = own_event(&plan.stream(), "applied", RecoveryEvent::PlanApplied { appended: all }, by, now)?;
+    for _ in 0..ATTEMPTS_MAX {
+        let current = load(log, plan.id).await?.record;
+        if current.applied.is_some() {
+            return Ok(());
+        }
+        match append_one(log, plan.stream(), current.revision, applied.clone()).await {
+            Err(AppendError::Conflict { .. } | AppendError::IdConflict { .. }) => {}
+            answer => return Ok(answer?),
+        }
+    }
+    let current = log.revision(&plan.stream()).await?;
+    Ok(append_one(log, plan.stream(), current, applied).await?)
 }
 
 /// A plan and its history out of the log; an error when there is none or when it was altered.
@@ -324,21 +337,23 @@ pub async fn load(log: &dyn EventLog, id: Digest) -> Result<Recorded, ApplyError
 async fn find(log: &dyn EventLog, id: Digest) -> Result<Option<Recorded>, ApplyError> {
     let mut history = Recoveries::default();
     let mut found: Option<Plan> = None;
+    let mut revision = Revision::NO_STREAM;
     for raw in log.read_stream(&stream_of(id)).await? {
         let at = raw.decode();
+        revision = raw.revision;
         let Ok(Event::Recovery(event)) = &at.event else { continue };
-        if let Err(Rejection::Mismatch { .. } | Rejection::WrongState { .. }) = history.check(&at, event) {
+        // What the fold refuses counts for nothing here either: a second proposal must not change the proposer.
+        if history.check(&at, event).is_err() {
             continue;
         }
         if let RecoveryEvent::PlanProposed { plan, .. } = event {
             found = serde_json::from_str(plan.as_str()).ok();
         }
         history.evolve(&at, event);
-        if let Some(record) = history.plans.get_mut(&id.to_string()) {
-            record.revision = raw.revision;
-        }
     }
-    let Some(record) = history.plans.remove(&id.to_string()) else { return Ok(None) };
+    let Some(mut record) = history.plans.remove(&id.to_string()) else { return Ok(None) };
+    // Also behind events that count for nothing: the next one goes to the end of the stream.
+    record.revision = revision;
     match found {
         Some(plan) if plan.id == id && plan.content_digest()? == id => Ok(Some(Recorded { plan, record })),
         _ => Err(ApplyError::Altered { id }),
@@ -353,11 +368,8 @@ async fn record_refusal(
     by: &Actor,
     now: Timestamp,
 ) -> Result<(), ApplyError> {
-    let stream = recorded.plan.stream();
-    let revision = log.revision(&stream).await?;
     let event = RecoveryEvent::PlanRefused { reason: reason.to_owned() };
-    let event = own_event(&stream, &format!("refused:{revision}"), event, by, now)?;
-    append_one(log, stream, revision, event).await?;
+    append_last(log, &recorded.plan.stream(), "refused", &event.into(), by, now).await?;
     Ok(())
 }
 
@@ -371,14 +383,9 @@ pub async fn record_act(
     now: Timestamp,
 ) -> Result<EventRef, ApplyError> {
     let stream = StreamId::new("ops-acts").expect("a fixed stream name");
-    let revision = log.revision(&stream).await?;
     let label = |text: &str| Label::new(text).unwrap_or_else(|_| Label::new("unnamed").expect("an identity"));
     let event = OpsEvent::OperatorActed { command: label(command), outcome: label(outcome), detail };
-    let event = own_event(&stream, &format!("act:{revision}"), event, by, now)?;
-    let id = event.id;
-    let ack = log.append(AppendRequest { stream: stream.clone(), expected: revision, events: vec![event] }).await?;
-    let place = ack.events.first().copied().expect("an acknowledgement names every event");
-    Ok(EventRef { position: place.position, stream, revision: place.revision, id })
+    append_last(log, &stream, "act", &event.into(), by, now).await
 }
 
 /// An event about the recovery itself, in one of its own streams. `key` makes it unique there.
@@ -402,6 +409,34 @@ pub(super) fn own_event(
         rules: 1,
         data,
     })
+}
+
+/// Appends a record to the end of its stream, wherever that is by now: records of what happened never conflict, and
+/// somebody else may be writing one at the same time.
+pub(super) async fn append_last(
+    log: &dyn EventLog,
+    stream: &StreamId,
+    key: &str,
+    event: &Event,
+    by: &Actor,
+    now: Timestamp,
+) -> Result<EventRef, ApplyError> {
+    let mut attempt = 1;
+    loop {
+        let expected = log.revision(stream).await?;
+        let event = own_event(stream, &format!("{key}:{expected}"), event.clone(), by, now)?;
+        let id = event.id;
+        match log.append(AppendRequest { stream: stream.clone(), expected, events: vec![event] }).await {
+            Ok(ack) => {
+                let place = ack.events.first().copied().expect("an acknowledgement names every event");
+                return Ok(EventRef { position: place.position, stream: stream.clone(), revision: place.revision, id });
+            }
+            Err(AppendError::Conflict { .. } | AppendError::IdConflict { .. }) if attempt < ATTEMPTS_MAX => {
+                attempt += 1
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 pub(super) async fn append_one(

@@ -8,7 +8,7 @@ use wox_projections::ledger::Drift;
 
 use super::{
     Finding, Plan,
-    apply::{ApplyError, append_one, own_event},
+    apply::{ApplyError, append_last},
     diagnosis::diagnose,
     gather::gather,
 };
@@ -53,13 +53,13 @@ pub async fn verify(
 ) -> Result<Verdict, ApplyError> {
     let evidence = gather(log, threads, progress).await?;
     let findings: Vec<Finding> = diagnose(&evidence).cases.into_iter().map(|case| case.finding).collect();
-    let repaired: Vec<&Finding> = plan.items.iter().flat_map(|item| &item.findings).collect();
+    let same = |planned: &Finding, finding: &Finding| {
+        planned.procedure == finding.procedure && planned.subject == finding.subject && planned.since == finding.since
+    };
+    // A part of a finding may be left to people by the plan itself, such as a prize the pool is too short for.
     let (unrepaired, remaining) = findings.into_iter().partition(|finding| {
-        repaired.iter().any(|planned| {
-            planned.procedure == finding.procedure
-                && planned.subject == finding.subject
-                && planned.since == finding.since
-        })
+        plan.items.iter().flat_map(|item| &item.findings).any(|planned| same(planned, finding))
+            && !plan.held.iter().any(|hold| same(&hold.finding, finding))
     });
     let verdict = Verdict {
         at: evidence.as_of,
@@ -68,14 +68,11 @@ pub async fn verify(
         remaining,
         drift: evidence.replay.state.conservation.drift,
     };
-    let stream = plan.stream();
-    let revision = log.revision(&stream).await?;
     let event = RecoveryEvent::PlanVerified {
         verdict: Label::new(verdict.name()).expect("an identity"),
         at: verdict.at,
         state: verdict.state,
     };
-    append_one(log, stream.clone(), revision, own_event(&stream, &format!("verified:{revision}"), event, by, now)?)
-        .await?;
+    append_last(log, &plan.stream(), "verified", &event.into(), by, now).await?;
     Ok(verdict)
 }

@@ -2,7 +2,10 @@
 //! watched, however old it gets: "not found" proves nothing, and a reversal needs a final proof (law 2).
 
 use super::super::{Procedure, hold, stream};
-use crate::recovery::{Case, Evidence, Finding, Severity, policy::CONFIRMATION_TIMEOUT};
+use crate::{
+    recovery::{Case, Evidence, Finding, Severity, policy::CONFIRMATION_TIMEOUT},
+    rfc3339,
+};
 use wox_projections::withdrawals::WithdrawalPhase;
 
 /// This procedure.
@@ -20,7 +23,9 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
         let (what, why) = match withdrawal.phase {
             WithdrawalPhase::Held => ("nobody was asked to pay it", "the journal of the signer is not in this log"),
             WithdrawalPhase::InDoubt => ("its payment is not confirmed", "a payment may exist and may still land"),
-            WithdrawalPhase::Failed => ("its payment failed", "a reversal needs the final proof in its own event"),
+            WithdrawalPhase::Failed => {
+                ("its payment failed, and nothing followed", "a reversal needs the final proof in its own event")
+            }
             WithdrawalPhase::Requested | WithdrawalPhase::Settled | WithdrawalPhase::Released => continue,
         };
         let waiting = now.since(withdrawal.last_activity);
@@ -29,10 +34,11 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
         }
         let stream = stream("withdrawal", id.as_str());
         let says = format!(
-            "withdrawal {id} of {} G by player {}: {what} for {} s",
+            "withdrawal {id} of {} G by player {}: {what} since {}",
             withdrawal.amount,
             withdrawal.player,
-            waiting.as_seconds(),
+            // A moment, not a span: what is only watched must not make another plan every second.
+            rfc3339::text(withdrawal.last_activity),
         );
         cases.push(Case {
             finding: Finding {

@@ -26,21 +26,21 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
         let Some(outage) = outages().find(|outage| !handled(outage.from)) else { continue };
         let stream = stream("duel", id.as_str());
         let turn = duel.turn;
+        let over = outages().all(|outage| outage.until.is_some());
+        let long = if over { format!("of {} s", away.as_seconds()) } else { "that is not over".into() };
         let finding = Finding {
             since: Some(outage.event.clone()),
             ..PROCEDURE.finding(
                 "WOX-GAME-DUEL-005",
                 &stream,
                 format!(
-                    "{} against {} was interrupted after turn {turn} by an outage of {} s",
-                    duel.challenger,
-                    duel.opponent,
-                    away.as_seconds(),
+                    "{} against {} was interrupted after turn {turn} by an outage {long}",
+                    duel.challenger, duel.opponent
                 ),
             )
         };
         let repair = 'repair: {
-            let Some(until) = outage.until.filter(|_| outages().all(|outage| outage.until.is_some())) else {
+            let Some(until) = outage.until.filter(|_| over) else {
                 break 'repair hold(
                     "the game is still away: nobody could go on",
                     "bring the agent back, record it, and plan again",
