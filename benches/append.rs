@@ -4,6 +4,8 @@
 //! `synchronous=FULL`, one row an event): one sync an event, a sync for 10,000 events, and 64 writers who share syncs,
 //! which plain SQLite does not offer.
 
+#![allow(clippy::print_stdout, reason = "a bench reports by printing")]
+
 #[path = "support/row_log.rs"]
 mod row_log;
 

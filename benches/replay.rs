@@ -6,6 +6,8 @@
 //! - `pages 1`: the embedded log on one thread; `pages 2`: on two;
 //! - `half`/`double`: other lengths of history, for the cost of one event.
 
+#![allow(clippy::print_stdout, reason = "a bench reports by printing")]
+
 #[path = "support/row_log.rs"]
 mod row_log;
 
