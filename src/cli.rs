@@ -196,6 +196,13 @@ pub struct Context {
 }
 
 impl Context {
+    /// How this program was called, so that a printed next command can be pasted as it is.
+    #[must_use]
+    pub fn program(&self) -> String {
+        let called = std::env::args_os().next().map(|name| name.to_string_lossy().into_owned());
+        called.filter(|name| name.contains(std::path::MAIN_SEPARATOR)).unwrap_or_else(|| "wox".into())
+    }
+
     /// Says something beside the result, on stderr: what was read, what to do next.
     pub fn say(&self, text: impl AsRef<str>) {
         if !self.quiet {
@@ -375,7 +382,10 @@ fn log_to_stderr(verbose: u8) {
         2 => "debug",
         _ => "trace",
     };
-    let filter = std::env::var("WOX_LOG").ok().filter(|filter| !filter.is_empty()).unwrap_or_else(|| level.into());
+    // What sqlx warns about (a slow statement) is no news to an operator.
+    let sqlx = if verbose > 1 { level } else { "error" };
+    let asked = std::env::var("WOX_LOG").ok().filter(|filter| !filter.is_empty());
+    let filter = asked.unwrap_or_else(|| format!("{level},sqlx={sqlx}"));
     // A second subscriber in one process only happens in tests; the first one stays.
     let _already_set = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(filter))

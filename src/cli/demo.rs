@@ -12,7 +12,7 @@ use crate::{
         CliError, Context, evidence, plan, plan_view,
         progress::Progress,
         render::{Document, counted},
-        time,
+        store, time,
     },
     demo::{self, Batch, Options},
     exit_code::ExitCode,
@@ -68,6 +68,7 @@ pub(super) async fn run(args: DemoArgs, mut context: Context) -> Result<ExitCode
     // Drawn from the options like everything else, so that a demo is the same log on every machine.
     let id = EventId::derived(&["wox/demo", &format!("{options:?}")]);
     let fixed = embedded::Options { log_id: Some(LogId(id.0)), ..embedded::Options::default() };
+    store::make_parent(&context.store)?;
     let log = EmbeddedLog::create(&context.store, fixed)
         .await
         .map_err(|error| CliError::from(error).next("or replace an earlier demo with --force"))?;
@@ -111,15 +112,15 @@ pub(super) async fn run(args: DemoArgs, mut context: Context) -> Result<ExitCode
     log.close().await;
     let file = context.store.join(PLAN_FILE);
     plan::write(&plan, &file)?;
-    let (id, store) = (recorded.plan.short_id(), context.store.display());
+    let (id, store, wox) = (recorded.plan.short_id(), context.store.display(), context.program());
     context.say(format!(
         "made, replayed and planned in {:.1} s; the plan is in {}. next:",
         started.elapsed().as_secs_f64(),
         file.display()
     ));
-    context.say(format!("  wox plan show {id} --store {store}"));
-    context.say(format!("  wox approve {id} --comment looks-right --store {store}"));
-    context.say(format!("  wox apply {} --yes --store {store}", file.display()));
+    context.say(format!("  {wox} plan show {id} --store {store}"));
+    context.say(format!("  {wox} approve {id} --comment looks-right --store {store}"));
+    context.say(format!("  {wox} apply {} --yes --store {store}", file.display()));
     Ok(ExitCode::Differences)
 }
 

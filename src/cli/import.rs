@@ -78,16 +78,29 @@ pub(super) async fn run(args: ImportArgs, context: Context) -> Result<ExitCode, 
 }
 
 async fn import(file: PathBuf, context: Context) -> Result<ExitCode, CliError> {
-    let mut lines = Lines::open(&file)?;
+    let lines = Lines::open(&file)?;
     let name = lines.name().to_owned();
-    let Some(first) = lines.next_line()? else {
+    // A pipe may never send its first line: the wait for it must not keep Ctrl-C waiting.
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut lines = lines;
+        let first = lines.next_line();
+        (lines, first)
+    });
+    let (lines, first) = tokio::select! {
+        biased;
+        () = context.interrupt.wait() => {
+            return Err(CliError::interrupted("stopped before the first event").next("run the same command again"));
+        }
+        read = reading => read.expect("reading a line does not panic"),
+    };
+    let Some(first) = first? else {
         context.say(format!("{name} holds no event; nothing to import"));
         return Ok(ExitCode::Done);
     };
     let format = interchange::detect(&first.text).map_err(|error| unrecognised(&name, &first, error))?;
     let first = read(format, &name, first)?;
     let log = open(&context, &first.incoming).await?;
-    let rest = lines.parsed_ahead(move |name, line| read(format, name, line));
+    let rest = lines.batches_ahead(BATCH_EVENTS_MAX, BATCH_BYTES_MAX, move |name, line| read(format, name, line));
 
     let phase = Progress::new(context.progress, 1).phase(1, "import", "events", None);
     let result = append(&log, &name, first, rest, &phase, &context).await;
@@ -155,47 +168,43 @@ async fn append(
     log: &EmbeddedLog,
     name: &str,
     first: Read,
-    mut rest: Receiver<Result<Read, CliError>>,
+    mut rest: Receiver<(Vec<Read>, Option<CliError>)>,
     phase: &Phase,
     context: &Context,
 ) -> Result<Imported, CliError> {
     let mut imported = Imported::default();
     let mut next = log.head().await?.position.0 + 1;
-    let mut pending = Some(first);
+    let mut waiting = Some((vec![first], None));
     let mut failed = None;
     while failed.is_none() {
-        let mut batch = Vec::new();
-        let mut bytes = 0;
-        while batch.len() < BATCH_EVENTS_MAX && bytes < BATCH_BYTES_MAX {
-            let read = match pending.take() {
-                Some(read) => Ok(read),
-                None => match rest.recv().await {
-                    Some(next) => next,
-                    None => break,
-                },
-            };
-            match read.and_then(|read| check_place(log.id(), &mut next, name, read)) {
-                Ok(read) => {
-                    bytes += read.incoming.event.data.as_str().len();
-                    batch.push(read);
-                }
+        let interrupted = |imported: &Imported| {
+            let told = format!("stopped after {}; all of them are durable", counted(imported.read, "event"));
+            CliError::interrupted(told).next("run the same command again: what is there already is counted as a repeat")
+        };
+        let received = match waiting.take() {
+            Some(first) => Some(first),
+            None => tokio::select! {
+                biased;
+                () = context.interrupt.wait() => return Err(interrupted(&imported)),
+                received = rest.recv() => received,
+            },
+        };
+        let Some((lines, broken)) = received else { break };
+        failed = broken;
+        let mut batch = Vec::with_capacity(lines.len());
+        for read in lines {
+            match check_place(log.id(), &mut next, name, read) {
+                Ok(read) => batch.push(read),
+                // It comes before whatever is wrong behind it.
                 Err(error) => {
                     failed = Some(error);
                     break;
                 }
             }
         }
-        if batch.is_empty() {
-            break;
-        }
-        append_batch(log, name, batch, &mut imported).await?;
-        phase.set(imported.read);
-        if context.interrupt.asked() {
-            return Err(CliError::interrupted(format!(
-                "stopped after {}; all of them are durable",
-                counted(imported.read, "event")
-            ))
-            .next("run the same command again: what is there already is counted as a repeat"));
+        if !batch.is_empty() {
+            append_batch(log, name, batch, &mut imported).await?;
+            phase.set(imported.read);
         }
     }
     match failed {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    cli::{CliError, Context, render::Document},
+    cli::{CliError, Context, render::Document, store},
     exit_code::ExitCode,
     log::{EmbeddedLog, EventLog as _, embedded::Options},
 };
@@ -22,6 +22,7 @@ pub(super) struct InitArgs {
 
 pub(super) async fn run(args: InitArgs, context: Context) -> Result<ExitCode, CliError> {
     let options = Options { page_size: args.page_size, ..Options::default() };
+    store::make_parent(&context.store)?;
     let log = EmbeddedLog::create(&context.store, options).await?;
     let head = log.head().await?;
     let body = json!({"store": context.store, "log": head.log, "epoch": head.epoch, "page_size": args.page_size});

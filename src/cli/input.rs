@@ -128,6 +128,44 @@ impl Lines {
         receiver
     }
 
+    /// As [`Lines::parsed_ahead`], in batches of at most so many lines and bytes: the next batch is read and parsed
+    /// while the command works on the last one. A batch with an error is the last; the lines before the error are in it.
+    pub fn batches_ahead<T: Send + 'static>(
+        mut self,
+        lines_max: usize,
+        bytes_max: usize,
+        parse: impl Fn(&str, Line) -> Result<T, CliError> + Send + 'static,
+    ) -> mpsc::Receiver<(Vec<T>, Option<CliError>)> {
+        let (sender, receiver) = mpsc::channel(1);
+        thread::spawn(move || {
+            loop {
+                let (mut batch, mut bytes, mut failed, mut ended) = (Vec::new(), 0, None, false);
+                while batch.len() < lines_max && bytes < bytes_max {
+                    match self.next_line().and_then(|line| {
+                        let Some(line) = line else { return Ok(None) };
+                        bytes += line.text.len();
+                        parse(&self.name, line).map(Some)
+                    }) {
+                        Ok(Some(parsed)) => batch.push(parsed),
+                        Ok(None) => {
+                            ended = true;
+                            break;
+                        }
+                        Err(error) => {
+                            failed = Some(error);
+                            break;
+                        }
+                    }
+                }
+                ended |= failed.is_some();
+                if sender.blocking_send((batch, failed)).is_err() || ended {
+                    return;
+                }
+            }
+        });
+        receiver
+    }
+
     fn error(&self, code: &'static str, what: impl Into<String>) -> CliError {
         CliError::failed(code, what).at("file", &self.name).at("line", self.number)
     }

@@ -126,11 +126,12 @@ pub(super) fn next_steps(recorded: &Recorded, context: &Context) -> Vec<String> 
         _ => format!(" --store {}", context.store.display()),
     };
     let approved = recorded.record.approvals.iter().any(|approval| approval.by != recorded.record.proposed_by);
+    let wox = context.program();
     let mut steps = Vec::new();
     if recorded.plan.needs_approval && !approved {
-        steps.push(format!("wox approve {id} --comment LOOKED-AT-IT --as ANOTHER-PERSON{store}"));
+        steps.push(format!("{wox} approve {id} --comment LOOKED-AT-IT --as ANOTHER-PERSON{store}"));
     }
-    steps.push(format!("wox apply {id} --yes{store}"));
+    steps.push(format!("{wox} apply {id} --yes{store}"));
     steps
 }
 

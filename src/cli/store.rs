@@ -1,5 +1,7 @@
 //! Opening the store a command works on, and what its errors mean to an operator.
 
+use std::{fs, path::Path};
+
 use crate::{
     cli::{CliError, Context, render::counted},
     log::{AppendError, EmbeddedLog, ReadError, embedded::OpenError},
@@ -13,6 +15,17 @@ pub(super) async fn open_to_read(context: &Context) -> Result<EmbeddedLog, CliEr
 /// Opens the store for appending; another writer is refused.
 pub(super) async fn open_to_write(context: &Context) -> Result<EmbeddedLog, CliError> {
     Ok(EmbeddedLog::open(&context.store).await?)
+}
+
+/// Makes the folder that a new store is to stand in.
+pub(super) fn make_parent(store: &Path) -> Result<(), CliError> {
+    let Some(parent) = store.parent().filter(|parent| !parent.as_os_str().is_empty()) else { return Ok(()) };
+    fs::create_dir_all(parent).map_err(|error| {
+        CliError::failed("wox::store::parent", "the folder for the store cannot be made")
+            .at("folder", parent.display())
+            .next("choose another place with --store")
+            .caused_by(error)
+    })
 }
 
 impl From<ReadError> for CliError {

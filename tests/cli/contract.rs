@@ -51,6 +51,32 @@ fn ctrl_c_stops_an_append_and_says_how_to_go_on() {
 }
 
 #[test]
+fn ctrl_c_stops_what_waits_for_a_pipe_and_what_replays() {
+    let session = Session::new();
+    session.run("init");
+    session.run("demo --events 60000 --sound");
+    for words in ["import -", "append -", "digest --threads 1 --store wox-demo", "export --store wox-demo out.jsonl"] {
+        let mut child = session.command(words).stdin(Stdio::piped()).spawn().unwrap();
+        // Long enough to have begun; a replay that is over already ends with 0.
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        let stdin = child.stdin.take();
+        let signalled =
+            rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT);
+        assert!(signalled.is_ok(), "{words}");
+        let output = child.wait_with_output().unwrap();
+        drop(stdin);
+        match words {
+            "import -" | "append -" => assert_eq!(code(&output), 130, "{words}: {}", errors(&output)),
+            _ => assert!([0, 130].contains(&code(&output)), "{words}: {}", errors(&output)),
+        }
+    }
+    // Half an export never stands under its name.
+    if let Ok(export) = std::fs::read_to_string(session.path().join("out.jsonl")) {
+        assert!(export.lines().count() >= 59_000);
+    }
+}
+
+#[test]
 fn machine_formats_parse_and_hold_no_escape_byte_even_when_colour_is_forced() {
     let session = Session::new();
     session.run("demo --events 3000");

@@ -147,6 +147,46 @@ fn an_export_with_lines_missing_swapped_or_cut_is_refused() {
     }
 }
 
+const USDC: &str = "0x833589fcd6edb6e08f4c7c32d4f71b54bda02913";
+
+#[test]
+fn real_receipts_become_deposits_once_and_decoys_are_counted_by_reason() {
+    let session = Session::new();
+    let receipts = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/base_receipts.jsonl");
+    let text = std::fs::read_to_string(receipts).unwrap();
+    let watch = usdc_receiver(&text).expect("the excerpt has a transfer of USDC");
+    session.run("init");
+    let command = format!("import base-receipts {receipts} --token {USDC} --watch {watch}");
+    // Without the time of a block nothing can be recorded; nothing is guessed.
+    let timeless = session.run(&command);
+    if code(&timeless) != 0 {
+        assert!(errors(&timeless).contains("--blocks"), "{}", errors(&timeless));
+    }
+    let command = format!("{command} --time 2026-01-01T00:00:00Z --output json");
+    let first = json(&session.run(&command));
+    assert!(first["deposits"].as_u64().unwrap() > 0);
+    assert!(first["refused"]["foreign_token"].as_u64().unwrap() > 0);
+    let second = json(&session.run(&command));
+    assert_eq!((&second["appended"], &second["repeats"]), (&0.into(), &first["deposits"]));
+    assert_eq!(second["head"], first["head"]);
+    session.file("broken.jsonl", &format!("{}\nnull\n", text.lines().next().unwrap()));
+    let broken = session.run(&format!("import base-receipts broken.jsonl --token {USDC} --watch {watch}"));
+    assert_eq!(code(&broken), 1);
+    assert!(errors(&broken).contains("line: 2"), "{}", errors(&broken));
+    assert_eq!(code(&session.run("import base-receipts broken.jsonl --token 0x12 --watch 0x34")), 2);
+}
+
+/// Who received USDC in the excerpt.
+fn usdc_receiver(text: &str) -> Option<String> {
+    let receipts = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    receipts.flat_map(|receipt| receipt["logs"].as_array().cloned().unwrap_or_default()).find_map(|log| {
+        let topics = log["topics"].as_array()?;
+        let transfer = topics.first()?.as_str()?.starts_with("0xddf252ad") && topics.len() == 3;
+        let usdc = log["address"].as_str()?.eq_ignore_ascii_case(USDC);
+        (transfer && usdc).then(|| format!("0x{}", &topics[2].as_str().unwrap()[26..]))
+    })
+}
+
 #[test]
 fn one_flipped_byte_is_found_and_placed() {
     let session = Session::new();

@@ -72,7 +72,7 @@ pub(super) async fn run(args: BaseReceiptsArgs, context: Context) -> Result<Exit
     let watch = Watch::new(args.chain, &args.token, &args.watch).map_err(|error| {
         CliError::usage("wox::import::watch", error.to_string()).next("wox import base-receipts --help")
     })?;
-    let mut lines = Lines::open(&args.file)?;
+    let lines = Lines::open(&args.file)?;
     let times = match &args.blocks {
         Some(blocks) => block_times(blocks)?,
         None => BTreeMap::new(),
@@ -82,17 +82,27 @@ pub(super) async fn run(args: BaseReceiptsArgs, context: Context) -> Result<Exit
     let mut counts = Counts::default();
     let mut batch = Batch::default();
     let name = lines.name().to_owned();
-    while let Some(line) = lines.next_line()? {
-        judge(&line, &name, &watch, &args, &times, &mut counts, &mut batch)?;
+    let mut lines = lines.parsed_ahead(|_, line| Ok(line));
+    loop {
+        let line = tokio::select! {
+            biased;
+            () = context.interrupt.wait() => {
+                append(&log, &name, &mut batch, &mut counts).await?;
+                return Err(CliError::interrupted(format!("stopped after {}", counted(counts.receipts, "receipt")))
+                    .next("run the same command again: what is there already is counted as a repeat"));
+            }
+            line = lines.recv() => line,
+        };
+        let Some(line) = line else { break };
+        let judged = line.and_then(|line| judge(&line, &name, &watch, &args, &times, &mut counts, &mut batch));
+        if let Err(error) = judged {
+            append(&log, &name, &mut batch, &mut counts).await?;
+            return Err(error);
+        }
         if batch.requests.len() >= BATCH_EVENTS_MAX {
             append(&log, &name, &mut batch, &mut counts).await?;
         }
         phase.add(1);
-        if context.interrupt.asked() {
-            append(&log, &name, &mut batch, &mut counts).await?;
-            return Err(CliError::interrupted(format!("stopped after {}", counted(counts.receipts, "receipt")))
-                .next("run the same command again: what is there already is counted as a repeat"));
-        }
     }
     append(&log, &name, &mut batch, &mut counts).await?;
     phase.finish();
