@@ -283,8 +283,14 @@ impl Projection for Tournaments {
             TournamentEvent::TournamentOpened { .. } => Ok(()),
             TournamentEvent::PlayerRegistered { player, entry } => {
                 before_draw()?;
-                if tournament.entries.get(player).is_some_and(|entry| !entry.left) {
-                    return Err(Rejection::exists("entry of player", player));
+                match tournament.entries.get(player) {
+                    Some(entry) if !entry.left => return Err(Rejection::exists("entry of player", player)),
+                    // A new entry takes the place of the old one; what was paid for that one must not be forgotten.
+                    Some(entry) if !entry.refunded && entry.split != Split::default() => {
+                        let subject = format_args!("entry of player {player}");
+                        return Err(Rejection::state(subject, "left and not given back", "given back"));
+                    }
+                    Some(_) | None => {}
                 }
                 if tournament.players().count() >= usize::from(tournament.players_max) {
                     return Err(Rejection::state(format_args!("tournament {id}"), "full", "to have a place left"));

@@ -109,6 +109,25 @@ fn a_player_who_leaves_before_the_draw_gets_the_entry_back() {
 }
 
 #[test]
+fn who_left_comes_back_only_after_the_refund() {
+    refused(
+        &after(&[FOUR_IN, "tournament-d PlayerUnregistered player=ann"]),
+        &[(
+            "tournament-d PlayerRegistered player=ann entry=0+50",
+            "entry of player ann is left and not given back, this event needs it given back",
+        )],
+    );
+    // Nothing was paid, nothing has to come back.
+    taken(
+        "player-ann PlayerCreated
+         tournament-f TournamentOpened entry_fee=0
+         tournament-f PlayerRegistered player=ann entry=0+0
+         tournament-f PlayerUnregistered player=ann",
+        &["tournament-f PlayerRegistered player=ann entry=0+0"],
+    );
+}
+
+#[test]
 fn a_cancelled_tournament_gives_every_entry_back_in_its_split() {
     let cancelled = after(&[FOUR_IN, "tournament-d TournamentCancelled"]);
     check(
