@@ -437,9 +437,7 @@ fn procedures(fault: &'static str) -> &'static [&'static str] {
         "wrong_bracket" => &["misdrawn_bracket"],
         "crossed_buckets" => &["crossed_buckets"],
         "pool_drift" => &["pool_drift"],
-        // What cannot be read has no moves either.
-        "unknown_kind" => &["held_stream", "stuck_duel"],
-        "refused_event" => &["held_stream"],
+        "unknown_kind" | "refused_event" => &["held_stream"],
         "withdrawal_in_doubt" => &["withdrawal_in_doubt"],
         "unpaid_duel" => &["unsettled_duel"],
         _ => unreachable!("every fault has its procedure"),

@@ -94,6 +94,10 @@ impl fmt::Display for Account {
     }
 }
 
+/// The most one event may bring in, in base units: 2^100, a trillion Galleons. Without it one absurd event would fill the
+/// ledger and everything that comes in after it would be refused: a bad event holds its own stream, not the world.
+const INFLOW_MAX: u128 = 1 << 100;
+
 /// One movement of money.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Posting {
@@ -219,6 +223,9 @@ impl Ledger {
         let total = Amount::checked_sum(postings.iter().map(|posting| posting.amount));
         for posting in postings {
             let outside = |account: &Account| matches!(account, Account::External(_));
+            if outside(&posting.from) && posting.amount.base_units() > INFLOW_MAX {
+                return Err(Rejection::Overflow { account: posting.to.clone() });
+            }
             let bounded = [
                 outside(&posting.from).then_some(self.held),
                 outside(&posting.from).then(|| self.side(&posting.from).0),

@@ -5,8 +5,8 @@
 //! watermark     how far the log was durable, written a second time
 //! lock          held by the one process that may append
 //! ```
-//! [`writer`] is the only code that changes the database; [`reader`] reads it through connections of its own;
-//! [`page`] is the stored form of a page; [`verify`] re-reads everything with code that shares only that form.
+//! `writer` is the only code that changes the database; `reader` reads it through connections of its own; `page` is the
+//! stored form of a page; [`verify`](mod@verify) re-reads everything with code that shares only that form.
 
 mod adopt;
 mod meta;

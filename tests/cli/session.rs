@@ -72,7 +72,12 @@ impl Session {
 
     /// The transcript with everything masked that differs between two runs or two builds of the folds.
     pub(crate) fn transcript(&self) -> String {
-        masked(&self.transcript.replace(&self.path().display().to_string(), "[dir]"))
+        masked(
+            &self
+                .transcript
+                .replace(env!("CARGO_BIN_EXE_wox"), "wox")
+                .replace(&self.path().display().to_string(), "[dir]"),
+        )
     }
 }
 
