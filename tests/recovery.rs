@@ -47,7 +47,7 @@ fn actor(name: &str) -> Actor {
 async fn played(options: &demo::Options) -> (MemoryLog, Vec<Planted>) {
     let log = MemoryLog::new(LogId(uuid::Uuid::from_u128(7)));
     let mut history = demo::history(options);
-    while let Some(batch) = history.next() {
+    for batch in history.by_ref() {
         let request = AppendRequest { stream: batch.stream, expected: batch.expected, events: batch.events };
         log.append(request).await.expect("the demo appends at the right revisions");
     }
