@@ -294,10 +294,15 @@ async fn append_items(
             // Somebody who applies the same plan was faster: it is there once.
             Ok(ack) if ack.repeat => {}
             Ok(_) => appended.extend(item.steps.iter().map(|step| step.id)),
-            Err(AppendError::Conflict { .. } | AppendError::IdConflict { .. }) => {
-                let Err(stale) = is_there(log, plan, item).await else { continue };
-                record_refusal(log, recorded, &stale.to_string(), by, now).await?;
-                return Err(stale);
+            Err(error @ (AppendError::Conflict { .. } | AppendError::IdConflict { .. })) => {
+                match is_there(log, plan, item).await {
+                    Ok(true) => {}
+                    Ok(false) => return Err(error.into()),
+                    Err(stale) => {
+                        record_refusal(log, recorded, &stale.to_string(), by, now).await?;
+                        return Err(stale);
+                    }
+                }
             }
             Err(error) => return Err(error.into()),
         }

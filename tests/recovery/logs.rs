@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use wox_events::{Digest, Position, RawEvent, Revision, StreamId};
+use wox_events::{Digest, EventId, Position, RawEvent, Revision, StreamId};
 use wox_recovery::log::{Ack, AppendError, AppendRequest, Chunks, EventLog, Head, MemoryLog, ReadError};
 
 /// What happens to the append that is one too many, and to every one after it.
@@ -19,11 +19,17 @@ pub struct FailingLog<'a> {
     log: &'a MemoryLog,
     left: AtomicI64,
     fails: Fails,
+    taken: Option<EventId>,
 }
 
 impl<'a> FailingLog<'a> {
     pub fn new(log: &'a MemoryLog, appends: i64, fails: Fails) -> Self {
-        FailingLog { log, left: AtomicI64::new(appends), fails }
+        FailingLog { log, left: AtomicI64::new(appends), fails, taken: None }
+    }
+
+    /// A log that never fails, and says of one id that another event has it.
+    pub fn taking(log: &'a MemoryLog, id: EventId) -> Self {
+        FailingLog { log, left: AtomicI64::new(i64::MAX), fails: Fails::NotDone, taken: Some(id) }
     }
 
     pub fn failed(&self) -> bool {
@@ -51,6 +57,11 @@ impl EventLog for FailingLog<'_> {
     async fn append_many(&self, requests: Vec<AppendRequest>) -> Vec<Result<Ack, AppendError>> {
         let mut answers = Vec::new();
         for request in requests {
+            if let Some(event) = request.events.iter().find(|event| Some(event.id) == self.taken) {
+                let (stream, id, revision) = (request.stream.clone(), event.id, Revision(1));
+                answers.push(Err(AppendError::IdConflict { stream, id, revision }));
+                continue;
+            }
             let left = self.left.fetch_sub(1, Ordering::SeqCst);
             if left > 0 {
                 answers.push(self.log.append(request).await);

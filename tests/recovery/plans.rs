@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 
 use wox_events::{Duration, Json, OpsEvent, PoolEvent, RecoveryEvent, Timestamp};
 use wox_recovery::{
-    log::EventLog,
     log::MemoryLog,
+    log::{AppendError, EventLog},
     recovery::{
         Applied, ApplyError, GatherError, Plan, apply, apply::record_act, approval::ApprovalError, approve,
         gather_upto, policy::APPROVAL_VALIDITY, propose,
@@ -335,6 +335,16 @@ async fn two_who_apply_at_once_apply_once() {
         race(["alice", "carol"], 0).await;
         race(["alice", "carol"], 5).await;
     }
+}
+
+#[tokio::test]
+async fn a_compensation_whose_id_is_taken_is_an_error_and_never_counted_as_done() {
+    let (game, plan) = approved().await;
+    let forged = &plan.items[0];
+    let taking = FailingLog::taking(&game.log, forged.steps[0].id);
+    let error = apply(&taking, plan.id, &actor("alice"), NOW, one(), &progress()).await.unwrap_err();
+    assert!(matches!(error, ApplyError::Append(AppendError::IdConflict { .. })), "{error}");
+    assert!(!game.kinds(&plan.stream()).await.contains(&"PlanApplied".to_owned()));
 }
 
 #[tokio::test]

@@ -329,3 +329,21 @@ async fn a_wrong_prize_that_is_spent_is_left_to_people() {
     assert_eq!(plan.held[0].why, "player ben holds 1 G of the 100 G that must go back");
     assert_eq!(plan.held[0].next, "agree with the player how the rest goes back, then record it as an incident");
 }
+
+#[tokio::test]
+async fn a_prize_that_this_engine_paid_and_a_person_took_back_is_paid_again() {
+    let mut game = scheduled().await;
+    game.wait(301).tick().await;
+    let plan = game.plan().await;
+    game.carry_out(&plan).await;
+    let first = &plan.items[0].steps[0];
+    assert_eq!(first.says, "pay first prize of 100 G to player ann");
+    let back = TournamentEvent::PrizeReversed { player: who("ann"), amount: g(100), corrects: first.id };
+    game.tell(T, back).await;
+    let again = game.plan().await;
+    assert_eq!(again.items[0].steps[0].says, first.says);
+    assert_ne!(again.items[0].steps[0].id, first.id, "another cause, another payment");
+    assert_eq!(game.carry_out(&again).await.name(), "verified");
+    assert_eq!(game.player_has("ann").await.1, g(150));
+    nothing(&game.plan().await);
+}

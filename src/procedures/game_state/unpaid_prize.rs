@@ -45,12 +45,18 @@ fn cases(evidence: &Evidence, id: &TournamentId, tournament: &Tournament, pool: 
     let mut short = Vec::new();
     for prize in &status.unpaid {
         let qualifier = format!("{}:{}", prize.prize, prize.player);
+        // A prize that was paid and taken back is paid for another reason than the first time.
+        let taken_back = tournament
+            .payments
+            .iter()
+            .rfind(|payment| payment.reversed && payment.prize == prize.prize && payment.player == prize.player);
+        let cause = taken_back.map_or(schedule.event.id, |payment| payment.event.id);
         let (prize_kind, player, amount) = (prize.prize, prize.player.clone(), prize.amount);
         if let Some(rest) = pool.checked_sub(amount) {
             *pool = rest;
             let says = format!("pay {prize_kind} prize of {amount} G to player {player}");
             let event = TournamentEvent::PrizePaid { prize: prize_kind, player, amount };
-            steps = steps.add(schedule.event.id, &qualifier, event, says);
+            steps = steps.add(cause, &qualifier, event, says);
             continue;
         }
         short.push(*prize);
@@ -58,7 +64,7 @@ fn cases(evidence: &Evidence, id: &TournamentId, tournament: &Tournament, pool: 
             let says = format!("owe {prize_kind} prize of {amount} G to player {player}: the pool has {pool} G left");
             let reason = Label::new("pool-short").expect("an identity");
             let event = TournamentEvent::PrizeDeferred { prize: prize_kind, player, amount, reason };
-            steps = steps.add(schedule.event.id, &qualifier, event, says);
+            steps = steps.add(cause, &qualifier, event, says);
         }
     }
     let first = schedule.prizes.iter().find(|prize| prize.prize == PrizeKind::First);
