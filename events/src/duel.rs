@@ -147,7 +147,7 @@ pub enum DuelEvent {
     DuelStuckDetected {
         /// When somebody last moved.
         last_action: Timestamp,
-        /// How long nobody did, outages not counted, in microseconds.
+        /// For at least how long nobody did, outages not counted, in microseconds.
         idle: Duration,
     },
     /// An amount that came back into the wrong balance was moved to the right one (row E3).

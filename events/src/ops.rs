@@ -23,7 +23,7 @@ pub enum OpsEvent {
         /// The event.
         event: EventId,
         /// The reason.
-        why: Label,
+        why: String,
     },
     /// An operator ran a command: dry runs and refusals included (M35).
     OperatorActed {

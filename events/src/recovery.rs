@@ -25,7 +25,7 @@ pub enum RecoveryEvent {
         /// The approval counts until then.
         expires_at: Timestamp,
         /// What the approver said.
-        comment: Label,
+        comment: String,
     },
     /// Somebody tried to approve or apply the plan and was refused.
     PlanRefused {

@@ -80,7 +80,7 @@ impl Projection for Ops {
                 position: *position,
                 event: *event,
                 by: at.actor.clone(),
-                why: why.to_string(),
+                why: why.clone(),
                 decided: EventRef::of(at),
             }),
             OpsEvent::OperatorActed { command, outcome, .. } => {

@@ -174,9 +174,7 @@ pub async fn approve(
         return Err(refusal.into());
     }
     let expires_at = now.plus(APPROVAL_VALIDITY);
-    let comment = Label::new(comment.replace(char::is_whitespace, "-"))
-        .unwrap_or_else(|_| Label::new("none").expect("an identity"));
-    let event = RecoveryEvent::PlanApproved { digest: id, expires_at, comment };
+    let event = RecoveryEvent::PlanApproved { digest: id, expires_at, comment: comment.to_owned() };
     append_last(log, &stream_of(id), "approved", &event.into(), by, now).await?;
     load(log, id).await
 }

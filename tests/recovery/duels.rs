@@ -17,7 +17,7 @@ async fn a_duel_is_stuck_after_more_than_300_seconds_not_at_300() {
     says(
         &plan,
         "
-        stuck_duel WOX-GAME-DUEL-003 high since duel-d@4: ann against ben: nobody has moved for 300 s since turn 0
+        stuck_duel WOX-GAME-DUEL-003 high since duel-d@4: ann against ben: nobody has moved for more than 300 s since turn 0
         on duel-d@4
           DuelStuckDetected: record that nobody moved for 300 s
           DuelVoided: void the duel: it counts for nobody
@@ -45,7 +45,7 @@ async fn time_in_which_the_game_was_away_makes_no_duel_stuck() {
     game.wait(1).tick().await;
     assert!(named(&game.diagnosis().await, "interrupted_duel").is_empty(), "it is stuck now, not interrupted");
     let plan = game.plan().await;
-    assert_eq!(plan.items[0].findings[0].says, "ann against ben: nobody has moved for 301 s since turn 0");
+    assert_eq!(plan.items[0].findings[0].says, "ann against ben: nobody has moved for more than 300 s since turn 0");
 }
 
 #[tokio::test]

@@ -181,7 +181,7 @@ async fn an_approval_of_another_plan_counts_for_nothing_and_is_no_obstacle() {
     let other = RecoveryEvent::PlanApproved {
         digest: digest("another plan"),
         expires_at: NOW.plus(APPROVAL_VALIDITY),
-        comment: label("fine"),
+        comment: "fine".into(),
     };
     game.forge(plan.stream().as_str(), "bob", other).await;
     let error = game.apply(&plan).await.unwrap_err();

@@ -30,19 +30,24 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
                 "WOX-GAME-DUEL-003",
                 &stream,
                 format!(
-                    "{} against {}: nobody has moved for {} s since turn {}",
+                    "{} against {}: nobody has moved for more than {} s since turn {}",
                     duel.challenger,
                     duel.opponent,
-                    idle.as_seconds(),
+                    DUEL_TIMEOUT.as_seconds(),
                     duel.turn,
                 ),
             )
         };
         let repair = {
-            let detected = DuelEvent::DuelStuckDetected { last_action: duel.last_action, idle };
+            let detected = DuelEvent::DuelStuckDetected { last_action: duel.last_action, idle: DUEL_TIMEOUT };
             let voided = DuelEvent::DuelVoided { reason: Label::new("stuck").expect("an identity") };
             let steps = Steps::on(evidence, stream.clone())
-                .add(duel.last.id, "", detected, format!("record that nobody moved for {} s", idle.as_seconds()))
+                .add(
+                    duel.last.id,
+                    "",
+                    detected,
+                    format!("record that nobody moved for {} s", DUEL_TIMEOUT.as_seconds()),
+                )
                 .add(duel.opened.id, "", voided, "void the duel: it counts for nobody");
             super::release_stakes(steps, duel).repair()
         };

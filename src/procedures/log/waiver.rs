@@ -1,6 +1,6 @@
 //! Leaving one event out by name. Not found by looking, but asked for by a person: `wox recover event POSITION`.
 
-use wox_events::{Label, OpsEvent, Position, StreamId, record::JsonError};
+use wox_events::{OpsEvent, Position, StreamId, record::JsonError};
 
 use super::super::{Procedure, Steps, hold};
 use crate::recovery::{Case, Evidence};
@@ -18,14 +18,13 @@ pub fn propose(evidence: &Evidence, position: Position, why: &str) -> Result<Cas
         let next = "`wox plan` lists the events that hold a stream, with their positions";
         return Ok(Case { finding, repair: hold("only an event that holds its stream can be left out", next) });
     };
-    let why = Label::new(why.replace(' ', "-")).unwrap_or_else(|_| Label::new("unspecified").expect("an identity"));
     let says = format!("event {} is left out; {} plays on without it", held.since, held.since.stream);
     let event = OpsEvent::EventWaived {
         position,
         stream: held.since.stream.clone(),
         revision: held.since.revision,
         event: held.since.id,
-        why,
+        why: why.to_owned(),
     };
     let steps = Steps::on(evidence, control).add(held.since.id, "", event, says.clone());
     let finding = crate::recovery::Finding {
