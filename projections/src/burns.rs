@@ -64,6 +64,17 @@ impl Burns {
         self.burns.iter()
     }
 
+    /// Judges whether a withdrawal's share can be taken back out of the burn queue: not when it was burned, nor while
+    /// it may be.
+    pub(crate) fn check_reversal(&self, withdrawal: &str) -> Result<(), Rejection> {
+        match self.burns.get(withdrawal).map(|burn| burn.phase) {
+            Some(phase @ (BurnPhase::InDoubt | BurnPhase::Settled)) => {
+                Err(Rejection::state(format_args!("burn {withdrawal}"), phase, "not sent"))
+            }
+            None | Some(BurnPhase::Scheduled | BurnPhase::Cancelled) => Ok(()),
+        }
+    }
+
     /// Everything that was burned.
     #[must_use]
     pub fn settled(&self) -> Amount {

@@ -1,5 +1,5 @@
-//! How events move money: one table, event → movements. Amounts are the event's own; the only thing looked up is what
-//! a tournament's entries hold when they become part of the pool.
+//! How events move money: one table, event → movements. Amounts are the event's own; the only thing looked up is who
+//! takes part in a tournament when the entries become part of the pool.
 
 use wox_events::{
     Amount, BurnEvent, DepositEvent, DuelEvent, DuelId, Event, PlayerEvent, PlayerId, PoolEvent, Split, StreamId,
@@ -7,16 +7,18 @@ use wox_events::{
 };
 
 use crate::{
-    ledger::{Account, External, Ledger, Posting},
+    ledger::{Account, External, Posting},
     projection::Rejection,
+    state::State,
+    tournaments::Tournament,
 };
 
 /// The movements of one event; none for an event that moves no money.
-pub fn postings(stream: &StreamId, event: &Event, ledger: &Ledger) -> Result<Vec<Posting>, Rejection> {
+pub fn postings(stream: &StreamId, event: &Event, state: &State) -> Result<Vec<Posting>, Rejection> {
     Ok(match event {
         Event::Player(event) => player(stream, event)?,
         Event::Duel(event) => duel(stream, event)?,
-        Event::Tournament(event) => tournament(stream, event, ledger)?,
+        Event::Tournament(event) => tournament(stream, event, state)?,
         Event::Deposit(event) => deposit(event),
         Event::Withdrawal(event) => withdrawal(stream, event)?,
         Event::Burn(BurnEvent::BurnSettled { amount, .. }) => {
@@ -100,15 +102,15 @@ fn duel(stream: &StreamId, event: &DuelEvent) -> Result<Vec<Posting>, Rejection>
     })
 }
 
-fn tournament(stream: &StreamId, event: &TournamentEvent, ledger: &Ledger) -> Result<Vec<Posting>, Rejection> {
+fn tournament(stream: &StreamId, event: &TournamentEvent, state: &State) -> Result<Vec<Posting>, Rejection> {
     let entries = || subject(stream, |id| TournamentId::new(id).ok()).map(Account::Entries);
     Ok(match event {
         TournamentEvent::PlayerRegistered { player, entry } => from_player(player, *entry, entries()?),
         TournamentEvent::EntryRefunded { player, entry, .. } => to_player(entries()?, player, *entry),
         TournamentEvent::TournamentSeeded { .. } => {
-            let entries = entries()?;
-            let held = ledger.balance(&entries);
-            if held.is_zero() { Vec::new() } else { vec![moved(entries, Account::Pool, held)] }
+            // Of those who take part only: who left before the draw is still to get the entry back.
+            let paid = state.tournaments.get(stream.subject()).map(Tournament::paid_by_players).unwrap_or_default();
+            if paid.is_zero() { Vec::new() } else { vec![moved(entries()?, Account::Pool, paid)] }
         }
         TournamentEvent::PrizePaid { player, amount, .. } => {
             vec![moved(Account::Pool, Account::Withdrawable(player.clone()), *amount)]

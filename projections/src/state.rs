@@ -4,7 +4,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use wox_events::{Amount, Digest, DuelEvent, Event, PlayerEvent, PlayerId, Recorded};
+use wox_events::{Amount, Digest, DuelEvent, Event, PlayerEvent, PlayerId, Recorded, WithdrawalEvent};
 
 use crate::{
     agents::Agents,
@@ -102,7 +102,12 @@ impl State {
             Event::Duel(event) => self.duels.check(at, event)?,
             Event::Tournament(event) => self.tournaments.check(at, event)?,
             Event::Deposit(event) => self.deposits.check(at, event)?,
-            Event::Withdrawal(event) => self.withdrawals.check(at, event)?,
+            Event::Withdrawal(event) => {
+                self.withdrawals.check(at, event)?;
+                if let WithdrawalEvent::HoldReleased { .. } = event {
+                    self.burns.check_reversal(at.stream.subject())?;
+                }
+            }
             Event::Burn(event) => self.burns.check(at, event)?,
             Event::Pool(event) => self.pool.check(at, event)?,
             Event::Agent(event) => self.agents.check(at, event)?,
@@ -110,7 +115,7 @@ impl State {
             Event::Recovery(event) => self.recoveries.check(at, event)?,
             Event::Ops(event) => self.ops.check(at, event)?,
         }
-        let postings = postings(&at.stream, event, &self.ledger)?;
+        let postings = postings(&at.stream, event, self)?;
         if !postings.is_empty() {
             let created = PlayerEvent::creates_player;
             self.ledger.check(&postings, matches!(event, Event::Player(event) if created(event)))?;

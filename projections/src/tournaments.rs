@@ -212,6 +212,13 @@ impl Tournament {
         self.entries.iter().filter(|(_, entry)| !entry.left).map(|(player, _)| player)
     }
 
+    /// What the players who have a place paid for it.
+    #[must_use]
+    pub fn paid_by_players(&self) -> Amount {
+        let entries = self.entries.values().filter(|entry| !entry.left);
+        Amount::checked_sum(entries.filter_map(|entry| entry.split.total())).unwrap_or_default()
+    }
+
     fn round(&self, number: u8) -> Result<&Round, Rejection> {
         usize::from(number)
             .checked_sub(1)

@@ -221,7 +221,7 @@ pub(super) fn try_item(fork: &mut Replay, item: &mut Item, evidence: &Evidence) 
         let position = Position(fork.position.0 + 1);
         let recorded = step.to_recorded(&item.stream, position, revision, evidence.now());
         step.postings = match &recorded.event {
-            Ok(event) => postings(&item.stream, event, &fork.state.ledger).map_err(|why| why.to_string())?,
+            Ok(event) => postings(&item.stream, event, &fork.state).map_err(|why| why.to_string())?,
             Err(error) => return Err(error.to_string()),
         };
         step.postings.retain(|posting| !posting.amount.is_zero());

@@ -11,6 +11,8 @@ use wox_events::{Amount, Recorded};
 pub(crate) struct Model {
     /// By account.
     pub(crate) accounts: BTreeMap<String, i128>,
+    /// What every player paid for a place that still stands, by tournament and player.
+    places: BTreeMap<(String, String), i128>,
     /// Credited and quarantined, less what was taken back.
     deposited: i128,
     /// Seen on chain, each reference once, when it first counted.
@@ -48,12 +50,20 @@ impl Model {
             "BucketCorrected" => {
                 self.give(&format!("{}:{player}", text("from")), &format!("{}:{player}", text("to")), amount("amount"));
             }
-            "PlayerRegistered" => self.pay_split(&player, &data["entry"], &format!("entries:{subject}")),
+            "PlayerRegistered" => {
+                let before = self.accounts.get(&format!("entries:{subject}")).copied().unwrap_or(0);
+                self.pay_split(&player, &data["entry"], &format!("entries:{subject}"));
+                let after = self.accounts.get(&format!("entries:{subject}")).copied().unwrap_or(0);
+                self.places.insert((subject.to_owned(), player.clone()), after - before);
+            }
+            "PlayerUnregistered" => drop(self.places.remove(&(subject.to_owned(), player.clone()))),
             "EntryRefunded" => self.give_split(&format!("entries:{subject}"), &player, &data["entry"]),
             "TournamentSeeded" => {
                 let entries = format!("entries:{subject}");
-                let held = self.accounts.get(&entries).copied().unwrap_or(0);
-                self.give(&entries, "pool", held);
+                let paid =
+                    self.places.iter().filter(|((tournament, _), _)| tournament == subject).map(|(_, paid)| paid);
+                let paid = paid.sum();
+                self.give(&entries, "pool", paid);
             }
             "PrizePaid" => self.give("pool", &withdrawable(&player), amount("amount")),
             "PrizeReversed" => self.give(&withdrawable(&player), "pool", amount("amount")),

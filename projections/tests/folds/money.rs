@@ -251,6 +251,13 @@ fn operators(first: &str, second: &str) -> String {
 }
 
 #[test]
+fn a_hold_whose_share_may_be_burned_is_not_released() {
+    let burning = after(&[ASKED, HELD, "burn-7 BurnScheduled withdrawal=7 amount=1", "burn-7 BurnTxSigned"]);
+    refused(&burning, &[(&released(NEVER_SIGNED), "burn 7 is in doubt, this event needs it not sent")]);
+    taken(&after(&[ASKED, HELD, "burn-7 BurnScheduled withdrawal=7 amount=1"]), &[&released(NEVER_SIGNED)]);
+}
+
+#[test]
 fn a_withdrawal_is_held_paid_and_settled() {
     check(
         &after(&[ASKED, HELD, SIGNED, SENT]),

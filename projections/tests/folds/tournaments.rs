@@ -109,6 +109,21 @@ fn a_player_who_leaves_before_the_draw_gets_the_entry_back() {
 }
 
 #[test]
+fn the_entry_of_who_left_is_not_drawn_into_the_pool() {
+    check(
+        &after(&[
+            FOUR_IN,
+            "tournament-d PlayerUnregistered player=ann
+             tournament-d TournamentSeeded seeds=bob,cat,dan
+             tournament-d EntryRefunded player=ann entry=20+30 corrects=@tournament-d#2",
+        ]),
+        "pool = 150
+         bonus:ann = 20
+         withdrawable:ann = 100",
+    );
+}
+
+#[test]
 fn who_left_comes_back_only_after_the_refund() {
     refused(
         &after(&[FOUR_IN, "tournament-d PlayerUnregistered player=ann"]),
