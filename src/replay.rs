@@ -95,6 +95,7 @@ pub async fn replay(
     if base.position >= until {
         return Ok(base);
     }
+    tracing::debug!(from = base.position.0, until = until.0, threads, "replay starts");
     let mut chunks = match log.chunks(base.position, until).await {
         Ok(chunks) => chunks,
         Err(source) => return Err(ReplayStopped::Read { at: Box::new(base), source }),

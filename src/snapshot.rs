@@ -73,6 +73,7 @@ pub async fn newest(store: &Path, log: &dyn EventLog, until: Position) -> Result
                 } else {
                     match unpack(&checkpoint, &body) {
                         Ok(replay) => {
+                            tracing::debug!(position = replay.position.0, snapshot = %path.display(), "snapshot used");
                             found.replay = Some(replay);
                             return Ok(found);
                         }

@@ -291,7 +291,10 @@ async fn append_items(
         match log.append(request).await {
             // Somebody who applies the same plan was faster: it is there once.
             Ok(ack) if ack.repeat => {}
-            Ok(_) => appended.extend(item.steps.iter().map(|step| step.id)),
+            Ok(_) => {
+                tracing::info!(plan = %plan.short_id(), stream = %item.stream, events = item.steps.len(), "compensated");
+                appended.extend(item.steps.iter().map(|step| step.id));
+            }
             Err(error @ (AppendError::Conflict { .. } | AppendError::IdConflict { .. })) => {
                 match is_there(log, plan, item).await {
                     Ok(true) => {}

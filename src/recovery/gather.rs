@@ -72,6 +72,15 @@ pub async fn gather_upto(
             damaged(*at, format!("the reader ended before position {until}"))
         }
     };
+    let account = replay.accounting;
+    tracing::debug!(
+        position = replay.position.0,
+        applied = account.applied,
+        refused = account.refused,
+        waived = account.waived,
+        damaged = damage.is_some(),
+        "evidence gathered",
+    );
     let root = match &damage {
         None if as_of == head.position => head.root,
         None => log.root_at(as_of).await?,
