@@ -382,8 +382,8 @@ fn log_to_stderr(verbose: u8) {
         2 => "debug",
         _ => "trace",
     };
-    // What sqlx warns about (a slow statement) is no news to an operator.
-    let sqlx = if verbose > 1 { level } else { "error" };
+    // What sqlx says of single statements is no news to an operator; -vvv shows it all the same.
+    let sqlx = if verbose > 2 { level } else { "error" };
     let asked = std::env::var("WOX_LOG").ok().filter(|filter| !filter.is_empty());
     let filter = asked.unwrap_or_else(|| format!("{level},sqlx={sqlx}"));
     // A second subscriber in one process only happens in tests; the first one stays.
