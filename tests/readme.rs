@@ -1,5 +1,6 @@
 //! The README tells the truth: its sample is what the demo prints, its commands exist, its tables are complete.
 #![allow(missing_docs, reason = "tests are documented by their names")]
+#![allow(clippy::unwrap_used, reason = "tests fail this way")]
 
 use std::process::Command;
 

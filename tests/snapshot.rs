@@ -1,5 +1,6 @@
 //! Snapshots: they save time and are never believed beyond what they are bound to.
 #![allow(missing_docs, reason = "tests are documented by their names")]
+#![allow(clippy::unwrap_used, reason = "tests fail this way")]
 
 use std::{fs, num::NonZeroUsize, path::Path, sync::Arc};
 

@@ -13,7 +13,7 @@ use wox_recovery::{
 };
 
 use crate::{
-    game::{Game, NOW, actor, digest, g, label, nothing, one, position, progress, split, stream},
+    game::{Game, NOW, actor, digest, g, nothing, one, position, progress, split, stream},
     logs::{FailingLog, Fails},
 };
 
