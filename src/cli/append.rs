@@ -33,7 +33,7 @@ use crate::{
 ///
 /// Every line is one event:
 ///
-///   {"stream":"duel-17","expected":0,"id":"<uuid>","kind":"ChallengeIssued","time":"2026-08-01T12:00:00Z",
+///   {"stream":"duel-17","expected":0,"id":"UUID","kind":"ChallengeIssued","time":"2026-08-01T12:00:00Z",
 ///    "actor":"game","provenance":"game","data":{…}}
 ///
 /// `expected` is the revision the stream must have, 0 for a new one. `time` is RFC 3339 or integer microseconds.
