@@ -132,6 +132,10 @@ fn files(store: &Path) -> Vec<PathBuf> {
 }
 
 fn read(path: &Path) -> Result<(Checkpoint, Vec<u8>), String> {
+    // A FIFO would keep the reader waiting for ever.
+    if !fs::metadata(path).map_err(|error| error.to_string())?.is_file() {
+        return Err("it is no file".into());
+    }
     let mut bytes = fs::read(path).map_err(|error| error.to_string())?;
     let line = bytes.iter().position(|byte| *byte == b'\n').ok_or("it has no checkpoint line")?;
     let checkpoint = serde_json::from_slice(&bytes[..line]).map_err(|error| format!("its checkpoint: {error}"))?;

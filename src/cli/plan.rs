@@ -117,14 +117,20 @@ async fn record(plan: &Plan, evidence: &Evidence, context: &Context) -> Result<(
     Ok(())
 }
 
+/// What a printed command needs to work on the same store.
+#[must_use]
+pub(super) fn store_flag(context: &Context) -> String {
+    match context.settings.get("store").origin.as_str() {
+        "default" => String::new(),
+        _ => format!(" --store {}", context.store.display()),
+    }
+}
+
 /// The commands that come after a recorded plan.
 #[must_use]
 pub(super) fn next_steps(recorded: &Recorded, context: &Context) -> Vec<String> {
     let id = recorded.plan.short_id();
-    let store = match context.settings.get("store").origin.as_str() {
-        "default" => String::new(),
-        _ => format!(" --store {}", context.store.display()),
-    };
+    let store = store_flag(context);
     let approved = recorded.record.approvals.iter().any(|approval| approval.by != recorded.record.proposed_by);
     let wox = context.program();
     let mut steps = Vec::new();

@@ -98,7 +98,8 @@ async fn list(category: &str, context: &Context) -> Result<ExitCode, CliError> {
     match findings.first() {
         None => Ok(ExitCode::Done),
         Some(first) => {
-            context.say(format!("next: wox recover {}", first.subject));
+            let (wox, store) = (context.program(), plan::store_flag(context));
+            context.say(format!("next: {wox} recover {}{store}", first.subject));
             Ok(ExitCode::Differences)
         }
     }

@@ -106,10 +106,17 @@ impl From<AppendError> for CliError {
 impl From<OpenError> for CliError {
     fn from(error: OpenError) -> CliError {
         match error {
-            OpenError::Missing { path } => CliError::failed("wox::store::missing", "there is no store")
-                .at("path", path.display())
-                .next(format!("wox init --store {}", path.display()))
-                .next("or name the directory of a store with --store or WOX_STORE"),
+            OpenError::Missing { path } => {
+                // The directory may be there without its database; `init` is told the directory.
+                let directory = match (path.is_dir(), path.parent()) {
+                    (false, Some(parent)) if path.ends_with("log.sqlite") && !parent.as_os_str().is_empty() => parent,
+                    _ => &path,
+                };
+                CliError::failed("wox::store::missing", "there is no store")
+                    .at("path", path.display())
+                    .next(format!("wox init --store {}", directory.display()))
+                    .next("or name the directory of a store with --store or WOX_STORE")
+            }
             OpenError::Occupied { path } => {
                 CliError::refused("wox::store::occupied", "the directory exists and is not empty")
                     .at("path", path.display())

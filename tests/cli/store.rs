@@ -236,3 +236,24 @@ fn the_doctor_names_a_fix_for_what_fails() {
     session.run("init");
     assert_eq!(code(&session.run("doctor")), 0);
 }
+
+#[test]
+fn an_empty_directory_is_told_how_to_become_a_store() {
+    let session = Session::new();
+    std::fs::create_dir(session.path().join("empty")).unwrap();
+    let output = session.run("status --store empty");
+    assert_eq!(code(&output), 1);
+    assert!(errors(&output).contains("wox init --store empty\n"), "{}", errors(&output));
+    assert_eq!(code(&session.run("init --store empty")), 0);
+}
+
+#[test]
+fn the_next_command_of_a_refused_apply_and_of_a_listing_can_be_pasted() {
+    let session = Session::new();
+    session.run("demo");
+    let output = session.run("apply wox-demo/demo.plan --yes --store wox-demo");
+    assert_eq!(code(&output), 4);
+    assert!(errors(&output).contains("--comment LOOKED-AT-IT --as NAME"), "{}", errors(&output));
+    let listed = session.run("recover pool --store wox-demo");
+    assert!(errors(&listed).contains("recover pool-main --store wox-demo"), "{}", errors(&listed));
+}
