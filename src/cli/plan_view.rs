@@ -4,7 +4,7 @@ use wox_projections::{EventRef, recoveries::PlanRecord};
 
 use crate::{
     cli::render::{Document, counted, grouped},
-    recovery::{Finding, Hold, Item, Plan},
+    recovery::{Finding, Hold, Item, Plan, Scope},
     rfc3339,
 };
 
@@ -47,7 +47,10 @@ pub(super) fn headline(plan: &Plan) -> String {
             plan.held.len()
         )
     } else if plan.held.is_empty() {
-        format!("nothing is wrong; plan {} is empty", plan.short_id())
+        match &plan.scope {
+            Scope::Subject(subject) => format!("nothing is wrong with {subject}; plan {} is empty", plan.short_id()),
+            Scope::All | Scope::Waive { .. } => format!("nothing is wrong; plan {} is empty", plan.short_id()),
+        }
     } else {
         format!("plan {}: nothing to append, {} held", plan.short_id(), plan.held.len())
     }

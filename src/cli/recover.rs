@@ -1,10 +1,11 @@
 //! `wox recover`: the plan for one subject, or the decision to leave one event out.
 
-use wox_events::{Position, StreamId};
+use wox_events::{Position, Revision, StreamId};
 
 use crate::{
     cli::{CliError, Context, as_of, evidence, plan, progress::Progress, render::Document, store},
     exit_code::ExitCode,
+    log::EventLog as _,
     recovery::{Scope, diagnose},
 };
 
@@ -50,13 +51,29 @@ pub(super) async fn run(args: RecoverArgs, context: Context) -> Result<ExitCode,
         (what, Some(id)) => {
             let name = format!("{what}-{id}");
             let stream = StreamId::new(&name).map_err(|_| unnamed(&name))?;
-            plan::make(args.making, &Scope::Subject(stream), &context).await
+            plan::make(args.making, &Scope::Subject(existing(stream, &context).await?), &context).await
         }
         (what, None) => match StreamId::new(what) {
-            Ok(stream) => plan::make(args.making, &Scope::Subject(stream), &context).await,
-            Err(_) => list(what, &context).await,
+            Ok(stream) => plan::make(args.making, &Scope::Subject(existing(stream, &context).await?), &context).await,
+            Err(_) if is_category(what) => list(what, &context).await,
+            Err(_) => Err(unnamed(what)),
         },
     }
+}
+
+/// Whether streams of this build's families can be called so.
+fn is_category(text: &str) -> bool {
+    StreamId::new(format!("{text}-x")).is_ok_and(|stream| stream.family().is_some())
+}
+
+/// A subject nobody has heard of is a typo: "nothing is wrong with it" would be a lie.
+async fn existing(stream: StreamId, context: &Context) -> Result<StreamId, CliError> {
+    let log = store::open_to_read(context).await?;
+    if log.revision(&stream).await? > Revision::NO_STREAM {
+        return Ok(stream);
+    }
+    Err(CliError::usage("wox::recover::unknown", format!("there is no stream {stream} in this log"))
+        .next(format!("wox recover {} lists the ones something is wrong with", stream.category())))
 }
 
 /// Lists the subjects of one sort that something is wrong with.

@@ -99,7 +99,9 @@ fn one_subject_is_planned_by_name() {
     let by_two_words = json(&session.run(&format!("recover {category} {id} --preview --output json {at}")));
     let by_name = json(&session.run(&format!("recover {subject} --preview --output json {at}")));
     assert_eq!(by_two_words["id"], by_name["id"]);
-    assert_eq!(code(&session.run(&format!("recover duel nonexistent {at}"))), 0);
+    for typo in ["duel nonexistent", "duel-nonexistent", "foo", "stream duel-842"] {
+        assert_eq!(code(&session.run(&format!("recover {typo} {at}"))), 2, "{typo} names nothing");
+    }
     assert_eq!(code(&session.run(&format!("recover event 1 {at}"))), 2);
 }
 
