@@ -88,6 +88,24 @@ pub enum DepositEvent {
         /// Why.
         reason: Label,
     },
+    /// Another transaction took the place of this one (D7): it can never be mined.
+    DepositReplaced {
+        /// The winner, watched from here on.
+        by: TxHash,
+    },
+    /// What waited in suspense went to the player it belongs to.
+    QuarantineReleased {
+        /// Whose it is.
+        player: PlayerId,
+        /// What the game's two decimals can show.
+        amount: Amount,
+        /// The rest of the value, kept in the dust account.
+        dust: Amount,
+        /// How that is known: a wallet bound since, the bank's post, an operator.
+        method: Label,
+        /// The DepositQuarantined or DepositDustRecorded it undoes.
+        corrects: EventId,
+    },
     /// A wrong credit was taken back.
     DepositDebited {
         /// Who had been credited.

@@ -10,6 +10,7 @@
 
 pub mod agent;
 pub mod burn;
+pub mod chain;
 pub mod command;
 pub mod deposit;
 pub mod digest;
@@ -32,6 +33,7 @@ pub mod withdrawal;
 
 pub use agent::AgentEvent;
 pub use burn::BurnEvent;
+pub use chain::ChainEvent;
 pub use command::CommandEvent;
 pub use deposit::DepositEvent;
 pub use digest::Digest;

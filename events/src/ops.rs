@@ -1,4 +1,4 @@
-//! What operators and the engine's surroundings did (streams `ops-…`, `incident-…`, `outbox-…`, `backup-…`, `chain-…`;
+//! What operators and the engine's surroundings did (streams `ops-…`, `incident-…`, `outbox-…`, `backup-…`;
 //! rows R01 to R07 and R16 to R43 of the runbook). They change no money and no game state; projections count them.
 
 use schemars::JsonSchema;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Amount, Digest, Duration, EventId, Position, Revision, StreamId, Timestamp, id::Label};
 
-/// What operators and the engine's surroundings did (streams `ops-…`, `incident-…`, `outbox-…`, `backup-…`, `chain-…`;
+/// What operators and the engine's surroundings did (streams `ops-…`, `incident-…`, `outbox-…`, `backup-…`;
 #[derive(
     Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::VariantNames, strum::IntoStaticStr,
 )]

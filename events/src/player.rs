@@ -32,6 +32,20 @@ pub enum PlayerEvent {
         /// The handle from now on.
         new: Handle,
     },
+    /// The player proved to hold this wallet: what it sends belongs to the player (R12, "bound sender").
+    WalletBound {
+        /// Its address, in lower case.
+        wallet: Label,
+        /// How it was proved: a signed message, the bank's answer, an operator.
+        method: Label,
+    },
+    /// The wallet says nothing about the player any more.
+    WalletUnbound {
+        /// Its address, in lower case.
+        wallet: Label,
+        /// Why.
+        reason: Label,
+    },
     /// The player chose another wizard's name.
     PlayerRenamed {
         /// The name until now.

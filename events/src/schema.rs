@@ -4,7 +4,7 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use strum::VariantArray as _;
 
 use crate::{
-    AgentEvent, BurnEvent, CommandEvent, DepositEvent, DuelEvent, Family, OpsEvent, PlayerEvent, PoolEvent,
+    AgentEvent, BurnEvent, ChainEvent, CommandEvent, DepositEvent, DuelEvent, Family, OpsEvent, PlayerEvent, PoolEvent,
     RecoveryEvent, TournamentEvent, WithdrawalEvent, record::CanonicalRecord, upcast::current_version,
 };
 
@@ -31,6 +31,7 @@ pub fn family_schema(family: Family) -> serde_json::Value {
         Family::Command => of::<CommandEvent>(),
         Family::Recovery => of::<RecoveryEvent>(),
         Family::Ops => of::<OpsEvent>(),
+        Family::Chain => of::<ChainEvent>(),
     }
 }
 

@@ -54,8 +54,10 @@ pub enum Family {
     Command,
     /// `plan-<id>` and `run-<id>`
     Recovery,
-    /// `ops-…`, `incident-…`, `outbox-…`, `backup-…`, `chain-…`
+    /// `ops-…`, `incident-…`, `outbox-…`, `backup-…`
     Ops,
+    /// `chain-<chain id>…`
+    Chain,
 }
 
 impl StreamId {
@@ -101,7 +103,8 @@ impl StreamId {
             "agent" => Family::Agent,
             "command" => Family::Command,
             "plan" | "run" => Family::Recovery,
-            "ops" | "incident" | "outbox" | "backup" | "chain" => Family::Ops,
+            "ops" | "incident" | "outbox" | "backup" => Family::Ops,
+            "chain" => Family::Chain,
             _ => return None,
         })
     }

@@ -11,8 +11,8 @@ use smol_str::SmolStr;
 use strum::VariantNames;
 
 use crate::{
-    AgentEvent, BurnEvent, CommandEvent, DepositEvent, DuelEvent, Family, Json, OpsEvent, PlayerEvent, PoolEvent,
-    RecoveryEvent, StreamId, TournamentEvent, WithdrawalEvent,
+    AgentEvent, BurnEvent, ChainEvent, CommandEvent, DepositEvent, DuelEvent, Family, Json, OpsEvent, PlayerEvent,
+    PoolEvent, RecoveryEvent, StreamId, TournamentEvent, WithdrawalEvent,
     record::JsonError,
     upcast::{self, UpcastError},
 };
@@ -95,8 +95,10 @@ families! {
     Command(CommandEvent),
     /// Of a `plan-*` or `run-*` stream.
     Recovery(RecoveryEvent),
-    /// Of an `ops-*`, `incident-*`, `outbox-*`, `backup-*` or `chain-*` stream.
+    /// Of an `ops-*`, `incident-*`, `outbox-*` or `backup-*` stream.
     Ops(OpsEvent),
+    /// Of a `chain-*` stream.
+    Chain(ChainEvent),
 }
 
 /// Why this build cannot read an event. Each holds the event's stream, by name.

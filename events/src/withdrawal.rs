@@ -111,6 +111,16 @@ pub enum WithdrawalEvent {
         /// The FundsHeld it undoes.
         corrects: EventId,
     },
+    /// The signer is to spend the slot on a payment of nothing to the wallet itself. The engine never signs; what comes
+    /// of it shows on chain (W1 or W4).
+    FenceRequested {
+        /// The sending wallet.
+        wallet: Label,
+        /// The slot.
+        nonce: u64,
+        /// Why.
+        reason: Label,
+    },
     /// A cancelling transaction for the slot was asked for.
     WithdrawalFenced {
         /// The sending wallet.

@@ -87,7 +87,7 @@ fn the_category_of_a_stream_decides_its_family() {
         ("incident-1", Family::Ops),
         ("outbox-x", Family::Ops),
         ("backup-1", Family::Ops),
-        ("chain-8453", Family::Ops),
+        ("chain-8453", Family::Chain),
     ] {
         let stream = StreamId::new(name).expect(name);
         assert_eq!(stream.family(), Some(family), "{name}");

@@ -2,7 +2,7 @@
 //! credited once; a second credit moved money all the same, so it is kept as a fact with its event, to be reversed.
 
 use serde::{Deserialize, Serialize};
-use wox_events::{Amount, DepositEvent, EventId, PlayerId, Recorded, TxHash, deposit::Finality};
+use wox_events::{Amount, DepositEvent, EventId, PlayerId, Recorded, TxHash, chain::BlockId, deposit::Finality};
 
 use crate::{
     Table,
@@ -27,6 +27,9 @@ pub struct Deposit {
     /// The value in the log, once observed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Amount>,
+    /// The block it was last observed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block: Option<BlockId>,
     /// How final its block was when last observed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finality: Option<Finality>,
@@ -35,6 +38,9 @@ pub struct Deposit {
     pub player: Option<PlayerId>,
     /// Where it stands.
     pub phase: DepositPhase,
+    /// The event that put it into suspense, while it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<EventId>,
     /// Its credits, in order; more than one is a fault.
     pub credits: Vec<Credit>,
 }
@@ -57,6 +63,8 @@ pub enum DepositPhase {
     Rejected,
     /// Its block is gone.
     Reorged,
+    /// Another transaction took its place.
+    Replaced,
     /// Credited and taken back.
     Debited,
 }
@@ -99,6 +107,7 @@ impl std::fmt::Display for DepositPhase {
             DepositPhase::Quarantined => "quarantined",
             DepositPhase::Rejected => "rejected",
             DepositPhase::Reorged => "reorged",
+            DepositPhase::Replaced => "replaced",
             DepositPhase::Debited => "debited",
         })
     }
@@ -183,8 +192,7 @@ impl Projection for Deposits {
                     if let Some(named) = &deposit.reference {
                         Rejection::same("reference", named, &reference(*chain, tx, *ordinal))?;
                     }
-                    if matches!(deposit.phase, DepositPhase::Dust | DepositPhase::Quarantined | DepositPhase::Rejected)
-                    {
+                    if deposit.suspended.is_some() || deposit.phase == DepositPhase::Rejected {
                         return Err(Rejection::state(format_args!("deposit {id}"), deposit.phase, "observed"));
                     }
                     match deposit.value {
@@ -207,17 +215,20 @@ impl Projection for Deposits {
         let deposit = self.deposits.entry(at.stream.subject().to_owned()).or_insert_with(|| Deposit {
             reference: None,
             value: None,
+            block: None,
             finality: None,
             player: None,
             phase: DepositPhase::Observed,
+            suspended: None,
             credits: Vec::new(),
         });
         match event {
-            DepositEvent::DepositObserved { chain, tx, ordinal, value, finality, .. } => {
+            DepositEvent::DepositObserved { chain, tx, ordinal, value, finality, block, block_hash, .. } => {
+                deposit.block = Some(BlockId { number: *block, hash: block_hash.clone() });
                 let named = reference(*chain, tx, *ordinal);
                 deposit.value = Some(*value);
                 deposit.finality = Some(*finality);
-                if deposit.phase == DepositPhase::Reorged {
+                if matches!(deposit.phase, DepositPhase::Reorged | DepositPhase::Replaced) {
                     deposit.phase = DepositPhase::Observed;
                 }
                 self.references.entry(named.clone()).or_default().value = Some(*value);
@@ -251,15 +262,34 @@ impl Projection for Deposits {
             }
             DepositEvent::DepositDustRecorded { value } => {
                 deposit.phase = DepositPhase::Dust;
+                deposit.suspended = Some(at.id);
                 let named = deposit.reference.clone();
                 self.confirm(named.as_ref(), Some(*value));
             }
             DepositEvent::DepositQuarantined { value, .. } => {
                 deposit.phase = DepositPhase::Quarantined;
+                deposit.suspended = Some(at.id);
                 let named = deposit.reference.clone();
                 self.confirm(named.as_ref(), Some(*value));
             }
-            DepositEvent::DepositReorged { .. } => deposit.phase = DepositPhase::Reorged,
+            DepositEvent::QuarantineReleased { player, amount, dust, .. } => {
+                deposit.phase = DepositPhase::Credited;
+                deposit.suspended = None;
+                deposit.player = Some(player.clone());
+                let (player, event) = (player.clone(), EventRef::of(at));
+                let mut credit =
+                    Credit { player, amount: *amount, dust: *dust, event, duplicate_of: None, debited: false };
+                if let Some(known) = deposit.reference.as_ref().and_then(|named| self.references.get_mut(named)) {
+                    credit.duplicate_of = known.credits.first().cloned();
+                    known.credits.push(EventRef::of(at));
+                }
+                deposit.credits.push(credit);
+            }
+            DepositEvent::DepositReplaced { .. } => deposit.phase = DepositPhase::Replaced,
+            DepositEvent::DepositReorged { .. } => {
+                deposit.phase = DepositPhase::Reorged;
+                deposit.block = None;
+            }
             DepositEvent::DepositRejected { .. } => deposit.phase = DepositPhase::Rejected,
             DepositEvent::DepositDebited { corrects, .. } => {
                 let credit = deposit.credits.iter_mut().find(|credit| credit.event.id == *corrects);
@@ -284,14 +314,22 @@ impl Projection for Deposits {
 
 fn check_known(id: &str, deposit: &Deposit, event: &DepositEvent) -> Result<(), Rejection> {
     let uncredited = || match deposit.phase {
-        DepositPhase::Observed | DepositPhase::Attributed | DepositPhase::Reorged => Ok(()),
+        DepositPhase::Observed | DepositPhase::Attributed | DepositPhase::Reorged | DepositPhase::Replaced => Ok(()),
         phase => Err(Rejection::state(format_args!("deposit {id}"), phase, "observed")),
     };
     match event {
         DepositEvent::DepositObserved { .. } | DepositEvent::DepositCredited { .. } => Ok(()),
         DepositEvent::DepositAttributed { .. }
         | DepositEvent::DepositRejected { .. }
+        | DepositEvent::DepositReplaced { .. }
         | DepositEvent::DepositReorged { .. } => uncredited(),
+        DepositEvent::QuarantineReleased { amount, dust, corrects, .. } => {
+            if deposit.suspended != Some(*corrects) {
+                return Err(Rejection::state(format_args!("deposit {id}"), deposit.phase, "in suspense by that event"));
+            }
+            let value = amount.checked_add(*dust).unwrap_or_default();
+            Rejection::same("value", &deposit.value.unwrap_or_default(), &value)
+        }
         DepositEvent::DepositDustRecorded { value } | DepositEvent::DepositQuarantined { value, .. } => {
             uncredited()?;
             Rejection::same("value", &deposit.value.unwrap_or_default(), value)

@@ -9,6 +9,7 @@
 pub mod agents;
 pub mod bracket;
 pub mod burns;
+pub mod chain;
 pub mod commands;
 pub mod deposits;
 pub mod duels;
@@ -23,6 +24,7 @@ pub mod recoveries;
 pub mod replay;
 pub mod state;
 pub mod tournaments;
+pub mod verdict;
 pub mod withdrawals;
 
 pub use ledger::{Account, Drift, External, Ledger, Posting};

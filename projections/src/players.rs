@@ -12,6 +12,9 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Players {
     players: Table<PlayerId, Player>,
+    /// Who proved to hold which wallet.
+    #[serde(default, skip_serializing_if = "Table::is_empty")]
+    wallets: Table<Label, PlayerId>,
     /// Everything the game granted, for conservation.
     granted: Amount,
     /// Everything taken over from the game's tables, for conservation.
@@ -46,6 +49,12 @@ pub struct Player {
 }
 
 impl Players {
+    /// The player who proved to hold a wallet.
+    #[must_use]
+    pub fn holder(&self, wallet: &Label) -> Option<&PlayerId> {
+        self.wallets.get(wallet)
+    }
+
     /// A player by id.
     #[must_use]
     pub fn get(&self, player: &str) -> Option<&Player> {
@@ -94,6 +103,13 @@ impl Projection for Players {
             (PlayerEvent::PlayerCreated { .. } | PlayerEvent::StateImported { .. }, None) => Ok(()),
             (_, None) => Err(Rejection::unknown("player", id)),
             (PlayerEvent::HandleChanged { old, .. }, Some(player)) => Rejection::same("handle", &player.handle, old),
+            (PlayerEvent::WalletBound { wallet, .. }, Some(_)) if self.wallets.contains_key(wallet) => {
+                Err(Rejection::exists("wallet", wallet))
+            }
+            (PlayerEvent::WalletUnbound { wallet, .. }, Some(_)) => match self.wallets.get(wallet) {
+                Some(holder) if holder.as_str() == id => Ok(()),
+                _ => Err(Rejection::unknown("wallet", wallet)),
+            },
             (PlayerEvent::PlayerRenamed { old, .. }, Some(player)) => match &player.name {
                 Some(name) => Rejection::same("name", name, old),
                 None => Ok(()),
@@ -159,6 +175,8 @@ impl Projection for Players {
                 return;
             }
             PlayerEvent::HandleChanged { .. }
+            | PlayerEvent::WalletBound { .. }
+            | PlayerEvent::WalletUnbound { .. }
             | PlayerEvent::PlayerRenamed { .. }
             | PlayerEvent::ExperienceGained { .. }
             | PlayerEvent::SpellLearned { .. }
@@ -170,6 +188,8 @@ impl Projection for Players {
             PlayerEvent::HandleChanged { new, .. } => {
                 player.former_handles.push(std::mem::replace(&mut player.handle, new.clone()));
             }
+            PlayerEvent::WalletBound { wallet, .. } => drop(self.wallets.insert(wallet.clone(), id)),
+            PlayerEvent::WalletUnbound { wallet, .. } => drop(self.wallets.shift_remove(wallet)),
             PlayerEvent::PlayerRenamed { new, .. } => player.name = Some(new.clone()),
             PlayerEvent::ExperienceGained { xp, level, .. } => {
                 player.xp = player.xp.saturating_add(u64::from(*xp));

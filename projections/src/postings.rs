@@ -25,7 +25,9 @@ pub fn postings(stream: &StreamId, event: &Event, state: &State) -> Result<Vec<P
             vec![moved(Account::BurnQueue, Account::External(External::Burned), *amount)]
         }
         Event::Pool(event) => pool(event),
-        Event::Burn(_) | Event::Agent(_) | Event::Command(_) | Event::Recovery(_) | Event::Ops(_) => Vec::new(),
+        Event::Burn(_) | Event::Agent(_) | Event::Command(_) | Event::Recovery(_) | Event::Ops(_) | Event::Chain(_) => {
+            Vec::new()
+        }
     })
 }
 
@@ -68,6 +70,8 @@ fn player(stream: &StreamId, event: &PlayerEvent) -> Result<Vec<Posting>, Reject
             to_player(Account::External(External::Imported), &player()?, opening)
         }
         PlayerEvent::HandleChanged { .. }
+        | PlayerEvent::WalletBound { .. }
+        | PlayerEvent::WalletUnbound { .. }
         | PlayerEvent::PlayerRenamed { .. }
         | PlayerEvent::ExperienceGained { .. }
         | PlayerEvent::SpellLearned { .. }
@@ -156,7 +160,15 @@ fn deposit(event: &DepositEvent) -> Vec<Posting> {
         DepositEvent::AttributionCorrected { from, to, amount, .. } => {
             vec![moved(Account::Withdrawable(from.clone()), Account::Withdrawable(to.clone()), *amount)]
         }
+        DepositEvent::QuarantineReleased { player, amount, dust, .. } => {
+            let mut postings = vec![moved(Account::Suspense, Account::Withdrawable(player.clone()), *amount)];
+            if !dust.is_zero() {
+                postings.push(moved(Account::Suspense, Account::Dust, *dust));
+            }
+            postings
+        }
         DepositEvent::DepositObserved { .. }
+        | DepositEvent::DepositReplaced { .. }
         | DepositEvent::DepositAttributed { .. }
         | DepositEvent::DepositReorged { .. }
         | DepositEvent::DepositRejected { .. } => Vec::new(),
@@ -192,6 +204,7 @@ fn withdrawal(stream: &StreamId, event: &WithdrawalEvent) -> Result<Vec<Posting>
         | WithdrawalEvent::TxReverted { .. }
         | WithdrawalEvent::TxReplaced { .. }
         | WithdrawalEvent::WithdrawalFailed { .. }
+        | WithdrawalEvent::FenceRequested { .. }
         | WithdrawalEvent::WithdrawalFenced { .. } => Vec::new(),
     })
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use wox_events::{EventId, Position, Provenance, Recorded, Revision, StreamId, Timestamp};
+use wox_events::{Event, EventId, Position, Provenance, Recorded, Revision, StreamId, Timestamp};
 
 use crate::{
     Table,
@@ -124,7 +124,9 @@ impl Replay {
             Judged::Accepted(accepted) => {
                 self.state.evolve(at, accepted);
                 self.accounting.applied += 1;
-                if matches!(at.provenance, Provenance::Game | Provenance::Observed) {
+                // Somebody looking at the chain is no sign of life of the game: an outage must not age because it is looked at.
+                let looked = matches!(at.event, Ok(Event::Chain(_)));
+                if matches!(at.provenance, Provenance::Game | Provenance::Observed) && !looked {
                     self.game_clock = self.game_clock.max(at.time);
                 }
             }

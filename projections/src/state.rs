@@ -9,6 +9,7 @@ use wox_events::{Amount, Digest, DuelEvent, Event, PlayerEvent, PlayerId, Record
 use crate::{
     agents::Agents,
     burns::Burns,
+    chain::Chain,
     commands::Commands,
     deposits::Deposits,
     duels::Duels,
@@ -50,6 +51,8 @@ pub struct State {
     pub recoveries: Recoveries,
     /// What operators did.
     pub ops: Ops,
+    /// What was seen of the chain.
+    pub chain: Chain,
     /// Whether the ledger holds what the facts say it should, and since when not.
     pub conservation: Conservation,
 }
@@ -78,7 +81,7 @@ pub struct Accepted(Vec<Posting>);
 
 impl State {
     /// The names of the projections, in the order of their digests.
-    pub const PROJECTIONS: [&'static str; 13] = [
+    pub const PROJECTIONS: [&'static str; 14] = [
         Players::NAME,
         Duels::NAME,
         Tournaments::NAME,
@@ -91,6 +94,7 @@ impl State {
         Commands::NAME,
         Recoveries::NAME,
         Ops::NAME,
+        Chain::NAME,
         "conservation",
     ];
 
@@ -114,6 +118,7 @@ impl State {
             Event::Command(event) => self.commands.check(at, event)?,
             Event::Recovery(event) => self.recoveries.check(at, event)?,
             Event::Ops(event) => self.ops.check(at, event)?,
+            Event::Chain(event) => self.chain.check(at, event)?,
         }
         let postings = postings(&at.stream, event, self)?;
         if !postings.is_empty() {
@@ -150,6 +155,7 @@ impl State {
             Event::Command(event) => self.commands.evolve(at, event),
             Event::Recovery(event) => self.recoveries.evolve(at, event),
             Event::Ops(event) => self.ops.evolve(at, event),
+            Event::Chain(event) => self.chain.evolve(at, event),
         }
         if !accepted.0.is_empty() {
             self.ledger.post(&accepted.0);
@@ -198,6 +204,7 @@ impl State {
             commands,
             recoveries,
             ops,
+            chain,
             conservation,
         } = self;
         let digests = [
@@ -213,6 +220,7 @@ impl State {
             digest(commands),
             digest(recoveries),
             digest(ops),
+            digest(chain),
             digest(conservation),
         ];
         State::PROJECTIONS.into_iter().zip(digests).collect()

@@ -4,12 +4,13 @@
 use serde::{Deserialize, Serialize};
 use wox_events::{
     Amount, EventId, PlayerId, Recorded, Timestamp, TxHash, WithdrawalEvent, WithdrawalId, deposit::Finality,
-    withdrawal::ReversalProof,
+    id::Label, withdrawal::ReversalProof,
 };
 
 use crate::{
     Table,
     projection::{EventAt, Projection, Rejection},
+    verdict::withdrawal::Payment,
 };
 
 /// All withdrawals, in the order they were asked for.
@@ -27,11 +28,16 @@ pub struct Withdrawal {
     pub player: PlayerId,
     /// How much, fee included.
     pub amount: Amount,
+    /// Whom to pay.
+    pub destination: Label,
     /// Where it stands.
     pub phase: WithdrawalPhase,
     /// What was held, once it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    /// The slots that transactions were signed for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slots: Vec<Payment>,
     /// True once a transaction was signed or the bank's bot was asked: from then on a payment may exist.
     pub sent: bool,
     /// A payment that was mined and failed, final, and after which no other was tried.
@@ -93,6 +99,26 @@ impl std::fmt::Display for WithdrawalPhase {
             WithdrawalPhase::Failed => "failed",
             WithdrawalPhase::Released => "released",
         })
+    }
+}
+
+impl Withdrawal {
+    /// A slot of the withdrawal, known or new.
+    fn slot(&mut self, wallet: &Label, nonce: u64) -> &mut Payment {
+        let known = self.slots.iter().position(|slot| slot.wallet == *wallet && slot.nonce == nonce);
+        let index = known.unwrap_or_else(|| {
+            self.slots.push(Payment {
+                wallet: wallet.clone(),
+                nonce,
+                destination: self.destination.clone(),
+                amount: self.hold.as_ref().map(|hold| hold.net).unwrap_or_default(),
+                attempts: Vec::new(),
+                cancels: Vec::new(),
+                fence_requested: false,
+            });
+            self.slots.len() - 1
+        });
+        &mut self.slots[index]
     }
 }
 
@@ -178,6 +204,7 @@ impl Projection for Withdrawals {
             | WithdrawalEvent::TxReverted { .. }
             | WithdrawalEvent::TxReplaced { .. }
             | WithdrawalEvent::WithdrawalFailed { .. }
+            | WithdrawalEvent::FenceRequested { .. }
             | WithdrawalEvent::WithdrawalFenced { .. } => not_over(id, withdrawal),
             WithdrawalEvent::WithdrawalSettled { net, .. } => {
                 not_over(id, withdrawal)?;
@@ -200,15 +227,17 @@ impl Projection for Withdrawals {
 
     fn evolve(&mut self, at: &Recorded, event: &WithdrawalEvent) {
         let id = at.stream.subject();
-        if let WithdrawalEvent::WithdrawalRequested { player, amount, .. } = event {
+        if let WithdrawalEvent::WithdrawalRequested { player, amount, destination } = event {
             let Ok(id) = WithdrawalId::new(id) else { return };
             self.withdrawals.insert(
                 id,
                 Withdrawal {
                     player: player.clone(),
                     amount: *amount,
+                    destination: destination.clone(),
                     phase: WithdrawalPhase::Requested,
                     hold: None,
+                    slots: Vec::new(),
                     sent: false,
                     reverted: None,
                     fences: Vec::new(),
@@ -230,7 +259,10 @@ impl Projection for Withdrawals {
                 withdrawal.hold =
                     Some(Hold { event: at.id, net: *net, pool_share: *pool_share, burn_share: *burn_share });
             }
-            WithdrawalEvent::TxSigned { tx, .. } => payment_tried(withdrawal, Some(tx)),
+            WithdrawalEvent::TxSigned { wallet, nonce, tx, .. } => {
+                withdrawal.slot(wallet, *nonce).attempts.push(tx.clone());
+                payment_tried(withdrawal, Some(tx));
+            }
             WithdrawalEvent::TxBroadcast { tx, .. } => payment_tried(withdrawal, tx.as_ref()),
             WithdrawalEvent::TxMined { tx, finality, .. } if withdrawal.fences.contains(tx) => {
                 if *finality == Finality::Finalized {
@@ -251,7 +283,13 @@ impl Projection for Withdrawals {
                     withdrawal.phase = WithdrawalPhase::Failed;
                 }
             }
-            WithdrawalEvent::WithdrawalFenced { tx, .. } => withdrawal.fences.push(tx.clone()),
+            WithdrawalEvent::FenceRequested { wallet, nonce, .. } => {
+                withdrawal.slot(wallet, *nonce).fence_requested = true;
+            }
+            WithdrawalEvent::WithdrawalFenced { wallet, nonce, tx } => {
+                withdrawal.slot(wallet, *nonce).cancels.push(tx.clone());
+                withdrawal.fences.push(tx.clone());
+            }
             WithdrawalEvent::WithdrawalFailed { .. } => withdrawal.phase = WithdrawalPhase::Failed,
             WithdrawalEvent::WithdrawalSettled { net, .. } => {
                 withdrawal.phase = WithdrawalPhase::Settled;

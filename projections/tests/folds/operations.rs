@@ -148,7 +148,7 @@ fn operators_and_incidents_are_kept_the_rest_is_counted() {
          ops-main OperatorActed command=plan outcome=dry_run
          ops-main EventWaived position=9 stream=duel-1 revision=3 event=@duel-1#3 why=bug .by=alice
          ops-main ComponentProbed
-         chain-base EndpointQuarantined",
+         ops-base EndpointQuarantined",
         r#"ops/incidents/7/severity = "high"
            ops/incidents/7/cause = "restart"
            ops/acts = {"plan: dry_run":2}

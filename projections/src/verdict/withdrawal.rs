@@ -1,0 +1,314 @@
+//! The withdrawal table W0 to W11 (banking.md 4.2), for payments and burns. A slot is (wallet, nonce); at most one
+//! transaction of a slot can ever be in a chain, so a final consumer proves every other attempt dead. Only W0, W2 and W4
+//! prove that no payment can follow; W3, W5 and W6 are for two people; everything else waits, however old.
+
+use serde::{Deserialize, Serialize};
+use wox_events::{
+    Amount, Digest, Timestamp, TxHash,
+    chain::{Answer, BlockId, Consumer, SlotAnswer},
+    id::Label,
+    withdrawal::ReversalProof,
+};
+
+use super::quorum::{Agreement, Policy, View, agree, reached, transfers, view, voters};
+
+/// What was to be paid, and every transaction that was ever signed for it in one slot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    /// The sending wallet.
+    pub wallet: Label,
+    /// The slot.
+    pub nonce: u64,
+    /// Whom to pay.
+    pub destination: Label,
+    /// How much.
+    pub amount: Amount,
+    /// Payments that were signed.
+    pub attempts: Vec<TxHash>,
+    /// Cancelling transactions that were recorded.
+    pub cancels: Vec<TxHash>,
+    /// True when a cancelling transaction was asked for.
+    pub fence_requested: bool,
+}
+
+/// What became of a payment, one variant a row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WithdrawalVerdict {
+    /// W0: nothing was ever signed.
+    NotSent,
+    /// W1: paid, final.
+    Executed {
+        /// The payment.
+        tx: TxHash,
+        /// Its block.
+        block: BlockId,
+    },
+    /// W2: the payment itself was mined, failed, and is final.
+    Reverted {
+        /// The payment.
+        tx: TxHash,
+        /// Its block.
+        block: BlockId,
+    },
+    /// W3: our transaction is final, but not with the transfer it was made for.
+    Anomaly {
+        /// The transaction.
+        tx: TxHash,
+    },
+    /// W4: our own cancelling transaction took the slot, final.
+    Cancelled {
+        /// The cancelling transaction.
+        tx: TxHash,
+        /// Its block.
+        block: BlockId,
+    },
+    /// W5: a transaction that is not ours took the slot: the key is shared or stolen.
+    ForeignConsumer {
+        /// The transaction.
+        tx: TxHash,
+        /// True when it paid the same address: releasing would pay twice.
+        paid_destination: bool,
+    },
+    /// W6: the slot was used up by something the wallet did not sign.
+    ConsumedOtherwise {
+        /// The block in which the count rose.
+        block: BlockId,
+    },
+    /// W7: used up, not final yet.
+    PendingFinality,
+    /// W8: an attempt waits in a pool.
+    Pending,
+    /// W9: no source knows an attempt; each is valid for ever.
+    DroppedButValid,
+    /// W10: a lower slot is still free, so this one cannot be used.
+    NonceGap {
+        /// The lowest free slot.
+        next: u64,
+    },
+    /// W11: nobody can say.
+    Unknown {
+        /// Why; names sources, never their addresses.
+        why: String,
+    },
+}
+
+impl WithdrawalVerdict {
+    /// The row of the table.
+    #[must_use]
+    pub fn row(&self) -> &'static str {
+        match self {
+            WithdrawalVerdict::NotSent => "W0",
+            WithdrawalVerdict::Executed { .. } => "W1",
+            WithdrawalVerdict::Reverted { .. } => "W2",
+            WithdrawalVerdict::Anomaly { .. } => "W3",
+            WithdrawalVerdict::Cancelled { .. } => "W4",
+            WithdrawalVerdict::ForeignConsumer { .. } => "W5",
+            WithdrawalVerdict::ConsumedOtherwise { .. } => "W6",
+            WithdrawalVerdict::PendingFinality => "W7",
+            WithdrawalVerdict::Pending => "W8",
+            WithdrawalVerdict::DroppedButValid => "W9",
+            WithdrawalVerdict::NonceGap { .. } => "W10",
+            WithdrawalVerdict::Unknown { .. } => "W11",
+        }
+    }
+
+    /// What it means, in one sentence.
+    #[must_use]
+    pub fn says(&self) -> String {
+        match self {
+            WithdrawalVerdict::NotSent => "nothing was ever signed for it".into(),
+            WithdrawalVerdict::Executed { tx, block } => format!("paid by {tx}, final in block {}", block.number),
+            WithdrawalVerdict::Reverted { tx, block } => {
+                format!("its payment {tx} failed, final in block {}", block.number)
+            }
+            WithdrawalVerdict::Anomaly { tx } => format!("{tx} is final without the transfer it was made for"),
+            WithdrawalVerdict::Cancelled { tx, block } => {
+                format!("cancelled by {tx}, final in block {}", block.number)
+            }
+            WithdrawalVerdict::ForeignConsumer { tx, paid_destination } => format!(
+                "its slot was taken by {tx}, which nobody here signed{}",
+                if *paid_destination { " and which paid the same address" } else { "" }
+            ),
+            WithdrawalVerdict::ConsumedOtherwise { block } => {
+                format!("its slot was used up in block {} by nothing the wallet signed", block.number)
+            }
+            WithdrawalVerdict::PendingFinality => "its slot is used up in a block that is not final yet".into(),
+            WithdrawalVerdict::Pending => "its payment waits to be mined".into(),
+            WithdrawalVerdict::DroppedButValid => "no source knows its payment, which stays valid for ever".into(),
+            WithdrawalVerdict::NonceGap { next } => format!("slot {next} below it is still free"),
+            WithdrawalVerdict::Unknown { why } => format!("unknown: {why}"),
+        }
+    }
+
+    /// What a person does next while nothing may be compensated.
+    #[must_use]
+    pub fn next(&self) -> &'static str {
+        match self {
+            WithdrawalVerdict::NotSent
+            | WithdrawalVerdict::Executed { .. }
+            | WithdrawalVerdict::Reverted { .. }
+            | WithdrawalVerdict::Cancelled { .. } => "apply the plan",
+            WithdrawalVerdict::Anomaly { .. } => {
+                "stop paying from this wallet; two people look at the transaction and decide"
+            }
+            WithdrawalVerdict::ForeignConsumer { .. } => {
+                "stop paying from this wallet, its key is shared or stolen; two people decide"
+            }
+            WithdrawalVerdict::ConsumedOtherwise { .. } => {
+                "stop paying from this wallet; ask another archive node for the block; two people decide"
+            }
+            WithdrawalVerdict::PendingFinality => "wait until the block is final, then look again",
+            WithdrawalVerdict::Pending => {
+                "wait; if it stays, have the signer raise both fees by a tenth in the same slot, or fence the slot"
+            }
+            WithdrawalVerdict::DroppedButValid => "send the identical bytes again, or fence the slot; then look again",
+            WithdrawalVerdict::NonceGap { .. } => "send or cancel what is in the lower slots first, then look again",
+            WithdrawalVerdict::Unknown { .. } => "look again later, with enough sources",
+        }
+    }
+
+    /// The proof that no payment can follow: only for W0, W2 and W4.
+    #[must_use]
+    pub fn proof(&self) -> Option<ReversalProof> {
+        match self {
+            WithdrawalVerdict::NotSent => Some(ReversalProof::NeverSigned {}),
+            WithdrawalVerdict::Reverted { tx, block } => {
+                Some(ReversalProof::Reverted { tx: tx.clone(), block_hash: block.hash.clone() })
+            }
+            WithdrawalVerdict::Cancelled { tx, block } => {
+                Some(ReversalProof::Cancelled { tx: tx.clone(), block_hash: block.hash.clone() })
+            }
+            _ => None,
+        }
+    }
+
+    /// The proof by decision of two people: only for W3, W5 and W6, and not when the foreign transaction paid.
+    #[must_use]
+    pub fn operators_proof(&self, first: &Label, second: &Label, evidence: Digest) -> Option<ReversalProof> {
+        let decidable = match self {
+            WithdrawalVerdict::Anomaly { .. } | WithdrawalVerdict::ConsumedOtherwise { .. } => true,
+            WithdrawalVerdict::ForeignConsumer { paid_destination, .. } => !paid_destination,
+            _ => false,
+        };
+        (decidable && first != second).then(|| ReversalProof::Operators {
+            first: first.clone(),
+            second: second.clone(),
+            evidence,
+        })
+    }
+}
+
+/// The verdict when nothing was ever signed: a proof only where the signer journals here before it sends.
+#[must_use]
+pub fn unsigned(policy: &Policy, asked_elsewhere: bool) -> WithdrawalVerdict {
+    let unknown = |why: &str| WithdrawalVerdict::Unknown { why: why.into() };
+    match (policy.journaled, asked_elsewhere) {
+        (true, false) => WithdrawalVerdict::NotSent,
+        (false, false) => unknown("the signer does not journal in this log, so something may have been sent"),
+        (_, true) => unknown("the bank's bot was asked, and its attempts are not ours to enumerate"),
+    }
+}
+
+/// The verdict over what the sources said of a slot. Total: whatever is not proven is W11.
+#[must_use]
+pub fn verdict(policy: &Policy, at: Timestamp, answers: &[SlotAnswer], payment: &Payment) -> WithdrawalVerdict {
+    let unknown = |why: String| WithdrawalVerdict::Unknown { why };
+    let standings: Vec<_> = answers.iter().map(|answer| &answer.standing).collect();
+    let voting = match voters(policy, at, &standings) {
+        Ok(voting) => voting,
+        Err(why) => return unknown(why),
+    };
+    let voting: Vec<&SlotAnswer> = voting.into_iter().map(|index| &answers[index]).collect();
+    let uses: Vec<_> =
+        voting.iter().filter_map(|said| said.slot.found().map(|slot| (&said.standing.source, slot))).collect();
+    let (Some(finalized), Some(latest)) = (
+        reached(policy.quorum, uses.iter().map(|(_, slot)| slot.finalized).collect()),
+        reached(policy.quorum, uses.iter().map(|(_, slot)| slot.latest).collect()),
+    ) else {
+        return unknown("too few sources say how often the wallet has sent".into());
+    };
+    if finalized > payment.nonce {
+        return consumed(policy, &voting, payment);
+    }
+    if latest > payment.nonce {
+        return WithdrawalVerdict::PendingFinality;
+    }
+    // Any voter that has it in a block speaks against "free": nobody acts on a slot that one source calls taken.
+    if uses.iter().any(|(_, slot)| slot.latest > payment.nonce) {
+        return unknown("sources disagree whether the slot is used up".into());
+    }
+    if latest < payment.nonce {
+        return WithdrawalVerdict::NonceGap { next: latest };
+    }
+    let all: Vec<&TxHash> = payment.attempts.iter().chain(&payment.cancels).collect();
+    let known: Vec<Option<&Answer<_>>> = voting
+        .iter()
+        .flat_map(|said| all.iter().map(|tx| said.attempts.iter().find(|attempt| attempt.tx == **tx)))
+        .map(|attempt| attempt.map(|attempt| &attempt.transaction))
+        .collect();
+    if known.iter().any(|answer| matches!(answer, Some(Answer::Found(_)))) {
+        return WithdrawalVerdict::Pending;
+    }
+    if known.iter().all(|answer| matches!(answer, Some(Answer::Null {}))) {
+        return WithdrawalVerdict::DroppedButValid;
+    }
+    unknown("not every source could say whether an attempt waits in its pool".into())
+}
+
+/// What took the slot, for good: W1 to W6.
+fn consumed(policy: &Policy, voting: &[&SlotAnswer], payment: &Payment) -> WithdrawalVerdict {
+    let unknown = |why: String| WithdrawalVerdict::Unknown { why };
+    let found: Vec<_> = voting
+        .iter()
+        .filter_map(|said| {
+            let slot = said.slot.found().filter(|slot| slot.finalized > payment.nonce)?;
+            let taken = match slot.consumer.found()? {
+                Consumer::Unsigned { block } => {
+                    said.standing.finalized.found().filter(|head| block.number <= head.number)?;
+                    Taken::Unsigned(block.clone())
+                }
+                Consumer::Transaction { transaction, receipt, block } => {
+                    let answer = Answer::Found(transaction.clone());
+                    let View::Final(_) = view(&said.standing, &answer, receipt, block) else { return None };
+                    Taken::By(Box::new((transaction.clone(), receipt.found()?.clone())))
+                }
+            };
+            Some((&said.standing.source, taken))
+        })
+        .collect();
+    let (transaction, receipt) = match agree(policy.quorum, found) {
+        Agreement::Contradiction(who) => return unknown(format!("{who} about what took the slot")),
+        Agreement::Missing => return unknown("too few sources show what took the slot".into()),
+        Agreement::Agreed(Taken::Unsigned(block)) => return WithdrawalVerdict::ConsumedOtherwise { block },
+        Agreement::Agreed(Taken::By(found)) => *found,
+    };
+    if transaction.from != payment.wallet || transaction.nonce != payment.nonce {
+        return unknown("what was shown is not of this wallet and slot".into());
+    }
+    let (tx, block) = (transaction.tx.clone(), receipt.block.clone());
+    let paid = transfers(policy, &receipt).into_iter().any(|transfer| {
+        transfer.from == payment.wallet && transfer.to == payment.destination && transfer.value == payment.amount
+    });
+    if payment.attempts.contains(&tx) {
+        return match (receipt.success, paid) {
+            (true, true) => WithdrawalVerdict::Executed { tx, block },
+            (false, _) => WithdrawalVerdict::Reverted { tx, block },
+            (true, false) => WithdrawalVerdict::Anomaly { tx },
+        };
+    }
+    let to_itself = transaction.to.as_ref() == Some(&payment.wallet);
+    let cancels = to_itself && transaction.value.as_str() == "0" && transaction.plain;
+    if cancels && (payment.cancels.contains(&tx) || payment.fence_requested) {
+        return WithdrawalVerdict::Cancelled { tx, block };
+    }
+    let paid_destination = transfers(policy, &receipt).iter().any(|transfer| transfer.to == payment.destination);
+    WithdrawalVerdict::ForeignConsumer { tx, paid_destination }
+}
+
+/// What a source shows as the consumer of a slot.
+#[derive(Clone, Debug, PartialEq)]
+enum Taken {
+    By(Box<(wox_events::chain::Transaction, wox_events::chain::Receipt)>),
+    Unsigned(BlockId),
+}

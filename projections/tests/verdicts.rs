@@ -1,0 +1,577 @@
+//! The tables D1 to D11 and W0 to W11, one test a row, and what must hold whatever is said: order and repetition change
+//! nothing, and taking evidence away never moves money.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics with the place")]
+
+use proptest::prelude::*;
+use wox_events::{
+    Amount, Digest, Duration, Timestamp, TxHash,
+    chain::{
+        Answer, Attempt, BlockId, Consumer, Fault, Head, Log, Membership, Receipt, SlotAnswer, SlotUse, Source,
+        SourceKind, Standing, Transaction, TransactionAnswer,
+    },
+    deposit::Finality,
+    id::Label,
+};
+use wox_projections::verdict::{
+    deposit::{self, Before, DepositVerdict},
+    quorum::Policy,
+    withdrawal::{self, Payment, WithdrawalVerdict},
+};
+
+const AT: Timestamp = Timestamp(1_785_600_000_000_000);
+const NODES: [&str; 3] = ["one", "two", "three"];
+const FINAL: u64 = 700;
+const SAFE: u64 = 900;
+const LATEST: u64 = 1000;
+const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
+
+fn hash(text: &str) -> TxHash {
+    TxHash::new(format!("0x{}", Digest::of(text.as_bytes()))).unwrap()
+}
+
+fn address(text: &str) -> Label {
+    Label::new(format!("0x{}", &Digest::of(text.as_bytes()).to_string()[..40])).unwrap()
+}
+
+fn label(text: &str) -> Label {
+    Label::new(text).unwrap()
+}
+
+fn policy() -> Policy {
+    let mut sources: Vec<Source> = NODES
+        .iter()
+        .map(|name| Source { name: label(name), operator: label(&format!("of-{name}")), kind: SourceKind::Node })
+        .collect();
+    sources.push(Source { name: label("scan"), operator: label("etherscan"), kind: SourceKind::Explorer });
+    Policy {
+        chain: 8453,
+        genesis: hash("block 0"),
+        quorum: 2,
+        sources,
+        tokens: vec![address("token")],
+        watched: vec![address("us")],
+        wallets: vec![address("wallet")],
+        minimum: Amount::galleons(1),
+        finalized_age_max: Duration::seconds(3600),
+        journaled: true,
+    }
+}
+
+fn block(number: u64) -> BlockId {
+    BlockId { number, hash: hash(&format!("block {number}")) }
+}
+
+fn head(number: u64) -> Answer<Head> {
+    let BlockId { number, hash } = block(number);
+    Answer::Found(Head { number, hash, time: Timestamp(AT.0 - (LATEST - number) as i64 * 2_000_000) })
+}
+
+fn standing(source: &str) -> Standing {
+    Standing {
+        source: label(source),
+        chain: Answer::Found(8453),
+        genesis: Answer::Found(hash("block 0")),
+        latest: head(LATEST),
+        safe: head(SAFE),
+        finalized: head(FINAL),
+        anchor: Answer::Found(block(FINAL)),
+        digest: Digest::of(source.as_bytes()),
+    }
+}
+
+fn log(ordinal: u32, token: &str, from: &str, to: &str, units: u128) -> Log {
+    let topic = |name: &str| TxHash::new(format!("0x{:0>64}", &address(name).as_str()[2..])).unwrap();
+    Log {
+        ordinal,
+        log_index: 12 + u64::from(ordinal),
+        address: address(token),
+        topics: vec![TxHash::new(TRANSFER).unwrap(), topic(from), topic(to)],
+        data: format!("0x{units:064x}"),
+        removed: false,
+    }
+}
+
+fn transaction(name: &str, from: &str, nonce: u64, at: Option<u64>) -> Transaction {
+    Transaction {
+        tx: hash(name),
+        kind: 2,
+        from: address(from),
+        nonce,
+        to: Some(address("token")),
+        value: label("0"),
+        plain: false,
+        block: at.map(block),
+    }
+}
+
+fn receipt(name: &str, at: u64, success: bool, logs: Vec<Log>) -> Receipt {
+    let text = format!("{logs:?}");
+    Receipt {
+        tx: hash(name),
+        block: block(at),
+        success,
+        log_count: logs.len() as u32,
+        logs_digest: Digest::of(text.as_bytes()),
+        logs,
+    }
+}
+
+fn in_block(at: u64) -> Answer<Membership> {
+    Answer::Found(Membership { block: block(at), contains: true })
+}
+
+fn nothing(source: &str) -> TransactionAnswer {
+    TransactionAnswer {
+        standing: standing(source),
+        transaction: Answer::Null {},
+        receipt: Answer::Null {},
+        block: Answer::NotAsked {},
+        earlier: Answer::NotAsked {},
+        slot: Answer::NotAsked {},
+    }
+}
+
+fn mined(source: &str, at: u64, success: bool, logs: Vec<Log>) -> TransactionAnswer {
+    TransactionAnswer {
+        transaction: Answer::Found(transaction("tx", "sender", 7, Some(at))),
+        receipt: Answer::Found(receipt("tx", at, success, logs)),
+        block: in_block(at),
+        ..nothing(source)
+    }
+}
+
+fn paid_in() -> Vec<Log> {
+    vec![log(0, "token", "sender", "us", 50 * Amount::ONE_GALLEON)]
+}
+
+fn everybody<T>(say: impl Fn(&str) -> T) -> Vec<T> {
+    NODES.iter().map(|name| say(name)).collect()
+}
+
+#[track_caller]
+fn is_deposit(row: &str, answers: &[TransactionAnswer], before: &Before) -> DepositVerdict {
+    let verdict = deposit::verdict(&policy(), AT, answers, before);
+    assert_eq!(verdict.row(), row, "{verdict:?}");
+    verdict
+}
+
+fn never() -> Before {
+    Before::default()
+}
+
+fn seen(at: u64, credited: bool) -> Before {
+    Before { seen: Some(block(at)), credited }
+}
+
+fn moved_away(source: &str, at: u64) -> TransactionAnswer {
+    let now = BlockId { number: at, hash: hash("another block") };
+    TransactionAnswer { earlier: Answer::Found(now), ..nothing(source) }
+}
+
+#[test]
+fn d1_final_with_matching_logs_is_confirmed() {
+    let logs = || {
+        let mut logs = paid_in();
+        logs.push(log(1, "token", "sender", "somebody", 1));
+        logs.push(log(2, "foreign", "sender", "us", 1));
+        logs.push(log(3, "token", "other", "us", 0));
+        logs.push(log(4, "token", "other", "us", 3));
+        logs.push(Log { removed: true, ..log(5, "token", "other", "us", 9) });
+        let mut erc721 = log(6, "token", "other", "us", 9);
+        erc721.topics.push(hash("item"));
+        logs.push(erc721);
+        logs.push(Log { data: format!("0x{}", "f".repeat(64)), ..log(7, "token", "other", "us", 9) });
+        logs
+    };
+    let verdict = is_deposit("D1", &everybody(|name| mined(name, 650, true, logs())), &never());
+    let DepositVerdict::Confirmed { transfers, .. } = verdict else { panic!() };
+    let found: Vec<_> = transfers.iter().map(|transfer| (transfer.ordinal, transfer.value.base_units())).collect();
+    assert_eq!(found, [(0, 50 * Amount::ONE_GALLEON), (4, 3)]);
+}
+
+#[test]
+fn d1_needs_no_third_source_and_a_null_does_not_speak_against_it() {
+    let two = || vec![mined("one", 650, true, paid_in()), mined("two", 650, true, paid_in())];
+    is_deposit("D1", &two(), &never());
+    let mut with_null = two();
+    with_null.push(nothing("three"));
+    is_deposit("D1", &with_null, &never());
+}
+
+#[test]
+fn d2_in_a_block_that_is_not_final_is_pending() {
+    for (at, finality) in [(800, Finality::Safe), (950, Finality::Unsafe)] {
+        let verdict = is_deposit("D2", &everybody(|name| mined(name, at, true, paid_in())), &never());
+        assert!(matches!(verdict, DepositVerdict::Pending { finality: found, .. } if found == finality), "{verdict:?}");
+    }
+}
+
+#[test]
+fn d3_a_receipt_without_a_block_of_the_chain_is_pending() {
+    let elsewhere = Answer::Found(Membership { block: BlockId { number: 650, hash: hash("x") }, contains: true });
+    let missing = Answer::Found(Membership { block: block(650), contains: false });
+    for member in [elsewhere, missing, Answer::Null {}] {
+        let say = |name: &str| TransactionAnswer { block: member.clone(), ..mined(name, 650, true, paid_in()) };
+        is_deposit("D3", &everybody(say), &never());
+    }
+    is_deposit("D3", &everybody(|name| mined(name, LATEST + 1, true, paid_in())), &never());
+}
+
+#[test]
+fn d4_final_and_failed_is_reverted() {
+    is_deposit("D4", &everybody(|name| mined(name, 650, false, Vec::new())), &never());
+}
+
+#[test]
+fn d5_final_without_a_transfer_to_us_is_no_deposit() {
+    for logs in [vec![], vec![log(0, "foreign", "sender", "us", 5)], vec![log(0, "token", "sender", "other", 5)]] {
+        is_deposit("D5", &everybody(|name| mined(name, 650, true, logs.clone())), &never());
+    }
+}
+
+fn in_pool(source: &str) -> TransactionAnswer {
+    TransactionAnswer { transaction: Answer::Found(transaction("tx", "sender", 7, None)), ..nothing(source) }
+}
+
+#[test]
+fn d6_in_a_pool_is_pending() {
+    is_deposit("D6", &[in_pool("one"), nothing("two"), nothing("three")], &never());
+}
+
+fn winner(at: u64, finalized: u64) -> Answer<SlotUse> {
+    Answer::Found(SlotUse {
+        latest: 8,
+        pending: 8,
+        finalized,
+        consumer: Answer::Found(Consumer::Transaction {
+            transaction: transaction("winner", "sender", 7, Some(at)),
+            receipt: Answer::Found(receipt("winner", at, true, Vec::new())),
+            block: in_block(at),
+        }),
+    })
+}
+
+#[test]
+fn d7_a_slot_taken_by_another_final_transaction_is_replaced() {
+    let say = |name: &str| TransactionAnswer { slot: winner(650, 8), ..nothing(name) };
+    let verdict = is_deposit("D7", &everybody(say), &never());
+    assert_eq!(verdict, DepositVerdict::Replaced { by: hash("winner") });
+    let young = |name: &str| TransactionAnswer { slot: winner(950, 7), ..nothing(name) };
+    is_deposit("D8", &everybody(young), &never());
+}
+
+#[test]
+fn d8_unknown_to_all_is_dropped_and_may_come_back() {
+    is_deposit("D8", &everybody(nothing), &never());
+}
+
+#[test]
+fn d9_seen_before_in_a_block_that_is_gone_is_reorged() {
+    is_deposit("D9", &everybody(|name| moved_away(name, 650)), &seen(650, false));
+    let pooled = |name: &str| TransactionAnswer {
+        transaction: Answer::Found(transaction("tx", "sender", 7, None)),
+        ..moved_away(name, 650)
+    };
+    is_deposit("D9", &everybody(pooled), &seen(650, false));
+}
+
+#[test]
+fn d10_credited_from_a_block_that_is_gone_is_a_finality_violation() {
+    is_deposit("D10", &everybody(|name| moved_away(name, 650)), &seen(650, true));
+    let elsewhere = |name: &str| TransactionAnswer {
+        earlier: Answer::Found(BlockId { number: 650, hash: hash("another block") }),
+        ..mined(name, 651, true, paid_in())
+    };
+    is_deposit("D10", &everybody(elsewhere), &seen(650, true));
+}
+
+#[test]
+fn d11_whatever_is_not_proven_is_unknown() {
+    let good = |name: &str| mined(name, 650, true, paid_in());
+    let stands = |change: &dyn Fn(&mut Standing)| {
+        let mut answers = vec![good("one"), good("two")];
+        change(&mut answers[1].standing);
+        answers
+    };
+    let cases: Vec<(&str, Vec<TransactionAnswer>)> = vec![
+        ("nobody", vec![]),
+        ("one alone", vec![good("one")]),
+        ("one twice", vec![good("one"), good("one")]),
+        ("an explorer for the second", vec![good("one"), good("scan")]),
+        ("a stranger", vec![good("one"), good("mallory")]),
+        ("another outcome", vec![good("one"), good("two"), mined("three", 650, false, vec![])]),
+        ("another block", vec![good("one"), good("two"), mined("three", 651, true, paid_in())]),
+        ("too few have it", vec![good("one"), nothing("two"), nothing("three")]),
+        ("another chain", stands(&|two| two.chain = Answer::Found(1))),
+        ("another genesis", stands(&|two| two.genesis = Answer::Found(hash("x")))),
+        ("no chain", stands(&|two| two.chain = Answer::Timeout {})),
+        (
+            "lagging",
+            stands(&|two| {
+                two.finalized = Answer::Found(Head { number: FINAL, hash: block(FINAL).hash, time: Timestamp(0) });
+            }),
+        ),
+        ("other final block", stands(&|two| two.anchor = Answer::Found(BlockId { number: FINAL, hash: hash("x") }))),
+        (
+            "error",
+            vec![good("one"), TransactionAnswer { receipt: Answer::Error { class: Fault::NotJson }, ..good("two") }],
+        ),
+        (
+            "unknown type",
+            everybody(|name| {
+                let mut answer = good(name);
+                if let Answer::Found(transaction) = &mut answer.transaction {
+                    transaction.kind = 5;
+                }
+                answer
+            }),
+        ),
+    ];
+    for (name, answers) in cases {
+        let verdict = deposit::verdict(&policy(), AT, &answers, &never());
+        assert_eq!(verdict.row(), "D11", "{name}: {verdict:?}");
+    }
+}
+
+// --- withdrawals ----------------------------------------------------------------------------------------------------
+
+fn payment() -> Payment {
+    Payment {
+        wallet: address("wallet"),
+        nonce: 7,
+        destination: address("player"),
+        amount: Amount::galleons(48),
+        attempts: vec![hash("pay"), hash("bumped")],
+        cancels: vec![hash("cancel")],
+        fence_requested: false,
+    }
+}
+
+fn slot(source: &str, latest: u64, finalized: u64, consumer: Answer<Consumer>) -> SlotAnswer {
+    let attempts =
+        [hash("pay"), hash("bumped"), hash("cancel")].map(|tx| Attempt { tx, transaction: Answer::Null {} }).to_vec();
+    let slot = Answer::Found(SlotUse { latest, pending: latest, finalized, consumer });
+    SlotAnswer { standing: standing(source), slot, attempts }
+}
+
+fn taken_by(name: &str, success: bool, logs: Vec<Log>) -> Answer<Consumer> {
+    let mut transaction = transaction(name, "wallet", 7, Some(650));
+    if name.starts_with("cancel") {
+        transaction.to = Some(address("wallet"));
+        transaction.plain = true;
+    }
+    Answer::Found(Consumer::Transaction {
+        transaction,
+        receipt: Answer::Found(receipt(name, 650, success, logs)),
+        block: in_block(650),
+    })
+}
+
+fn paid_out() -> Vec<Log> {
+    vec![log(0, "token", "wallet", "player", 48 * Amount::ONE_GALLEON)]
+}
+
+#[track_caller]
+fn is_payment(row: &str, answers: &[SlotAnswer], payment: &Payment) -> WithdrawalVerdict {
+    let verdict = withdrawal::verdict(&policy(), AT, answers, payment);
+    assert_eq!(verdict.row(), row, "{verdict:?}");
+    assert_eq!(verdict.proof().is_some(), ["W0", "W2", "W4"].contains(&row), "{verdict:?}");
+    verdict
+}
+
+#[test]
+fn w0_nothing_signed_is_a_proof_only_where_the_signer_journals() {
+    assert_eq!(withdrawal::unsigned(&policy(), false).row(), "W0");
+    assert_eq!(withdrawal::unsigned(&policy(), true).row(), "W11");
+    assert_eq!(withdrawal::unsigned(&Policy { journaled: false, ..policy() }, false).row(), "W11");
+}
+
+#[test]
+fn w1_final_with_the_expected_transfer_is_executed() {
+    for name in ["pay", "bumped"] {
+        is_payment("W1", &everybody(|node| slot(node, 8, 8, taken_by(name, true, paid_out()))), &payment());
+    }
+}
+
+#[test]
+fn w2_final_and_failed_is_reverted() {
+    is_payment("W2", &everybody(|node| slot(node, 8, 8, taken_by("pay", false, vec![]))), &payment());
+}
+
+#[test]
+fn w3_final_without_the_expected_transfer_is_an_anomaly() {
+    for logs in [vec![], vec![log(0, "token", "wallet", "player", 1)], vec![log(0, "token", "wallet", "other", 48)]] {
+        let verdict =
+            is_payment("W3", &everybody(|node| slot(node, 8, 8, taken_by("pay", true, logs.clone()))), &payment());
+        let digest = Digest::of(b"evidence");
+        assert!(verdict.operators_proof(&label("alice"), &label("bob"), digest).is_some());
+        assert!(verdict.operators_proof(&label("alice"), &label("alice"), digest).is_none());
+    }
+}
+
+#[test]
+fn w4_our_own_cancel_is_final() {
+    is_payment("W4", &everybody(|node| slot(node, 8, 8, taken_by("cancel", true, vec![]))), &payment());
+    let fenced = Payment { fence_requested: true, ..payment() };
+    is_payment("W4", &everybody(|node| slot(node, 8, 8, taken_by("cancel-elsewhere", true, vec![]))), &fenced);
+    is_payment("W5", &everybody(|node| slot(node, 8, 8, taken_by("cancel-elsewhere", true, vec![]))), &payment());
+}
+
+#[test]
+fn w5_a_foreign_consumer_stops_the_wallet_and_is_not_released_when_it_paid() {
+    let digest = Digest::of(b"evidence");
+    for (logs, decidable) in [(vec![], true), (paid_out(), false)] {
+        let verdict =
+            is_payment("W5", &everybody(|node| slot(node, 8, 8, taken_by("foreign", true, logs.clone()))), &payment());
+        assert_eq!(verdict.operators_proof(&label("alice"), &label("bob"), digest).is_some(), decidable);
+    }
+}
+
+#[test]
+fn w6_a_slot_used_up_by_nothing_signed_is_for_two_people() {
+    let unsigned = || Answer::Found(Consumer::Unsigned { block: block(650) });
+    is_payment("W6", &everybody(|node| slot(node, 8, 8, unsigned())), &payment());
+}
+
+#[test]
+fn w7_used_up_but_not_final_waits() {
+    is_payment("W7", &everybody(|node| slot(node, 8, 7, Answer::NotAsked {})), &payment());
+}
+
+#[test]
+fn w8_an_attempt_in_a_pool_waits() {
+    let mut answers = everybody(|node| slot(node, 7, 7, Answer::NotAsked {}));
+    answers[1].attempts[1].transaction = Answer::Found(transaction("bumped", "wallet", 7, None));
+    is_payment("W8", &answers, &payment());
+}
+
+#[test]
+fn w9_dropped_everywhere_is_still_valid() {
+    is_payment("W9", &everybody(|node| slot(node, 7, 7, Answer::NotAsked {})), &payment());
+}
+
+#[test]
+fn w10_a_gap_below_comes_before_pools() {
+    let mut answers = everybody(|node| slot(node, 5, 5, Answer::NotAsked {}));
+    answers[0].attempts[0].transaction = Answer::Found(transaction("pay", "wallet", 7, None));
+    assert_eq!(is_payment("W10", &answers, &payment()), WithdrawalVerdict::NonceGap { next: 5 });
+}
+
+#[test]
+fn w11_whatever_is_not_proven_is_unknown() {
+    let executed = |node: &str| slot(node, 8, 8, taken_by("pay", true, paid_out()));
+    let failed = |node: &str| slot(node, 8, 8, taken_by("pay", false, vec![]));
+    let free = |node: &str| slot(node, 7, 7, Answer::NotAsked {});
+    let mut silent = everybody(free);
+    silent[2].attempts[0].transaction = Answer::Timeout {};
+    let cases = [
+        ("nobody", vec![]),
+        ("one alone", vec![failed("one")]),
+        ("one operator twice", vec![failed("one"), failed("one")]),
+        ("disagreement", vec![executed("one"), failed("two"), failed("three")]),
+        ("no consumer shown", everybody(|node| slot(node, 8, 8, Answer::Null {}))),
+        ("one shows it only", vec![failed("one"), slot("two", 8, 8, Answer::Timeout {})]),
+        ("taken for one only", vec![free("one"), free("two"), slot("three", 8, 7, Answer::NotAsked {})]),
+        ("a pool that does not answer", silent),
+    ];
+    for (name, answers) in cases {
+        let verdict = withdrawal::verdict(&policy(), AT, &answers, &payment());
+        assert_eq!(verdict.row(), "W11", "{name}: {verdict:?}");
+        assert_eq!(verdict.proof(), None);
+    }
+}
+
+// --- whatever is said -----------------------------------------------------------------------------------------------
+
+fn any_slot() -> impl Strategy<Value = SlotAnswer> {
+    let consumer = prop_oneof![
+        Just(taken_by("pay", true, paid_out())),
+        Just(taken_by("pay", false, vec![])),
+        Just(taken_by("pay", true, vec![])),
+        Just(taken_by("cancel", true, vec![])),
+        Just(taken_by("foreign", true, vec![])),
+        Just(Answer::Found(Consumer::Unsigned { block: block(650) })),
+        Just(Answer::Null {}),
+        Just(Answer::Timeout {}),
+        Just(Answer::Error { class: Fault::Refused }),
+    ];
+    let node = prop_oneof![Just("one"), Just("two"), Just("three"), Just("scan"), Just("mallory")];
+    (node, 5u64..9, 5u64..9, consumer, any::<bool>()).prop_map(|(node, latest, finalized, consumer, lags)| {
+        let mut answer = slot(node, latest.max(finalized), finalized.min(latest), consumer);
+        if lags {
+            answer.standing.finalized = Answer::Null {};
+        }
+        answer
+    })
+}
+
+fn any_transaction() -> impl Strategy<Value = TransactionAnswer> {
+    let node = prop_oneof![Just("one"), Just("two"), Just("three"), Just("scan"), Just("mallory")];
+    (node, 0u8..8).prop_map(|(node, what)| match what {
+        0..=2 => mined(node, 650, true, paid_in()),
+        3 => mined(node, 800, true, paid_in()),
+        4 => mined(node, 650, false, vec![]),
+        5 => nothing(node),
+        6 => TransactionAnswer { receipt: Answer::Timeout {}, ..nothing(node) },
+        _ => in_pool(node),
+    })
+}
+
+/// One answer a source: what a collector records.
+fn distinct<T>(answers: Vec<T>, name: impl Fn(&T) -> Label) -> Vec<T> {
+    let mut known = std::collections::BTreeSet::new();
+    answers.into_iter().filter(|answer| known.insert(name(answer))).collect()
+}
+
+proptest! {
+    #[test]
+    fn order_and_repetition_change_no_verdict(
+        slots in prop::collection::vec(any_slot(), 0..6),
+        looks in prop::collection::vec(any_transaction(), 0..6),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let slots = distinct(slots, |answer| answer.standing.source.clone());
+        let looks = distinct(looks, |answer| answer.standing.source.clone());
+        let payment_row = |answers: &[SlotAnswer]| withdrawal::verdict(&policy(), AT, answers, &payment()).row();
+        let deposit_row = |answers: &[TransactionAnswer]| deposit::verdict(&policy(), AT, answers, &never()).row();
+        let mut turned = slots.clone();
+        turned.reverse();
+        if !turned.is_empty() {
+            turned.push(turned[at.index(turned.len())].clone());
+        }
+        prop_assert_eq!(payment_row(&slots), payment_row(&turned));
+        let mut turned = looks.clone();
+        turned.reverse();
+        if !turned.is_empty() {
+            turned.push(turned[at.index(turned.len())].clone());
+        }
+        prop_assert_eq!(deposit_row(&looks), deposit_row(&turned));
+    }
+
+    #[test]
+    fn too_little_evidence_stays_too_little_when_less_is_heard(
+        slots in prop::collection::vec(any_slot(), 0..6),
+        looks in prop::collection::vec(any_transaction(), 0..6),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let slots = distinct(slots, |answer| answer.standing.source.clone());
+        let looks = distinct(looks, |answer| answer.standing.source.clone());
+        let whole = withdrawal::verdict(&policy(), AT, &slots, &payment());
+        // A quorum is a minimum: what fewer than two voters say never moves money, whoever else is heard.
+        if slots.len() < 2 {
+            prop_assert_eq!(whole.row(), "W11");
+        }
+        if let Some(index) = (!slots.is_empty()).then(|| at.index(slots.len())) {
+            let mut fewer = slots.clone();
+            fewer.remove(index);
+            let rest = withdrawal::verdict(&policy(), AT, &fewer, &payment());
+            // Too little evidence stays too little: a missing quorum is never mended by hearing less.
+            if matches!(&whole, WithdrawalVerdict::Unknown { why } if why.contains("sources needed vote")) {
+                prop_assert!(rest.proof().is_none(), "{:?} became {:?}", whole, rest);
+            }
+        }
+        if looks.len() < 2 {
+            prop_assert_eq!(deposit::verdict(&policy(), AT, &looks, &never()).row(), "D11");
+        }
+    }
+}
