@@ -361,6 +361,7 @@ pub struct SlotUse {
 /// What took a slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[allow(clippy::large_enum_variant, reason = "nearly every slot is taken by a transaction")]
 pub enum Consumer {
     /// This transaction; at most one of a wallet and a slot can exist on one chain.
     Transaction {
