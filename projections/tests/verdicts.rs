@@ -333,6 +333,26 @@ fn d11_whatever_is_not_proven_is_unknown() {
     }
 }
 
+#[test]
+fn who_votes_does_not_depend_on_the_order_of_the_answers() {
+    // Two nodes of one operator have one vote, and always the same one; who says two things says nothing.
+    let mut rules = policy();
+    rules.sources[1].operator = rules.sources[0].operator.clone();
+    let row = |answers: &[TransactionAnswer]| deposit::verdict(&rules, AT, answers, &never()).row();
+    let (good, bad) = (|name| mined(name, 650, true, paid_in()), |name| mined(name, 650, false, vec![]));
+    let mut shared = vec![good("one"), bad("two"), good("three")];
+    let first = row(&shared);
+    shared.reverse();
+    assert_eq!(row(&shared), first);
+    assert_eq!(row(&[good("one"), good("two")]), "D11", "one operator, one vote");
+
+    let mut other = bad("one");
+    other.standing.digest = Digest::of(b"another answer");
+    for answers in [vec![good("one"), other.clone(), good("three")], vec![other, good("one"), good("three")]] {
+        is_deposit("D11", &answers, &never());
+    }
+}
+
 // --- withdrawals ----------------------------------------------------------------------------------------------------
 
 fn payment() -> Payment {

@@ -54,21 +54,26 @@ pub fn voters(policy: &Policy, at: Timestamp, standings: &[&Standing]) -> Result
     let mut out = Vec::new();
     let mut candidates: BTreeMap<&Label, (usize, &BlockId)> = BTreeMap::new();
     let mut operators: BTreeMap<&Label, &Label> = BTreeMap::new();
+    // By name, so that the order of the answers decides nothing.
+    let mut by_name: BTreeMap<&Label, Vec<usize>> = BTreeMap::new();
     for (index, standing) in standings.iter().enumerate() {
-        match qualifies(policy, at, standing) {
-            Err(why) => out.push(format!("{} {why}", standing.source)),
+        by_name.entry(&standing.source).or_default().push(index);
+    }
+    for (source, said) in by_name {
+        let index = said[0];
+        // The digest of all it said is part of a standing: who says two things says nothing.
+        if said.iter().any(|other| standings[*other] != standings[index]) {
+            out.push(format!("{source} contradicts itself"));
+            continue;
+        }
+        match qualifies(policy, at, standings[index]) {
+            Err(why) => out.push(format!("{source} {why}")),
+            Ok((operator, _)) if operators.contains_key(operator) => {
+                out.push(format!("{source} speaks for {operator} a second time"));
+            }
             Ok((operator, anchor)) => {
-                // One operator has one vote, and so has one source: repeating oneself convinces nobody.
-                if let Some(first) = operators.get(operator) {
-                    let same = *first == &standing.source
-                        && candidates.get(first).is_some_and(|(first, _)| standings[*first] == *standing);
-                    if !same {
-                        out.push(format!("{} speaks for {operator} a second time", standing.source));
-                    }
-                    continue;
-                }
-                operators.insert(operator, &standing.source);
-                candidates.insert(&standing.source, (index, anchor));
+                operators.insert(operator, source);
+                candidates.insert(source, (index, anchor));
             }
         }
     }
