@@ -138,7 +138,12 @@ fn read(path: &Path) -> Result<(Checkpoint, Vec<u8>), String> {
     }
     let mut bytes = fs::read(path).map_err(|error| error.to_string())?;
     let line = bytes.iter().position(|byte| *byte == b'\n').ok_or("it has no checkpoint line")?;
-    let checkpoint = serde_json::from_slice(&bytes[..line]).map_err(|error| format!("its checkpoint: {error}"))?;
+    let checkpoint: Checkpoint =
+        serde_json::from_slice(&bytes[..line]).map_err(|error| format!("its checkpoint: {error}"))?;
+    // Only as it was written: an id in capitals means the same and is a changed byte all the same.
+    if serde_json::to_vec(&checkpoint).map_err(|error| error.to_string())? != bytes[..line] {
+        return Err("its checkpoint is not as it was written".into());
+    }
     Ok((checkpoint, bytes.split_off(line + 1)))
 }
 

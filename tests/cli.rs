@@ -6,6 +6,8 @@
 #[path = "cli/session.rs"]
 mod session;
 
+#[path = "cli/bad_input.rs"]
+mod bad_input;
 #[path = "cli/contract.rs"]
 mod contract;
 #[path = "cli/help.rs"]

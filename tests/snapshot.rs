@@ -102,3 +102,44 @@ async fn a_damaged_snapshot_is_passed_over_and_the_one_before_it_used() {
     fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     assert_eq!(snapshot::newest(&store, &log, Position(2_000)).await.unwrap().replay.unwrap(), older);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_that_is_spelt_otherwise_is_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().join("store");
+    let log = played(&store, 0xabc, 3).await;
+    let path = saved(&store, &log, &folded(&log, None, 500).await).await;
+    let bytes = fs::read(&path).unwrap();
+    let line = bytes.iter().position(|byte| *byte == b'\n').unwrap();
+    for at in 0..line {
+        // This bit turns small letters into capitals: an id in capitals is still the same id.
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 0x20;
+        fs::write(&path, &flipped).unwrap();
+        let found = snapshot::newest(&store, &log, Position(500)).await.unwrap();
+        assert!(found.replay.is_none(), "byte {at} of the checkpoint");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_stands_in_place_of_a_snapshot_is_passed_over_and_never_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().join("store");
+    let log = played(&store, 1, 3).await;
+    let older = folded(&log, None, 400).await;
+    saved(&store, &log, &older).await;
+    let newer = saved(&store, &log, &folded(&log, None, 500).await).await;
+    for kind in ["FIFO", "directory", "dangling link", "link to a device"] {
+        let _ = fs::remove_file(&newer).or_else(|_| fs::remove_dir(&newer));
+        match kind {
+            "FIFO" => assert!(std::process::Command::new("mkfifo").arg(&newer).status().unwrap().success()),
+            "directory" => fs::create_dir(&newer).unwrap(),
+            "dangling link" => std::os::unix::fs::symlink("nowhere", &newer).unwrap(),
+            _ => std::os::unix::fs::symlink("/dev/zero", &newer).unwrap(),
+        }
+        let looking = snapshot::newest(&store, &log, Position(500));
+        let found = tokio::time::timeout(std::time::Duration::from_secs(20), looking).await.expect(kind).unwrap();
+        assert_eq!(found.replay, Some(older.clone()), "{kind}");
+        assert_eq!(found.passed_over.len(), 1, "{kind}");
+    }
+}

@@ -25,6 +25,7 @@ use crate::{
         store,
     },
     exit_code::ExitCode,
+    interchange,
     log::{Ack, AppendRequest, EventLog},
     rfc3339,
 };
@@ -248,8 +249,11 @@ fn ready(name: &str, line: Line, allow_unknown: bool) -> Result<Ready, CliError>
     if !line.text.trim_start().starts_with('{') {
         return Err(bad("wox::append::line", "the line is not an event: not a JSON object".into()).next(again));
     }
-    let typed: EventLine = serde_json::from_str(&line.text)
-        .map_err(|error| bad("wox::append::line", format!("the line is not an event: {error}")).next(again))?;
+    let typed: EventLine = serde_json::from_str(&line.text).map_err(|error| match interchange::detect(&line.text) {
+        Ok(form) => bad("wox::append::export", format!("the line is an exported {form} event"))
+            .next(format!("wox import {}", if name == "stdin" { "-" } else { name })),
+        Err(_) => bad("wox::append::line", format!("the line is not an event: {}", in_line(&error))).next(again),
+    })?;
     if !typed.data.as_str().starts_with('{') {
         return Err(bad("wox::append::payload", "`data` is not a JSON object".into())
             .next(format!("wox schema {}", typed.kind))
@@ -290,6 +294,11 @@ fn ready(name: &str, line: Line, allow_unknown: bool) -> Result<Ready, CliError>
     };
     let request = AppendRequest { stream: typed.stream, expected: typed.expected, events: vec![event] };
     Ok(Ready { line: line.number, request })
+}
+
+/// The message of a parser that saw nothing but this line: its own count of lines would contradict the file's.
+fn in_line(error: &serde_json::Error) -> String {
+    error.to_string().replace(" at line 1 column ", " at column ")
 }
 
 /// The stream a broken line speaks of, when that much can be read.

@@ -65,7 +65,7 @@ pub(super) async fn run(args: ApplyArgs, context: Context) -> Result<ExitCode, C
         return nothing_to_do(&recorded, &context);
     }
     if !args.yes {
-        ask(&recorded, &context)?;
+        ask(&recorded, &context).await?;
     }
     let threads = evidence::threads(args.threads);
     let progress = Progress::new(context.progress, 2);
@@ -94,7 +94,7 @@ fn nothing_to_do(recorded: &Recorded, context: &Context) -> Result<ExitCode, Cli
 }
 
 /// Asks the person at the terminal. Without one there is nobody to ask, so the answer is no.
-fn ask(recorded: &Recorded, context: &Context) -> Result<(), CliError> {
+async fn ask(recorded: &Recorded, context: &Context) -> Result<(), CliError> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(CliError::refused("wox::apply::nobody-to-ask", "there is no terminal to ask on")
             .next("look at the plan with wox plan show, then apply it with --yes"));
@@ -107,10 +107,16 @@ fn ask(recorded: &Recorded, context: &Context) -> Result<(), CliError> {
         plan_view::conservation(&recorded.plan),
         context.store.display()
     );
-    let mut answer = String::new();
-    let read = io::stdin().read_line(&mut answer);
-    match (read, answer.trim()) {
-        (Ok(_), "y" | "Y" | "yes") => Ok(()),
+    let read = || {
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer).map(|_| answer)
+    };
+    let Some(answer) = context.interrupt.unless_asked(read).await else {
+        return Err(CliError::interrupted("not applied: stopped at the question; nothing was changed")
+            .next("run the same command again when you are sure"));
+    };
+    match answer.as_deref().map(str::trim) {
+        Ok("y" | "Y" | "yes") => Ok(()),
         _ => Err(CliError::refused("wox::apply::declined", "not applied: the answer was no")
             .next("nothing was changed; run the command again when you are sure")),
     }

@@ -17,7 +17,7 @@ use crate::{
     },
     exit_code::ExitCode,
     interchange::{self, BadLine, Format, Incoming},
-    log::{AppendRequest, EmbeddedLog, EventLog as _, Head, embedded},
+    log::{AppendError, AppendRequest, EmbeddedLog, EventLog as _, Head, embedded},
 };
 
 mod base_receipts;
@@ -81,17 +81,13 @@ async fn import(file: PathBuf, context: Context) -> Result<ExitCode, CliError> {
     let lines = Lines::open(&file)?;
     let name = lines.name().to_owned();
     // A pipe may never send its first line: the wait for it must not keep Ctrl-C waiting.
-    let reading = tokio::task::spawn_blocking(move || {
+    let reading = move || {
         let mut lines = lines;
         let first = lines.next_line();
         (lines, first)
-    });
-    let (lines, first) = tokio::select! {
-        biased;
-        () = context.interrupt.wait() => {
-            return Err(CliError::interrupted("stopped before the first event").next("run the same command again"));
-        }
-        read = reading => read.expect("reading a line does not panic"),
+    };
+    let Some((lines, first)) = context.interrupt.unless_asked(reading).await else {
+        return Err(CliError::interrupted("stopped before the first event").next("run the same command again"));
     };
     let Some(first) = first? else {
         context.say(format!("{name} holds no event; nothing to import"));
@@ -99,7 +95,7 @@ async fn import(file: PathBuf, context: Context) -> Result<ExitCode, CliError> {
     };
     let format = interchange::detect(&first.text).map_err(|error| unrecognised(&name, &first, error))?;
     let first = read(format, &name, first)?;
-    let log = open(&context, &first.incoming).await?;
+    let log = open(&context, &name, &first).await?;
     let rest = lines.batches_ahead(BATCH_EVENTS_MAX, BATCH_BYTES_MAX, move |name, line| read(format, name, line));
 
     let phase = Progress::new(context.progress, 1).phase(1, "import", "events", None);
@@ -139,12 +135,19 @@ fn report(imported: &Imported, format: Format, head: &Head, context: &Context) -
 }
 
 /// Opens the store, or creates it. A log without events takes over the id of the export when that begins at its
-/// beginning; a part of an export gets new positions, so it cannot be the same log.
-async fn open(context: &Context, first: &Incoming) -> Result<EmbeddedLog, CliError> {
+/// beginning; a part of an export gets new positions, so it cannot be the same log. A part that begins in the middle of
+/// a stream fits no empty store: none is made for it.
+async fn open(context: &Context, name: &str, first: &Read) -> Result<EmbeddedLog, CliError> {
+    let Read { line, incoming: first, .. } = first;
+    let begins = first.revision <= Revision(1);
     let whole: Option<LogId> = first.log.filter(|_| first.position == Some(Position(1)));
     match EmbeddedLog::open(&context.store).await {
         Ok(log) => {
             let head = log.head().await?;
+            if head.position == Position(0) && !begins {
+                log.close().await;
+                return Err(begins_in_the_middle(name, *line, first));
+            }
             match whole {
                 Some(id) if head.position == Position(0) && id != head.log => {
                     log.close().await;
@@ -155,6 +158,7 @@ async fn open(context: &Context, first: &Incoming) -> Result<EmbeddedLog, CliErr
                 _ => Ok(log),
             }
         }
+        Err(embedded::OpenError::Missing { .. }) if !begins => Err(begins_in_the_middle(name, *line, first)),
         Err(embedded::OpenError::Missing { .. }) => {
             let options = embedded::Options { log_id: whole, ..embedded::Options::default() };
             context.say(format!("creating {}", context.store.display()));
@@ -162,6 +166,50 @@ async fn open(context: &Context, first: &Incoming) -> Result<EmbeddedLog, CliErr
         }
         Err(error) => Err(error.into()),
     }
+}
+
+fn begins_in_the_middle(name: &str, line: u64, first: &Incoming) -> CliError {
+    CliError::refused(
+        "wox::import::part",
+        format!(
+            "the input begins with revision {} of stream {}, and the store holds no event",
+            first.revision, first.stream
+        ),
+    )
+    .at("file", name)
+    .at("line", line)
+    .at("stream", &first.stream)
+    .next("import the whole export; a part of one only goes on from a store that holds what is before it")
+}
+
+/// What an append's refusal means for a file that is imported: nobody decides again about what happened elsewhere.
+fn unfit(error: AppendError, name: &str, line: u64) -> CliError {
+    let (stream, what) = match &error {
+        AppendError::Conflict { stream, expected, actual } if expected > actual => {
+            let next = Revision(expected.0 + 1);
+            (
+                stream,
+                format!(
+                    "revision {next} of stream {stream} comes where revision {} must stand: events before it are missing",
+                    actual.0 + 1
+                ),
+            )
+        }
+        AppendError::Conflict { stream, expected, .. } => {
+            (stream, format!("the store holds another event at revision {} of stream {stream}", expected.0 + 1))
+        }
+        AppendError::IdConflict { stream, id, revision } => (
+            stream,
+            format!("the store holds event {id} at revision {revision} of stream {stream}, and it is not the same"),
+        ),
+        _ => return CliError::from(error).at("file", name).at("line", line),
+    };
+    CliError::refused("wox::import::unfit", what)
+        .at("file", name)
+        .at("line", line)
+        .at("stream", stream)
+        .next(format!("wox show {stream}"))
+        .next("the file and the store hold different histories: import the whole export, into a store of its own (--store DIR)")
 }
 
 async fn append(
@@ -235,7 +283,7 @@ async fn append_batch(
         .collect();
     let answers = log.append_many(requests).await;
     for (((line, readable, position), exact), answer) in places.into_iter().zip(exact).zip(answers) {
-        let ack = answer.map_err(|error| CliError::from(error).at("file", name).at("line", line))?;
+        let ack = answer.map_err(|error| unfit(error, name, line))?;
         let found = ack.events.first().map(|event| event.position);
         if exact && found != position {
             return Err(CliError::failed("wox::import::place", "the log holds this event at another position")

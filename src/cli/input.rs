@@ -1,10 +1,12 @@
 //! Lines that come from a file or a pipe: bounded, so that one line of a gigabyte costs a megabyte; decompressed by the
-//! file's extension; read on a thread of its own, so that a slow pipe never keeps Ctrl-C waiting.
+//! file's extension; opened and read on a thread of its own where that may wait, so that a slow pipe, or a named one that
+//! nobody writes to, never keeps Ctrl-C waiting.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, BufRead, BufReader, Read},
-    path::Path,
+    os::unix::fs::FileTypeExt as _,
+    path::{Path, PathBuf},
     thread,
 };
 
@@ -19,9 +21,16 @@ const LINES_AHEAD: usize = 64;
 
 /// A file or pipe, read line by line.
 pub struct Lines {
-    reader: Box<dyn BufRead + Send>,
+    source: Source,
     name: String,
     number: u64,
+}
+
+/// Where the lines come from.
+enum Source {
+    /// A named pipe: opening it waits for somebody who writes to it, so it is opened when its first line is wanted.
+    Pipe(PathBuf),
+    Open(Box<dyn BufRead + Send>),
 }
 
 /// One line and where it stands.
@@ -34,28 +43,25 @@ pub struct Line {
 }
 
 impl Lines {
-    /// Opens a file, or stdin for `-`. Files named `….gz` and `….zst` are decompressed.
+    /// Opens a file or a named pipe, or stdin for `-`. Files named `….gz` and `….zst` are decompressed. Never waits: a
+    /// named pipe is opened by [`next_line`](Lines::next_line).
     pub fn open(path: &Path) -> Result<Lines, CliError> {
         let name = name_of(path);
+        let lines = |source| Ok(Lines { source, name: name.clone(), number: 0 });
         if path == Path::new("-") {
-            return Ok(Lines { reader: Box::new(BufReader::new(io::stdin())), name, number: 0 });
+            return lines(Source::Open(Box::new(BufReader::new(io::stdin()))));
         }
-        let unreadable = |error: io::Error| {
-            CliError::failed("wox::input::open", "the file cannot be read")
+        let kind = fs::metadata(path).map_err(|error| unreadable(&name, error))?.file_type();
+        if kind.is_fifo() {
+            return lines(Source::Pipe(path.to_owned()));
+        }
+        if !kind.is_file() {
+            let found = if kind.is_dir() { "a directory" } else { "a device or socket" };
+            return Err(CliError::failed("wox::input::open", format!("the input is {found}, not a file or a pipe"))
                 .at("file", &name)
-                .next("name a file that exists and that you may read, or `-` for stdin")
-                .caused_by(error)
-        };
-        if path.is_dir() {
-            return Err(unreadable(io::ErrorKind::IsADirectory.into()));
+                .next("name a file that exists and that you may read, or `-` for stdin"));
         }
-        let file = File::open(path).map_err(&unreadable)?;
-        let reader: Box<dyn Read + Send> = match path.extension().and_then(|extension| extension.to_str()) {
-            Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(file)),
-            Some("zst") => Box::new(zstd::Decoder::new(file).map_err(&unreadable)?),
-            _ => Box::new(file),
-        };
-        Ok(Lines { reader: Box::new(BufReader::with_capacity(1 << 16, reader)), name, number: 0 })
+        lines(Source::Open(reader(path).map_err(|error| unreadable(&name, error))?))
     }
 
     /// What the input is called in messages.
@@ -64,13 +70,17 @@ impl Lines {
         &self.name
     }
 
-    /// The next line that is not blank, or `None` at the end.
+    /// The next line that is not blank, or `None` at the end. Waits for a pipe, so it belongs on a thread of its own.
     pub fn next_line(&mut self) -> Result<Option<Line>, CliError> {
+        if let Source::Pipe(path) = &self.source {
+            self.source = Source::Open(reader(path).map_err(|error| unreadable(&self.name, error))?);
+        }
         loop {
+            let Source::Open(reader) = &mut self.source else { unreachable!("opened above") };
             let mut bytes = Vec::new();
             self.number += 1;
             let bound = LINE_BYTES_MAX as u64 + 2;
-            let read = (&mut self.reader).take(bound).read_until(b'\n', &mut bytes).map_err(|error| {
+            let read = reader.take(bound).read_until(b'\n', &mut bytes).map_err(|error| {
                 self.error("wox::input::read", "the input cannot be read any further")
                     .next("check that the file is whole (a cut .gz or .zst ends like this), then run the command again")
                     .caused_by(error)
@@ -171,6 +181,24 @@ impl Lines {
     }
 }
 
+/// Opens what stands at a path; waits when that is a named pipe.
+fn reader(path: &Path) -> io::Result<Box<dyn BufRead + Send>> {
+    let file = File::open(path)?;
+    let reader: Box<dyn Read + Send> = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(file)),
+        Some("zst") => Box::new(zstd::Decoder::new(file)?),
+        _ => Box::new(file),
+    };
+    Ok(Box::new(BufReader::with_capacity(1 << 16, reader)))
+}
+
+fn unreadable(name: &str, error: io::Error) -> CliError {
+    CliError::failed("wox::input::open", "the file cannot be read")
+        .at("file", name)
+        .next("name a file that exists and that you may read, or `-` for stdin")
+        .caused_by(error)
+}
+
 /// What an input is called in messages.
 fn name_of(path: &Path) -> String {
     if path == Path::new("-") { "stdin".into() } else { path.display().to_string() }
@@ -183,7 +211,7 @@ mod tests {
     use super::*;
 
     fn lines(bytes: impl Read + Send + 'static) -> Lines {
-        Lines { reader: Box::new(BufReader::new(bytes)), name: "test".into(), number: 0 }
+        Lines { source: Source::Open(Box::new(BufReader::new(bytes))), name: "test".into(), number: 0 }
     }
 
     fn texts(mut lines: Lines) -> Result<Vec<(u64, String)>, CliError> {

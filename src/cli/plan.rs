@@ -187,14 +187,27 @@ async fn print(log: &EmbeddedLog, recorded: &Recorded, context: &Context) -> Res
     Ok(ExitCode::Done)
 }
 
+/// Largest plan file that is read: far more than the largest plan that a log takes.
+const FILE_BYTES_MAX: u64 = 64 << 20;
+
 /// Reads a plan file, when one stands there. A plan that was edited is refused: its id is the digest of its content.
 pub(super) fn from_file(path: &Path) -> Result<Option<Plan>, CliError> {
-    if !path.is_file() {
+    let Ok(meta) = std::fs::metadata(path) else { return Ok(None) };
+    if meta.is_dir() {
         return Ok(None);
     }
     let bad = |what: String| {
         CliError::failed("wox::plan::file", what).at("file", path.display()).next("wox plan -o FILE writes plans")
     };
+    // A pipe could keep the reader waiting for ever, and a device could go on for ever.
+    if !meta.is_file() {
+        return Err(
+            bad("the plan file is a pipe, a device or a socket, not a file".into()).next("copy it to a file first")
+        );
+    }
+    if meta.len() > FILE_BYTES_MAX {
+        return Err(bad(format!("the plan file has {} bytes, no plan has more than {FILE_BYTES_MAX}", meta.len())));
+    }
     let text =
         std::fs::read_to_string(path).map_err(|error| bad("the plan file cannot be read".into()).caused_by(error))?;
     let plan: Plan = serde_json::from_str(&text).map_err(|error| bad("the file is no plan".into()).caused_by(error))?;

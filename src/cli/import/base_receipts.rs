@@ -74,7 +74,15 @@ pub(super) async fn run(args: BaseReceiptsArgs, context: Context) -> Result<Exit
     })?;
     let lines = Lines::open(&args.file)?;
     let times = match &args.blocks {
-        Some(blocks) => block_times(blocks)?,
+        Some(blocks) => {
+            let blocks = blocks.clone();
+            let Some(times) = context.interrupt.unless_asked(move || block_times(&blocks)).await else {
+                return Err(
+                    CliError::interrupted("stopped before the first receipt").next("run the same command again")
+                );
+            };
+            times?
+        }
         None => BTreeMap::new(),
     };
     let log = store::open_to_write(&context).await?;
