@@ -24,12 +24,14 @@ pub mod time;
 mod append;
 mod apply;
 mod approve;
+mod bisect;
 mod completions;
 mod config_show;
 mod demo;
 mod digest;
 mod doctor;
 mod evidence;
+mod explain;
 mod export;
 mod import;
 mod init;
@@ -39,6 +41,7 @@ mod plan_view;
 mod recover;
 mod schema;
 mod show;
+mod spelling;
 mod state;
 mod status;
 mod store;
@@ -91,7 +94,7 @@ struct GlobalArgs {
     /// How results are printed [default: table] [env: WOX_OUTPUT]
     #[arg(long, global = true, value_name = "FORMAT")]
     output: Option<Output>,
-    /// Look at an earlier state: a position, an RFC 3339 time or an event id
+    /// Look at an earlier state: a position, an RFC 3339 time or an event id [env: WOX_AS_OF]
     #[arg(long, global = true, value_name = "POINT")]
     as_of: Option<AsOf>,
     /// How progress is shown on stderr [default: auto] [env: WOX_PROGRESS]
@@ -138,6 +141,8 @@ enum Verb {
     Digest(digest::DigestArgs),
     Show(show::ShowArgs),
     State(state::StateArgs),
+    Bisect(bisect::BisectArgs),
+    Explain(explain::ExplainArgs),
     Plan(plan::PlanArgs),
     Approve(approve::ApproveArgs),
     Apply(apply::ApplyArgs),
@@ -154,9 +159,14 @@ impl Verb {
     /// True for verbs that look at one state of the log and can look at an earlier one.
     fn takes_as_of(&self) -> bool {
         match self {
-            Verb::Export(_) | Verb::Digest(_) | Verb::Show(_) | Verb::State(_) | Verb::Plan(_) | Verb::Recover(_) => {
-                true
-            }
+            Verb::Bisect(_)
+            | Verb::Explain(_)
+            | Verb::Export(_)
+            | Verb::Digest(_)
+            | Verb::Show(_)
+            | Verb::State(_)
+            | Verb::Plan(_)
+            | Verb::Recover(_) => true,
             Verb::Demo(_)
             | Verb::Verify(_)
             | Verb::Approve(_)
@@ -328,6 +338,11 @@ fn run(verb: Verb, start: Start) -> Result<ExitCode, CliError> {
         return Err(CliError::usage("wox::as-of::unused", "this command does not look at an earlier state")
             .next("leave --as-of out"));
     }
+    let as_of = match start.as_of {
+        Some(point) => Some(point),
+        None if verb.takes_as_of() => as_of_variable()?,
+        None => None,
+    };
     log_to_stderr(start.verbose);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
         CliError::failed("wox::runtime", "the threads that do the work cannot be started").caused_by(error)
@@ -338,7 +353,7 @@ fn run(verb: Verb, start: Start) -> Result<ExitCode, CliError> {
             store: start.store,
             output: start.output,
             progress: start.progress,
-            as_of: start.as_of,
+            as_of,
             actor: start.actor,
             quiet: start.quiet,
             interrupt: Interrupt::listen(),
@@ -350,12 +365,23 @@ fn run(verb: Verb, start: Start) -> Result<ExitCode, CliError> {
     result
 }
 
+/// `WOX_AS_OF`, as `wox bisect --run` sets it; commands that look at no earlier state are not concerned.
+fn as_of_variable() -> Result<Option<AsOf>, CliError> {
+    let Some(text) = std::env::var("WOX_AS_OF").ok().filter(|text| !text.is_empty()) else { return Ok(None) };
+    let point = text.parse().map_err(|error: as_of::NoPoint| {
+        CliError::usage("wox::as-of::value", format!("WOX_AS_OF is `{text}`: {error}")).next("correct it or unset it")
+    });
+    point.map(Some)
+}
+
 async fn dispatch(verb: Verb, context: Context) -> Result<ExitCode, CliError> {
     match verb {
         Verb::Demo(args) => demo::run(args, context).await,
         Verb::Verify(args) => verify::run(args, context).await,
         Verb::Digest(args) => digest::run(args, context).await,
         Verb::State(args) => state::run(args, context).await,
+        Verb::Bisect(args) => bisect::run(args, context).await,
+        Verb::Explain(args) => explain::run(args, context).await,
         Verb::Plan(args) => plan::run(args, context).await,
         Verb::Approve(args) => approve::run(args, context).await,
         Verb::Apply(args) => apply::run(args, context).await,

@@ -82,6 +82,17 @@ pub enum ReplayStopped {
     },
 }
 
+/// Somebody who looks on while events are folded: judges, collects, changes nothing.
+pub trait Watch: Send + 'static {
+    /// The state before an event.
+    fn before(&mut self, _state: &Replay, _event: &Recorded) {}
+    /// The state after it; whether it was applied, refused or waived shows in the accounting.
+    fn after(&mut self, _state: &Replay, _event: &Recorded) {}
+}
+
+/// Nobody.
+impl Watch for () {}
+
 /// Folds everything behind `base` up to `until`, decoding on `threads` threads (the folding one included).
 pub async fn replay(
     log: &dyn EventLog,
@@ -90,19 +101,34 @@ pub async fn replay(
     threads: NonZeroUsize,
     progress: &Arc<Progress>,
 ) -> Result<Replay, ReplayStopped> {
+    replay_watched(log, base, until, threads, progress, ()).await.1
+}
+
+/// As [`replay`], under the eyes of `watch`, which comes back with what it saw, also when the replay stopped.
+pub async fn replay_watched<W: Watch>(
+    log: &dyn EventLog,
+    base: Replay,
+    until: Position,
+    threads: NonZeroUsize,
+    progress: &Arc<Progress>,
+    mut watch: W,
+) -> (W, Result<Replay, ReplayStopped>) {
     progress.read.store(base.position.0, Ordering::Relaxed);
     progress.until.store(until.0, Ordering::Relaxed);
     if base.position >= until {
-        return Ok(base);
+        return (watch, Ok(base));
     }
     tracing::debug!(from = base.position.0, until = until.0, threads, "replay starts");
     let mut chunks = match log.chunks(base.position, until).await {
         Ok(chunks) => chunks,
-        Err(source) => return Err(ReplayStopped::Read { at: Box::new(base), source }),
+        Err(source) => return (watch, Err(ReplayStopped::Read { at: Box::new(base), source })),
     };
     let (sender, input) = mpsc::channel(threads.get() * 2);
     let progress = Arc::clone(progress);
-    let folding = tokio::task::spawn_blocking(move || fold(base, until, threads, input, &progress));
+    let folding = tokio::task::spawn_blocking(move || {
+        let result = fold(base, until, threads, input, &progress, &mut watch);
+        (watch, result)
+    });
     let mut sequence = 0;
     loop {
         let (job, last) = match chunks.next().await {
@@ -166,6 +192,7 @@ fn fold(
     threads: NonZeroUsize,
     input: mpsc::Receiver<(u64, Job)>,
     progress: &Progress,
+    watch: &mut impl Watch,
 ) -> Result<Replay, ReplayStopped> {
     let desk = Desk {
         input: Mutex::new(input),
@@ -178,7 +205,7 @@ fn fold(
         for _ in 1..threads.get() {
             scope.spawn(|| help(&desk));
         }
-        let result = fold_in_order(base, until, &desk, progress);
+        let result = fold_in_order(base, until, &desk, progress, watch);
         desk.closed.store(true, Ordering::Relaxed);
         // Wakes helpers that wait for room, and the reader that waits for a place in the channel.
         desk.changed.notify_all();
@@ -224,6 +251,7 @@ fn fold_in_order(
     until: Position,
     desk: &Desk,
     progress: &Progress,
+    watch: &mut impl Watch,
 ) -> Result<Replay, ReplayStopped> {
     for sequence in 0.. {
         let Some(answer) = next_answer(desk, sequence) else {
@@ -233,9 +261,11 @@ fn fold_in_order(
         match answer {
             Decoded::Events(events) => {
                 for event in &events {
+                    watch.before(&replay, event);
                     if let Err(source) = replay.observe(event) {
                         return Err(ReplayStopped::Order { at: Box::new(replay), source });
                     }
+                    watch.after(&replay, event);
                 }
             }
             Decoded::Failed(source) => return Err(ReplayStopped::Read { at: Box::new(replay), source }),

@@ -10,6 +10,8 @@ mod session;
 mod bad_input;
 #[path = "cli/contract.rs"]
 mod contract;
+#[path = "cli/gaps.rs"]
+mod gaps;
 #[path = "cli/help.rs"]
 mod help;
 #[path = "cli/recovery.rs"]

@@ -119,6 +119,13 @@ pub fn reference(chain: u64, tx: &TxHash, ordinal: u32) -> String {
     format!("{chain}:{tx}:{ordinal}")
 }
 
+impl Deposit {
+    /// Its credits that were not taken back, of a reference whose standing credit is another one.
+    pub fn duplicates(&self) -> impl Iterator<Item = &Credit> {
+        self.credits.iter().filter(|credit| credit.duplicate_of.is_some() && !credit.debited)
+    }
+}
+
 impl Deposits {
     /// A deposit by the subject of its stream.
     #[must_use]
@@ -139,10 +146,9 @@ impl Deposits {
 
     /// Credits that were not taken back, of a reference whose standing credit is another one.
     pub fn duplicates(&self) -> impl Iterator<Item = (&str, &Deposit, &Credit)> {
-        self.deposits.iter().flat_map(|(subject, deposit)| {
-            let open = deposit.credits.iter().filter(|credit| credit.duplicate_of.is_some() && !credit.debited);
-            open.map(move |credit| (subject.as_str(), deposit, credit))
-        })
+        self.deposits
+            .iter()
+            .flat_map(|(subject, deposit)| deposit.duplicates().map(move |credit| (subject.as_str(), deposit, credit)))
     }
 
     /// Forgets a credit of a reference. When it was the one that stands, the oldest one left stands in its place: it is

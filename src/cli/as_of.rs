@@ -46,15 +46,22 @@ impl FromStr for AsOf {
 pub async fn position(log: &EmbeddedLog, context: &Context) -> Result<Position, CliError> {
     let head = log.head().await?.position;
     let Some(as_of) = &context.as_of else { return Ok(head) };
-    let Some(found) = resolve(log, head, as_of).await? else {
-        return Err(outside(log, head, as_of).await?);
-    };
+    let found = position_of(log, as_of).await?;
     let time = match time_at(log, found).await? {
         Some(time) => format!(", {}", rfc3339::text(time)),
         None => String::new(),
     };
     context.say(format!("as of position {found}{time} (head is {head})"));
     Ok(found)
+}
+
+/// The position a point stands for; outside the log an error that names the range there is.
+pub async fn position_of(log: &EmbeddedLog, point: &AsOf) -> Result<Position, CliError> {
+    let head = log.head().await?.position;
+    match resolve(log, head, point).await? {
+        Some(found) => Ok(found),
+        None => Err(outside(log, head, point).await?),
+    }
 }
 
 /// The position a point stands for, or `None` when the log does not reach it.

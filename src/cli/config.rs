@@ -102,6 +102,7 @@ pub fn resolve(sources: &Sources) -> Result<Settings, CliError> {
         let known: Vec<_> = SETTINGS.iter().map(|setting| setting.name).collect();
         return Err(CliError::usage("wox::config::unknown", format!("setting `{name}` is unknown"))
             .at("file", file.display())
+            .at("line", line_of(name, &file).map_or_else(|| "unknown".into(), |line| line.to_string()))
             .next(format!("remove it or use one of: {}", known.join(", "))));
     }
 
@@ -168,11 +169,28 @@ fn origin(name: &str, value: &config::Value, sources: &Sources, file: &Path) -> 
     }
 }
 
+/// The line of the file that names a setting or begins its section, from 1.
+fn line_of(name: &str, file: &Path) -> Option<usize> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let names = |line: &str| {
+        let line = line.trim_start().trim_start_matches('[').trim_start().to_ascii_lowercase();
+        let rest = line.strip_prefix(name).map(|rest| rest.chars().next());
+        rest.is_some_and(|next| next.is_none_or(|next| " \t=.]".contains(next)))
+    };
+    text.lines().position(names).map(|index| index + 1)
+}
+
 fn unreadable(file: &Path, error: config::ConfigError) -> CliError {
     CliError::usage("wox::config::file", "the settings cannot be read")
         .at("file", file.display())
         .next("correct the file, or name another one with --config")
-        .caused_by(error)
+        .caused_by(told(&error.to_string()))
+}
+
+/// What the TOML reader says, without its drawing of the line: an error is told in sentences.
+fn told(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.contains('|'));
+    lines.collect::<Vec<_>>().join(": ")
 }
 
 /// The value as it may be shown: all of it hidden when the name speaks of a secret, the password of a URL otherwise.

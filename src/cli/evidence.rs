@@ -128,7 +128,7 @@ where
 }
 
 /// As [`watched`], with the error of the work itself.
-async fn watched_raw<T, E>(
+pub(super) async fn watched_raw<T, E>(
     work: impl Future<Output = Result<T, E>>,
     counter: &replay::Progress,
     phase: &Phase,

@@ -7,13 +7,13 @@ use std::{
 };
 
 use serde_json::json;
-use wox_events::Digest;
+use wox_events::{Digest, Family};
 
 use crate::{
     cli::{CliError, Context, as_of, evidence, plan_view, progress::Progress, render::Document, store, time},
     exit_code::ExitCode,
     log::{EmbeddedLog, EventLog as _},
-    recovery::{self, Evidence, Plan, Scope, apply::Recorded},
+    recovery::{self, Evidence, Finding, Plan, Scope, apply::Recorded},
 };
 
 /// Say what is wrong in the log and what would repair it
@@ -89,8 +89,14 @@ pub(super) async fn make(args: MakingArgs, scope: &Scope, context: &Context) -> 
     if let Some(error) = evidence::damage_error(&evidence, context) {
         return Err(error);
     }
+    let elsewhere = concerning(scope, &evidence);
+    for finding in &elsewhere {
+        context.say(format!("found in {}: {}", finding.subject, finding.says));
+        context.say(format!("next: {} recover {}{}", context.program(), finding.subject, store_flag(context)));
+    }
     if !plan.changes {
-        return Ok(if plan.held.is_empty() { ExitCode::Done } else { ExitCode::Differences });
+        let nothing = plan.held.is_empty() && elsewhere.is_empty();
+        return Ok(if nothing { ExitCode::Done } else { ExitCode::Differences });
     }
     if args.preview {
         context.say("preview: nothing was recorded; without --preview the plan can be approved and applied");
@@ -98,6 +104,24 @@ pub(super) async fn make(args: MakingArgs, scope: &Scope, context: &Context) -> 
         record(&plan, &evidence, context).await?;
     }
     Ok(ExitCode::Differences)
+}
+
+/// Findings about a player whose repair belongs to another stream: a duel's, a deposit's, a tournament's. Findings name
+/// players as `player ID` (finding.rs, "in one sentence with names and amounts").
+fn concerning(scope: &Scope, evidence: &Evidence) -> Vec<Finding> {
+    let Scope::Subject(subject) = scope else { return Vec::new() };
+    if subject.family() != Some(Family::Player) {
+        return Vec::new();
+    }
+    let name = format!("player {}", subject.subject());
+    let named = |says: &str| {
+        says.match_indices(&name).any(|(at, _)| {
+            let after = says[at + name.len()..].chars().next();
+            after.is_none_or(|after| !after.is_ascii_alphanumeric() && !"_-".contains(after))
+        })
+    };
+    let findings = recovery::diagnose(evidence).cases.into_iter().map(|case| case.finding);
+    findings.filter(|finding| finding.subject != *subject && named(&finding.says)).collect()
 }
 
 async fn record(plan: &Plan, evidence: &Evidence, context: &Context) -> Result<(), CliError> {

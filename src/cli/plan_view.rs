@@ -48,7 +48,9 @@ pub(super) fn headline(plan: &Plan) -> String {
         )
     } else if plan.held.is_empty() {
         match &plan.scope {
-            Scope::Subject(subject) => format!("nothing is wrong with {subject}; plan {} is empty", plan.short_id()),
+            Scope::Subject(subject) => {
+                format!("nothing is wrong with {subject} itself; plan {} is empty", plan.short_id())
+            }
             Scope::All | Scope::Waive { .. } => format!("nothing is wrong; plan {} is empty", plan.short_id()),
         }
     } else {

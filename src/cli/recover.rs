@@ -1,9 +1,16 @@
 //! `wox recover`: the plan for one subject, or the decision to leave one event out.
 
-use wox_events::{Position, Revision, StreamId};
+use wox_events::{Revision, StreamId};
 
 use crate::{
-    cli::{CliError, Context, as_of, evidence, plan, progress::Progress, render::Document, store},
+    cli::{
+        CliError, Context,
+        as_of::{self, AsOf},
+        evidence, plan,
+        progress::Progress,
+        render::Document,
+        store,
+    },
     exit_code::ExitCode,
     log::EventLog as _,
     recovery::{Scope, diagnose},
@@ -22,7 +29,7 @@ Examples:
 pub(super) struct RecoverArgs {
     /// duel, tournament, deposit, withdrawal, pool, player, …; a whole stream name; `event`; or `all`
     what: String,
-    /// Which one; a position for `event`
+    /// Which one; a position or an event id for `event`
     id: Option<String>,
     /// Why an event is to be left out; recorded with the decision
     #[arg(long)]
@@ -42,11 +49,15 @@ pub(super) async fn run(args: RecoverArgs, context: Context) -> Result<ExitCode,
     match (args.what.as_str(), args.id) {
         ("all", None) => plan::make(args.making, &Scope::All, &context).await,
         ("event", Some(id)) => {
-            let position = id.parse().map_err(|_| unnamed(&id))?;
+            let point = match id.parse() {
+                Ok(point @ (AsOf::Position(_) | AsOf::Event(_))) => point,
+                Ok(AsOf::Time(_)) | Err(_) => return Err(unnamed(&id)),
+            };
             let why = args.why.ok_or_else(|| {
                 CliError::usage("wox::recover::why", "leaving an event out needs a reason").next("--why REASON")
             })?;
-            plan::make(args.making, &Scope::Waive { position: Position(position), why }, &context).await
+            let position = as_of::position_of(&store::open_to_read(&context).await?, &point).await?;
+            plan::make(args.making, &Scope::Waive { position, why }, &context).await
         }
         (what, Some(id)) => {
             let name = format!("{what}-{id}");

@@ -7,6 +7,7 @@ use crate::{
     cli::{
         CliError, Context,
         render::{Document, Output},
+        spelling,
     },
     exit_code::ExitCode,
 };
@@ -28,6 +29,10 @@ pub(super) async fn run(args: SchemaArgs, context: Context) -> Result<ExitCode, 
         list().print(context.output)?;
         return Ok(ExitCode::Done);
     };
+    if context.output == Output::Csv {
+        return Err(CliError::usage("wox::schema::csv", "a JSON Schema is no list of records")
+            .next("leave --output out; wox schema --output csv lists the kinds"));
+    }
     let found = if kind == "record" { Some(schema::record_schema()) } else { schema::kind_schema(&kind) };
     let Some(found) = found else { return Err(unknown(&kind)) };
     // A schema is JSON whatever the output format: a table of it would help nobody.
@@ -46,30 +51,10 @@ fn list() -> Document {
 }
 
 fn unknown(kind: &str) -> CliError {
-    let close = schema::kinds().map(|(_, known)| (distance(kind, known), known)).min();
     let error = CliError::usage("wox::schema::unknown-kind", format!("no kind is called `{kind}`"));
-    match close {
-        Some((distance, known)) if distance <= 1 + known.len() / 3 => {
-            error.next(format!("did you mean `wox schema {known}`?")).next("wox schema lists all kinds")
-        }
-        _ => error.next("wox schema lists all kinds"),
-    }
-}
-
-/// The number of letters to add, drop or change, ignoring case.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.to_lowercase().chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (index, letter) in left.to_lowercase().chars().take(128).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = index + 1;
-        for (column, other) in right.iter().enumerate() {
-            let changed = diagonal + usize::from(letter != *other);
-            diagonal = row[column + 1];
-            row[column + 1] = changed.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[right.len()]
+    let near = spelling::nearest(kind, schema::kinds().map(|(_, known)| known));
+    let error = near.into_iter().fold(error, |error, near| error.next(format!("did you mean `wox schema {near}`?")));
+    error.next("wox schema lists all kinds")
 }
 
 #[cfg(test)]

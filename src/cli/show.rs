@@ -94,7 +94,7 @@ async fn missing_stream(log: &EmbeddedLog, stream: &StreamId, until: Position) -
     Ok(error.next("wox status names the size of the log; a stream is called <category>-<subject>, such as duel-17"))
 }
 
-async fn at_position(log: &EmbeddedLog, position: Position, until: Position) -> Result<RawEvent, CliError> {
+pub(super) async fn at_position(log: &EmbeddedLog, position: Position, until: Position) -> Result<RawEvent, CliError> {
     let missing = || {
         CliError::failed("wox::show::no-event", format!("there is no event at position {position}"))
             .next(format!("name a position from 1 to {until}"))

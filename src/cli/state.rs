@@ -41,6 +41,9 @@ pub(super) async fn run(args: StateArgs, context: Context) -> Result<ExitCode, C
         (Some(name), Some(key)) => one(name, key, &projection(state, name)?, evidence.as_of.0)?,
     };
     document.print(context.output)?;
+    if let (Some(name), None) = (&args.projection, &args.key) {
+        context.say(format!("`wox state {name} KEY` shows one of them whole"));
+    }
     evidence::damage_error(&evidence, &context).map_or(Ok(ExitCode::Done), Err)
 }
 
@@ -91,7 +94,7 @@ fn whole(name: &str, fields: &Map<String, Value>, as_of: u64) -> Document {
         document = match entries(value) {
             Some(entries) => {
                 records.extend(entries.iter().map(|(key, value)| json!({"map": field, "key": key, "value": value})));
-                let rows: Vec<_> = entries.into_iter().map(|(key, value)| vec![key, text(&value)]).collect();
+                let rows: Vec<_> = entries.into_iter().map(|(key, value)| vec![key, cell(&value)]).collect();
                 document.line(format!("{field} ({})", rows.len())).table([name, "value"], rows)
             }
             None => document.facts([(field.clone(), text(value))]),
@@ -138,6 +141,18 @@ fn entries(value: &Value) -> Option<Vec<(String, Value)>> {
             })
             .collect(),
         _ => None,
+    }
+}
+
+/// Most letters of a value in a table cell.
+const CELL_LETTERS_MAX: usize = 60;
+
+/// A value in one cell; a longer one is cut with `…` and shown whole by `wox state NAME KEY`.
+fn cell(value: &Value) -> String {
+    let whole = text(value);
+    match whole.char_indices().nth(CELL_LETTERS_MAX) {
+        Some((end, _)) => format!("{}…", &whole[..end]),
+        None => whole,
     }
 }
 

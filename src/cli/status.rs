@@ -11,6 +11,7 @@ use crate::{
     },
     exit_code::ExitCode,
     log::{EmbeddedLog, EventLog as _},
+    recovery::Plan,
     rfc3339,
 };
 
@@ -60,7 +61,8 @@ pub(super) async fn run(_: StatusArgs, context: Context) -> Result<ExitCode, Cli
     .facts(facts)
     .print(context.output)?;
     if let Some((stream, _)) = plans.first() {
-        context.say(format!("next: wox plan show {}", stream.subject()));
+        let (wox, store) = (context.program(), super::plan::store_flag(&context));
+        context.say(format!("next: {wox} plan show {}{store}", stream.subject()));
         return Ok(ExitCode::Differences);
     }
     Ok(ExitCode::Done)
@@ -72,18 +74,38 @@ async fn waiting(log: &EmbeddedLog) -> Result<Vec<(StreamId, &'static str)>, Cli
     for (stream, _) in log.streams_with_prefix("plan-", PLANS_MAX).await? {
         let events = log.read_stream(&stream).await?;
         let mut state = "proposed";
+        let mut plan: Option<Plan> = None;
         for event in &events {
             match event.decode().event {
+                Ok(Event::Recovery(RecoveryEvent::PlanProposed { plan: proposed, .. })) if plan.is_none() => {
+                    plan = serde_json::from_str(proposed.as_str()).ok();
+                }
                 Ok(Event::Recovery(RecoveryEvent::PlanApproved { .. })) if state != "applied" => state = "approved",
                 Ok(Event::Recovery(RecoveryEvent::PlanApplied { .. })) => state = "applied",
                 _ => {}
             }
         }
-        if state != "applied" {
+        let done = match &plan {
+            Some(plan) => is_done(log, plan).await?,
+            None => false,
+        };
+        if state != "applied" && !done {
             waiting.push((stream, state));
         }
     }
     Ok(waiting)
+}
+
+/// True when every event of a plan stands in the log though the plan was not applied: a larger plan did its work. Ids
+/// follow from what is corrected, so the same repair is the same event in any plan (law 7).
+async fn is_done(log: &EmbeddedLog, plan: &Plan) -> Result<bool, CliError> {
+    for item in &plan.items {
+        let there = log.read_stream(&item.stream).await?;
+        if item.steps.iter().any(|step| there.iter().all(|event| event.event.id != step.id)) {
+            return Ok(false);
+        }
+    }
+    Ok(plan.changes)
 }
 
 /// Bytes of the store's files. A file that vanishes while we look counts as nothing.

@@ -13,6 +13,8 @@ const VERBS: &[&str] = &[
     "digest",
     "show",
     "state",
+    "bisect",
+    "explain",
     "plan",
     "plan show",
     "approve",

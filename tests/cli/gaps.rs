@@ -1,0 +1,66 @@
+//! Small promises: what waits, what concerns a player, what an event is called, what a settings file may hold.
+
+use crate::session::{Session, code, errors, json};
+
+#[test]
+fn a_plan_whose_work_a_larger_plan_has_done_waits_no_more() {
+    let session = Session::new();
+    let demo = json(&session.run("demo --output json"));
+    let id = demo["plan"]["id"].as_str().unwrap().to_owned();
+    let at = "--store wox-demo";
+    let subject = demo["plan"]["items"][0]["stream"].as_str().unwrap();
+    assert_eq!(code(&session.run(&format!("recover {subject} {at}"))), 3);
+    let waiting = |session: &Session| {
+        json(&session.run(&format!("status --output json {at}")))["plans_waiting"].as_array().unwrap().len()
+    };
+    assert_eq!(waiting(&session), 2);
+    session.run(&format!("approve {id} --comment looks-right {at}"));
+    assert_eq!(code(&session.run(&format!("apply {id} --yes {at}"))), 6);
+    assert_eq!(waiting(&session), 0);
+    assert_eq!(code(&session.run(&format!("status {at}"))), 0);
+}
+
+#[test]
+fn a_finding_about_a_players_money_is_named_when_the_player_is_recovered() {
+    let session = Session::new();
+    session.run("demo");
+    let findings = json(&session.run("recover deposit --store wox-demo --output json"));
+    let says = findings["findings"][0]["says"].as_str().unwrap();
+    let player = says.split("player ").nth(1).unwrap();
+    let player: String = player.chars().take_while(char::is_ascii_digit).collect();
+    let output = session.run(&format!("recover player {player} --store wox-demo"));
+    assert_eq!(code(&output), 3, "{}", errors(&output));
+    assert!(errors(&output).contains(findings["findings"][0]["subject"].as_str().unwrap()), "{}", errors(&output));
+}
+
+#[test]
+fn an_event_to_leave_out_is_named_by_position_or_id() {
+    let session = Session::new();
+    session.run("demo --events 3000");
+    let event = json(&session.run("show 40 --store wox-demo --output json"));
+    let plan = |which: &str| {
+        let words = format!("recover event {which} --why test --preview --store wox-demo --output json");
+        json(&session.run(&words))["id"].clone()
+    };
+    assert_eq!(plan(event["id"].as_str().unwrap()), plan("40"));
+    assert_eq!(code(&session.run("recover event 99999999 --why test --store wox-demo")), 2);
+}
+
+#[test]
+fn a_wrong_settings_file_is_answered_with_its_line() {
+    let session = Session::new();
+    session.file("wox.toml", "output = \"table\"\nstroe = \"x\"\n");
+    let unknown = session.run("config show");
+    assert_eq!(code(&unknown), 2);
+    assert!(errors(&unknown).contains("line: 2"), "{}", errors(&unknown));
+    session.file("wox.toml", "output = \n");
+    let broken = errors(&session.run("config show"));
+    assert!(broken.contains("line 1") && !broken.contains("\\n"), "{broken}");
+}
+
+#[test]
+fn a_json_schema_is_no_list_of_records() {
+    let session = Session::new();
+    assert_eq!(code(&session.run("schema DepositCredited --output csv")), 2);
+    assert_eq!(code(&session.run("schema --output csv")), 0);
+}
