@@ -12,3 +12,5 @@ pub mod recovery;
 pub mod replay;
 pub mod rfc3339;
 pub mod snapshot;
+pub mod tables;
+pub mod world;

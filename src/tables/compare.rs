@@ -1,0 +1,404 @@
+//! Pairs live rows with rendered ones, in whatever order they come, and says what differs. Looks each row up instead of
+//! merging two sorted streams: a collation sorts otherwise than bytes do, and the rendered side is in memory anyway.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use wox_events::{Digest, Position};
+
+use super::{
+    cell::{self, Cell, Shape},
+    image::Image,
+    origin::Origin,
+    spec::Table,
+};
+
+/// How the live table's columns look: first those of [`Table::columns`], in that order, then the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// What each column of the game's schema can hold.
+    pub shapes: Vec<Shape>,
+    /// Columns that the game's published schema does not have; they are kept as they are.
+    pub extras: Vec<String>,
+}
+
+impl Layout {
+    /// The layout of the game's published schema.
+    #[must_use]
+    pub fn published(table: Table) -> Layout {
+        let shapes = table.columns().iter().map(|column| Shape::published(column.kind)).collect();
+        Layout { shapes, extras: Vec::new() }
+    }
+}
+
+/// What is wrong with a row.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema, strum::Display, strum::EnumString,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Kind {
+    /// Some of its columns are not what the log says.
+    Changed,
+    /// The log has it, the table does not.
+    Missing,
+    /// The table has it, the log does not.
+    Surplus,
+}
+
+/// A row that differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Difference {
+    /// Its table.
+    pub table: Table,
+    /// What is wrong with it.
+    pub kind: Kind,
+    /// Its key in the table.
+    pub key: String,
+    /// The stream it is about, where the log knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<String>,
+    /// The columns that differ; for a missing row what it must hold.
+    pub fields: Vec<Field>,
+    /// What else there is to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// A column that differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Field {
+    /// Which.
+    pub column: &'static str,
+    /// What stands in the table; null for NULL.
+    pub live: Option<String>,
+    /// What the log says; null for NULL.
+    pub log: Option<String>,
+    /// The event that last wrote it.
+    pub wrote: Position,
+    /// What the log says about the live value, once it was looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// The live value as it was read.
+    #[serde(skip)]
+    pub raw: Option<Vec<u8>>,
+}
+
+/// A live value that cannot be read, in a column the log has no word on: it stays, and somebody should know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Oddity {
+    /// Its table.
+    pub table: Table,
+    /// Its row.
+    pub key: String,
+    /// Its column.
+    pub column: &'static str,
+    /// What is odd.
+    pub what: &'static str,
+}
+
+/// What became of a live row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is this row of the image.
+    Row(usize),
+    /// Only the end of the table shows whose row it is.
+    Later,
+    /// The log has no such row.
+    Surplus,
+}
+
+/// Details that are kept; beyond that differences are only counted.
+pub const DETAILS_MAX: usize = 20_000;
+
+/// A table held against its image.
+#[derive(Debug)]
+pub struct Comparison<'a> {
+    image: &'a Image<'a>,
+    layout: &'a Layout,
+    seen: Vec<bool>,
+    pending: Vec<Pending>,
+    burns: std::collections::HashMap<i64, Vec<usize>>,
+    hasher: Sha256,
+    result: Compared,
+}
+
+/// A live row whose place is not clear yet.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    cells: Vec<Option<Vec<u8>>>,
+}
+
+impl Pending {
+    /// Its cells.
+    #[must_use]
+    pub fn cells(&self) -> Vec<Option<&[u8]>> {
+        self.cells.iter().map(Option::as_deref).collect()
+    }
+}
+
+/// A table that was read to its end.
+#[derive(Debug)]
+pub struct Finished {
+    /// What it came to.
+    pub compared: Compared,
+    /// Live rows that found their place only at the end, with the rows of the image they are.
+    pub late: Vec<(usize, Pending)>,
+    /// Rows of the image that no live row is.
+    pub missing: Vec<usize>,
+}
+
+/// What a comparison came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compared {
+    /// Which table.
+    pub table: Table,
+    /// Live rows.
+    pub live: u64,
+    /// Rows the log says there must be.
+    pub expected: u64,
+    /// Rows that agree.
+    pub equal: u64,
+    /// Rows that differ.
+    pub changed: u64,
+    /// Rows that are not there.
+    pub missing: u64,
+    /// Rows that should not be there.
+    pub surplus: u64,
+    /// The differences, at most [`DETAILS_MAX`] of them.
+    pub differences: Vec<Difference>,
+    /// Live values that cannot be read where the log has no word on them, as many as differences.
+    pub oddities: Vec<Oddity>,
+    /// Over every live row as it was read, in the order it was read.
+    pub digest: Digest,
+}
+
+impl Compared {
+    /// True when the table is what the log says.
+    #[must_use]
+    pub fn is_equal(&self) -> bool {
+        self.changed == 0 && self.missing == 0 && self.surplus == 0
+    }
+}
+
+impl<'a> Comparison<'a> {
+    /// Starts to compare a table. `layout` says what the live columns can hold.
+    #[must_use]
+    pub fn of(image: &'a Image<'a>, layout: &'a Layout) -> Comparison<'a> {
+        let mut burns = std::collections::HashMap::<i64, Vec<usize>>::new();
+        if image.table == Table::BurnQueue {
+            for row in 0..image.len() {
+                if let Some(due) = image.due(row) {
+                    burns.entry(due.0).or_default().push(row);
+                }
+            }
+        }
+        let result = Compared {
+            table: image.table,
+            live: 0,
+            expected: image.len() as u64,
+            equal: 0,
+            changed: 0,
+            missing: 0,
+            surplus: 0,
+            differences: Vec::new(),
+            oddities: Vec::new(),
+            digest: Digest([0; 32]),
+        };
+        let seen = vec![false; image.len()];
+        Comparison { image, layout, seen, pending: Vec::new(), burns, hasher: Sha256::new(), result }
+    }
+
+    /// Takes the next live row: its cells as text, in the order of the layout.
+    pub fn row(&mut self, cells: &[Option<&[u8]>]) -> Fate {
+        self.result.live += 1;
+        for cell in cells {
+            match cell {
+                None => self.hasher.update([0]),
+                Some(text) => {
+                    self.hasher.update([1]);
+                    self.hasher.update((text.len() as u64).to_be_bytes());
+                    self.hasher.update(text);
+                }
+            }
+        }
+        let fate = self.place(cells);
+        match fate {
+            Fate::Row(row) => self.compare(row, cells),
+            Fate::Later => {
+                let cells = cells.iter().map(|cell| cell.map(<[u8]>::to_vec)).collect();
+                self.pending.push(Pending { cells });
+            }
+            Fate::Surplus => self.surplus(cells),
+        }
+        fate
+    }
+
+    /// Ends the table: pairs what was left open, and counts what is missing.
+    #[must_use]
+    pub fn finish(mut self) -> Finished {
+        let mut late = Vec::new();
+        for pending in std::mem::take(&mut self.pending) {
+            let cells = pending.cells();
+            match self.place_late(&cells) {
+                Some(row) => {
+                    self.seen[row] = true;
+                    self.compare(row, &cells);
+                    late.push((row, pending));
+                }
+                None => self.surplus(&cells),
+            }
+        }
+        let missing: Vec<usize> = (0..self.seen.len()).filter(|row| !self.seen[*row]).collect();
+        missing.iter().for_each(|row| self.missing(*row));
+        self.result.digest = Digest(self.hasher.finalize().into());
+        Finished { compared: self.result, late, missing }
+    }
+
+    fn place(&mut self, cells: &[Option<&[u8]>]) -> Fate {
+        if self.image.table == Table::BurnQueue {
+            return self.place_burn(cells);
+        }
+        let Some(key) = cells.first().copied().flatten().and_then(|key| str::from_utf8(key).ok()) else {
+            return Fate::Surplus;
+        };
+        match self.image.find(key) {
+            // A case-insensitive key cannot come twice; a binary collation can bring `Bob` and `bob`.
+            Some(row) if self.seen[row] => Fate::Surplus,
+            Some(row) => {
+                self.seen[row] = true;
+                Fate::Row(row)
+            }
+            None if self.image.table == Table::Players && self.image.find_former(key).is_some() => Fate::Later,
+            None => Fate::Surplus,
+        }
+    }
+
+    /// A burn is known by when it is due and by its amount.
+    fn place_burn(&mut self, cells: &[Option<&[u8]>]) -> Fate {
+        let due = cells.get(2).copied().flatten().and_then(cell::parse_time).map(cell::whole_second);
+        let Some(same_second) = due.and_then(|due| self.burns.get(&due.0)) else { return Fate::Surplus };
+        let open = || same_second.iter().copied().filter(|row| !self.seen[*row]);
+        let same_amount = open().find(|row| match &self.image.cells(*row)[1] {
+            Cell::Known(value) => value.agrees(cells.get(1).copied().flatten(), &self.layout.shapes[1]),
+            _ => false,
+        });
+        match same_amount {
+            Some(row) => {
+                self.seen[row] = true;
+                Fate::Row(row)
+            }
+            None => Fate::Later,
+        }
+    }
+
+    /// A row under a former handle is its player's when no row stands under the present one; a burn with another amount
+    /// is the one of that second that nothing else is.
+    fn place_late(&self, cells: &[Option<&[u8]>]) -> Option<usize> {
+        let row = if self.image.table == Table::BurnQueue {
+            let due = cell::whole_second(cell::parse_time(cells.get(2).copied().flatten()?)?);
+            self.burns.get(&due.0)?.iter().copied().find(|row| !self.seen[*row])?
+        } else {
+            self.image.find_former(str::from_utf8(cells.first().copied().flatten()?).ok()?)?
+        };
+        (!self.seen[row]).then_some(row)
+    }
+
+    fn compare(&mut self, row: usize, live: &[Option<&[u8]>]) {
+        let mut fields = Vec::new();
+        for (index, expected) in self.image.cells(row).iter().enumerate() {
+            let (live, shape) = (live.get(index).copied().flatten(), &self.layout.shapes[index]);
+            let wanted = match expected {
+                Cell::Known(value) => (!value.agrees(live, shape)).then_some(value),
+                Cell::Present(value) => (live.is_none() || self.odd(row, index, live)).then_some(value),
+                Cell::Filled(_) | Cell::Kept => {
+                    self.odd(row, index, live);
+                    None
+                }
+            };
+            if let Some(value) = wanted {
+                fields.push(Field {
+                    column: self.image.table.columns()[index].name,
+                    live: cell::shown(live),
+                    log: value.text(shape).map(std::borrow::Cow::into_owned),
+                    wrote: self.image.wrote(row, index),
+                    origin: None,
+                    raw: live.map(<[u8]>::to_vec),
+                });
+            }
+        }
+        if fields.is_empty() {
+            self.result.equal += 1;
+            return;
+        }
+        self.result.changed += 1;
+        if self.result.differences.len() < DETAILS_MAX {
+            // The key a person finds the row by is the live one.
+            let live_key =
+                fields.iter().find(|field| field.column == "twitter_handle").and_then(|field| field.live.clone());
+            let note = live_key.as_ref().filter(|_| self.image.table == Table::Players);
+            let note = note.map(|live| match live.eq_ignore_ascii_case(&self.image.key(row)) {
+                true => "the same handle, spelt otherwise".to_owned(),
+                false => format!("renamed: `{live}` is a former handle"),
+            });
+            let key = live_key.filter(|_| self.image.table == Table::Players).unwrap_or_else(|| self.image.key(row));
+            self.push(Kind::Changed, key, Some(row), fields, note);
+        }
+    }
+
+    fn odd(&mut self, row: usize, column: usize, live: Option<&[u8]>) -> bool {
+        let columns = self.image.table.columns();
+        let Some(what) = cell::unreadable(live, columns[column].kind) else { return false };
+        if self.result.oddities.len() < DETAILS_MAX {
+            let (table, key) = (self.image.table, self.image.key(row));
+            self.result.oddities.push(Oddity { table, key, column: columns[column].name, what });
+        }
+        true
+    }
+
+    fn missing(&mut self, row: usize) {
+        self.result.missing += 1;
+        if self.result.differences.len() >= DETAILS_MAX {
+            return;
+        }
+        let columns = self.image.table.columns();
+        let cells = self.image.cells(row);
+        let fields = cells.iter().enumerate().filter_map(|(index, expected)| match expected {
+            Cell::Known(value) | Cell::Present(value) | Cell::Filled(value) => Some(Field {
+                column: columns[index].name,
+                live: None,
+                log: value.text(&self.layout.shapes[index]).map(std::borrow::Cow::into_owned),
+                wrote: self.image.wrote(row, index),
+                origin: None,
+                raw: None,
+            }),
+            Cell::Kept => None,
+        });
+        let fields = fields.collect();
+        self.push(Kind::Missing, self.image.key(row), Some(row), fields, None);
+    }
+
+    fn surplus(&mut self, live: &[Option<&[u8]>]) {
+        self.result.surplus += 1;
+        if self.result.differences.len() >= DETAILS_MAX {
+            return;
+        }
+        let key = cell::shown(live.first().copied().flatten()).unwrap_or_default();
+        let columns = self.image.table.columns().iter().zip(live);
+        let fields = columns.map(|(column, live)| Field {
+            column: column.name,
+            live: cell::shown(*live),
+            log: None,
+            wrote: Position(0),
+            origin: None,
+            raw: None,
+        });
+        let (fields, note) = (fields.collect(), Some(self.image.why_surplus(&key)));
+        self.push(Kind::Surplus, key, None, fields, note);
+    }
+
+    fn push(&mut self, kind: Kind, key: String, row: Option<usize>, fields: Vec<Field>, note: Option<String>) {
+        let stream = row.and_then(|row| self.image.stream(row)).map(|stream| stream.to_string());
+        self.result.differences.push(Difference { table: self.image.table, kind, key, stream, fields, note });
+    }
+}

@@ -1,0 +1,479 @@
+//! The tables as the log says they must be: one source a row, rendered into cells when it is asked for.
+
+use std::{borrow::Cow, collections::HashMap};
+
+use serde_json::{Map, Value as Json};
+use smol_str::SmolStr;
+use wox_events::{Amount, DuelId, Label, PlayerId, Position, StreamId, Timestamp, WithdrawalId, player::House};
+use wox_projections::{
+    State,
+    burns::{Burn, BurnPhase},
+    deposits::Deposit,
+    duels::{Duel, Phase},
+    players::Player,
+    withdrawals::{Withdrawal, WithdrawalPhase},
+};
+
+use super::{
+    cell::{Cell, Value, whole_second},
+    scribe::Scribe,
+    spec::{Standing, Table},
+};
+
+/// One table, ready to be held against live rows.
+#[derive(Debug)]
+pub struct Image<'a> {
+    /// Which.
+    pub table: Table,
+    state: &'a State,
+    scribe: &'a Scribe,
+    rows: Vec<Source<'a>>,
+    by_key: HashMap<SmolStr, u32>,
+    by_former_key: HashMap<SmolStr, u32>,
+    /// What the log knows and the table cannot hold, whatever its columns.
+    pub unholdable: Vec<Unholdable>,
+}
+
+/// Something the table has no place for.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+pub struct Unholdable {
+    /// Which table.
+    pub table: Table,
+    /// The stream it is about.
+    pub subject: String,
+    /// Why.
+    pub why: String,
+}
+
+/// What one row is made of.
+#[derive(Clone, Debug)]
+pub enum Source<'a> {
+    /// A player.
+    Player(PlayerId, &'a Player),
+    /// A duel and the number it has in the table.
+    Duel(i64, DuelId, &'a Duel),
+    /// A withdrawal and the number it has in the table.
+    Withdrawal(i64, WithdrawalId, &'a Withdrawal),
+    /// A burn.
+    Burn(WithdrawalId, &'a Burn),
+    /// A transaction: its hash, and its credited deposits by the subjects of their streams.
+    Transaction(&'a str, Vec<(&'a str, &'a Deposit)>),
+}
+
+/// The form of a key under which live and rendered rows meet: handles and hashes know no upper case.
+#[must_use]
+pub fn key_form(text: &str) -> Cow<'_, str> {
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) { text.to_ascii_lowercase().into() } else { text.into() }
+}
+
+impl<'a> Image<'a> {
+    /// The image of a table in a state, with what was noted on the way to it.
+    #[must_use]
+    pub fn of(table: Table, state: &'a State, scribe: &'a Scribe) -> Image<'a> {
+        let mut image = Image {
+            table,
+            state,
+            scribe,
+            rows: Vec::new(),
+            by_key: HashMap::new(),
+            by_former_key: HashMap::new(),
+            unholdable: Vec::new(),
+        };
+        match table {
+            Table::Players => image.add_players(),
+            Table::ActiveDuels => image.add_duels(),
+            Table::WithdrawalRequests => image.add_withdrawals(),
+            Table::BurnQueue => {
+                image.rows.extend(state.burns.iter().map(|(id, burn)| Source::Burn(id.clone(), burn)));
+            }
+            Table::ProcessedTransactions => image.add_transactions(),
+        }
+        image
+    }
+
+    /// How many rows there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// True when there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The row with this key.
+    #[must_use]
+    pub fn find(&self, key: &str) -> Option<usize> {
+        self.by_key.get(key_form(key).as_ref()).map(|index| *index as usize)
+    }
+
+    /// The player who had this handle before.
+    #[must_use]
+    pub fn find_former(&self, key: &str) -> Option<usize> {
+        self.by_former_key.get(key_form(key).as_ref()).map(|index| *index as usize)
+    }
+
+    /// The cells of a row, in the order of [`Table::columns`].
+    #[must_use]
+    pub fn cells(&self, row: usize) -> Vec<Cell<'a>> {
+        cells(self.state, self.scribe, &self.rows[row])
+    }
+
+    /// The row's key, for people: a handle, a number, a hash; for a burn, which has none, when it is due.
+    #[must_use]
+    pub fn key(&self, row: usize) -> String {
+        match &self.rows[row] {
+            Source::Player(_, player) => player.handle.to_string(),
+            Source::Duel(number, ..) | Source::Withdrawal(number, ..) => number.to_string(),
+            Source::Burn(_, burn) => crate::rfc3339::text(whole_second(burn.due)),
+            Source::Transaction(hash, _) => (*hash).to_owned(),
+        }
+    }
+
+    /// The stream a row is about.
+    #[must_use]
+    pub fn stream(&self, row: usize) -> Option<StreamId> {
+        let name = match &self.rows[row] {
+            Source::Player(id, _) => format!("player-{id}"),
+            Source::Duel(_, id, _) => format!("duel-{id}"),
+            Source::Withdrawal(_, id, _) => format!("withdrawal-{id}"),
+            Source::Burn(id, _) => format!("burn-{id}"),
+            Source::Transaction(_, deposits) => format!("deposit-{}", deposits.first()?.0),
+        };
+        StreamId::new(name).ok()
+    }
+
+    /// When a burn is due, to the second; the burns of one second are told apart by their amounts.
+    #[must_use]
+    pub fn due(&self, row: usize) -> Option<Timestamp> {
+        match &self.rows[row] {
+            Source::Burn(_, burn) => Some(whole_second(burn.due)),
+            _ => None,
+        }
+    }
+
+    /// The event that last wrote a column of a row.
+    #[must_use]
+    pub fn wrote(&self, row: usize, column: usize) -> Position {
+        let name = self.table.columns()[column].name;
+        match &self.rows[row] {
+            Source::Player(id, _) => self.scribe.player(id.as_str()).map_or(Position(0), |notes| {
+                let last = &notes.last;
+                match name {
+                    "twitter_handle" => last.handle,
+                    "name" => last.name,
+                    "level" | "xp" => last.level,
+                    "bonus_galleons" => last.bonus,
+                    "withdrawable_galleons" => last.withdrawable,
+                    "spells" => last.spells,
+                    "titles" => last.titles,
+                    "wins" | "losses" => last.record,
+                    _ => last.made,
+                }
+            }),
+            Source::Duel(_, id, _) => self.scribe.duel(id.as_str()).map_or(Position(0), |notes| match name {
+                "status" => notes.status,
+                "turn" | "hp1" | "hp2" | "combo_history" => notes.turn.max(notes.status),
+                _ => notes.made,
+            }),
+            Source::Withdrawal(_, id, _) => self.scribe.withdrawal(id.as_str()).map_or(Position(0), |notes| notes.last),
+            Source::Burn(id, _) => self.scribe.burn(id.as_str()).map_or(Position(0), |notes| notes.last),
+            Source::Transaction(_, deposits) => {
+                let last = deposits.iter().filter_map(|(subject, _)| self.scribe.deposit(subject));
+                last.map(|notes| notes.last).max().unwrap_or_default()
+            }
+        }
+    }
+
+    /// What the log has to say of a live row that it has no place for.
+    #[must_use]
+    pub fn why_surplus(&self, key: &str) -> String {
+        let known = match self.table {
+            Table::ActiveDuels => self
+                .state
+                .duels
+                .get(key)
+                .map(|duel| format!("duel {key} is {} and was never accepted: a challenge has no row", duel.phase)),
+            Table::Players => self.find_former(key).map(|row| {
+                format!("a former handle of player {}, whose row stands under `{}`", self.subject(row), self.key(row))
+            }),
+            Table::WithdrawalRequests | Table::BurnQueue | Table::ProcessedTransactions => None,
+        };
+        known.unwrap_or_else(|| "no event made this row: it was added outside the engine".into())
+    }
+
+    fn subject(&self, row: usize) -> String {
+        self.stream(row).map(|stream| stream.subject().to_owned()).unwrap_or_default()
+    }
+
+    fn add_players(&mut self) {
+        for (id, player) in self.state.players.iter() {
+            let key = SmolStr::new(key_form(player.handle.as_str()));
+            let index = self.rows.len() as u32;
+            if let Some(other) = self.by_key.get(&key) {
+                let other = self.subject(*other as usize);
+                self.cannot_hold(
+                    format!("player-{id}"),
+                    format!(
+                        "its handle `{}` is the handle of player {other} too, and the table has one row a handle",
+                        player.handle
+                    ),
+                );
+                continue;
+            }
+            self.by_key.insert(key, index);
+            self.rows.push(Source::Player(id.clone(), player));
+            for former in &player.former_handles {
+                self.by_former_key.insert(SmolStr::new(key_form(former.as_str())), index);
+            }
+        }
+    }
+
+    fn add_duels(&mut self) {
+        for (id, duel) in self.state.duels.iter() {
+            if self.scribe.duel(id.as_str()).is_none_or(|notes| notes.accepted.is_none()) {
+                continue;
+            }
+            let stream = || format!("duel-{id}");
+            let unknown = [&duel.challenger, &duel.opponent]
+                .into_iter()
+                .find(|player| self.state.players.get(player.as_str()).is_none());
+            match (number(id.as_str()), unknown) {
+                (Some(number), None) => self.add(id.as_str(), Source::Duel(number, id.clone(), duel)),
+                (None, _) => self.cannot_hold(stream(), NO_NUMBER.into()),
+                (_, Some(player)) => self.cannot_hold(stream(), format!("player {player} is not known")),
+            }
+        }
+    }
+
+    fn add_withdrawals(&mut self) {
+        for (id, withdrawal) in self.state.withdrawals.iter() {
+            let stream = || format!("withdrawal-{id}");
+            let known = self.state.players.get(withdrawal.player.as_str()).is_some();
+            match number(id.as_str()) {
+                Some(number) if known => self.add(id.as_str(), Source::Withdrawal(number, id.clone(), withdrawal)),
+                Some(_) => self.cannot_hold(stream(), format!("player {} is not known", withdrawal.player)),
+                None => self.cannot_hold(stream(), NO_NUMBER.into()),
+            }
+        }
+    }
+
+    fn add_transactions(&mut self) {
+        for (subject, deposit) in self.state.deposits.iter() {
+            let hash = deposit.reference.as_deref().and_then(|reference| reference.split(':').nth(1));
+            let Some(hash) = hash.filter(|_| !deposit.credits.is_empty()) else { continue };
+            let key = SmolStr::new(key_form(hash));
+            match self.by_key.get(&key).copied() {
+                Some(index) => {
+                    if let Source::Transaction(_, deposits) = &mut self.rows[index as usize] {
+                        deposits.push((subject, deposit));
+                    }
+                }
+                None => self.add(hash, Source::Transaction(hash, vec![(subject, deposit)])),
+            }
+        }
+    }
+
+    fn add(&mut self, key: &str, source: Source<'a>) {
+        self.by_key.insert(SmolStr::new(key_form(key)), self.rows.len() as u32);
+        self.rows.push(source);
+    }
+
+    fn cannot_hold(&mut self, subject: String, why: String) {
+        self.unholdable.push(Unholdable { table: self.table, subject, why });
+    }
+}
+
+const NO_NUMBER: &str = "its id is no number, and the table numbers its rows";
+
+/// The number a game id has in a table: digits without leading zeros.
+fn number(id: &str) -> Option<i64> {
+    id.parse().ok().filter(|number: &i64| *number > 0 && number.to_string() == id)
+}
+
+/// The cells of a row, in the order of [`Table::columns`].
+#[must_use]
+pub fn cells<'a>(state: &'a State, scribe: &'a Scribe, source: &Source<'a>) -> Vec<Cell<'a>> {
+    match source {
+        Source::Player(id, player) => player_cells(state, scribe, id, player),
+        Source::Duel(number, id, duel) => duel_cells(state, scribe, *number, id, duel),
+        Source::Withdrawal(number, id, withdrawal) => withdrawal_cells(state, scribe, *number, id, withdrawal),
+        Source::Burn(id, burn) => burn_cells(scribe, id, burn),
+        Source::Transaction(hash, deposits) => transaction_cells(scribe, hash, deposits),
+    }
+}
+
+/// The source of the row a stream is about, when it has one.
+#[must_use]
+pub fn source_of<'a>(state: &'a State, scribe: &Scribe, stream: &StreamId) -> Option<Source<'a>> {
+    let subject = stream.subject();
+    match stream.category() {
+        "player" => Some(Source::Player(PlayerId::new(subject).ok()?, state.players.get(subject)?)),
+        "duel" if scribe.duel(subject)?.accepted.is_some() => {
+            Some(Source::Duel(number(subject)?, DuelId::new(subject).ok()?, state.duels.get(subject)?))
+        }
+        "withdrawal" => {
+            let id = WithdrawalId::new(subject).ok()?;
+            Some(Source::Withdrawal(number(subject)?, id, state.withdrawals.get(subject)?))
+        }
+        "burn" => Some(Source::Burn(WithdrawalId::new(subject).ok()?, state.burns.get(subject)?)),
+        _ => None,
+    }
+}
+
+fn player_cells<'a>(state: &'a State, scribe: &Scribe, id: &PlayerId, player: &'a Player) -> Vec<Cell<'a>> {
+    let notes = scribe.player(id.as_str());
+    let held = state.ledger.player(id).unwrap_or_default();
+    let imported = notes.is_none_or(|notes| notes.imported);
+    let list = |labels: &'a [Label]| if imported { Cell::Kept } else { Cell::Known(Value::Labels(labels)) };
+    let xp = notes.and_then(|notes| notes.xp);
+    vec![
+        Cell::Known(Value::Text(player.handle.as_str())),
+        player.name.as_ref().map_or(Cell::Kept, |name| Cell::Known(Value::Text(name.as_str()))),
+        player.house.map_or(Cell::Kept, |house| Cell::Known(Value::Text(house_word(house)))),
+        Cell::Known(Value::Int(i64::from(player.level))),
+        xp.map_or(Cell::Kept, |xp| Cell::Known(Value::Int(i64::from(xp)))),
+        Cell::Kept,
+        Cell::Known(Value::Money(held.bonus)),
+        Cell::Known(Value::Money(held.withdrawable)),
+        list(&player.spells),
+        Cell::Kept,
+        Cell::Known(Value::Int(i64::from(player.wins))),
+        Cell::Known(Value::Int(i64::from(player.losses))),
+        list(&player.titles),
+        notes.map_or(Cell::Kept, |notes| Cell::Filled(Value::Time(notes.created))),
+    ]
+}
+
+/// A house as the game's ENUM spells it.
+#[must_use]
+pub const fn house_word(house: House) -> &'static str {
+    match house {
+        House::Ravenclaw => "Ravenclaw",
+        House::Gryffindor => "Gryffindor",
+        House::Slytherin => "Slytherin",
+        House::Hufflepuff => "Hufflepuff",
+    }
+}
+
+fn handle<'a>(state: &'a State, player: &PlayerId) -> Cell<'a> {
+    match state.players.get(player.as_str()) {
+        Some(player) => Cell::Known(Value::Text(player.handle.as_str())),
+        None => Cell::Kept,
+    }
+}
+
+fn duel_cells<'a>(state: &'a State, scribe: &Scribe, number: i64, id: &DuelId, duel: &'a Duel) -> Vec<Cell<'a>> {
+    let notes = scribe.duel(id.as_str());
+    let active = duel.phase == Phase::Active;
+    let status = match duel.phase {
+        Phase::Active | Phase::Challenged => "active",
+        Phase::Ended if duel.winner.as_ref() == Some(&duel.challenger) => "player1_wins",
+        Phase::Ended => "player2_wins",
+        Phase::Voided | Phase::Declined | Phase::Expired => "cancelled",
+    };
+    let turn = match &duel.next {
+        Some(player) if active => handle(state, player),
+        _ => Cell::Kept,
+    };
+    let combo = notes.filter(|_| active).map_or(Cell::Kept, |notes| {
+        let sides = [&duel.challenger, &duel.opponent].into_iter().zip(&notes.combo);
+        let mut history = Map::new();
+        for (player, spells) in sides {
+            if let Some(player) = state.players.get(player.as_str()) {
+                let spells: Vec<Json> = spells.iter().map(|spell| Json::from(spell.as_str())).collect();
+                history.insert(player.handle.to_string(), Json::from(spells));
+            }
+        }
+        Cell::Known(Value::Json(Json::Object(history).to_string()))
+    });
+    vec![
+        Cell::Known(Value::Int(number)),
+        handle(state, &duel.challenger),
+        handle(state, &duel.opponent),
+        Cell::Known(Value::Money(duel.bet)),
+        Cell::Known(Value::Text(status)),
+        turn,
+        Cell::Known(Value::Int(i64::from(duel.hp.0))),
+        Cell::Known(Value::Int(i64::from(duel.hp.1))),
+        combo,
+        notes.and_then(|notes| notes.accepted).map_or(Cell::Kept, |time| Cell::Filled(Value::Time(time))),
+    ]
+}
+
+fn withdrawal_cells<'a>(
+    state: &'a State,
+    scribe: &'a Scribe,
+    number: i64,
+    id: &WithdrawalId,
+    withdrawal: &'a Withdrawal,
+) -> Vec<Cell<'a>> {
+    let notes = scribe.withdrawal(id.as_str());
+    let fee = withdrawal.hold.as_ref().and_then(|hold| hold.pool_share.checked_add(hold.burn_share));
+    let standing = match withdrawal.phase {
+        WithdrawalPhase::Requested | WithdrawalPhase::Held | WithdrawalPhase::InDoubt => Standing::Open,
+        WithdrawalPhase::Settled => Standing::Done,
+        WithdrawalPhase::Failed => Standing::Failed,
+        WithdrawalPhase::Released => Standing::Returned,
+    };
+    let over = matches!(withdrawal.phase, WithdrawalPhase::Settled | WithdrawalPhase::Released);
+    let settled = notes.and_then(|notes| notes.settled.as_ref());
+    let block =
+        notes.and_then(|notes| notes.mined.as_ref()).filter(|(tx, _)| Some(tx) == settled).map(|(_, block)| *block);
+    vec![
+        Cell::Known(Value::Int(number)),
+        handle(state, &withdrawal.player),
+        Cell::Known(Value::Money(withdrawal.amount)),
+        fee.map_or(Cell::Kept, |fee| Cell::Known(Value::Money(fee))),
+        settled.map_or(Cell::Kept, |tx| Cell::Known(Value::Text(tx.as_str()))),
+        Cell::Known(Value::Status(standing)),
+        notes.map_or(Cell::Kept, |notes| Cell::Filled(Value::Time(notes.requested))),
+        // Nothing follows a settlement or a release, so the last activity is the moment of it.
+        if over { Cell::Present(Value::Time(withdrawal.last_activity)) } else { Cell::Known(Value::Null) },
+        block.and_then(|block| i64::try_from(block).ok()).map_or(Cell::Kept, |block| Cell::Filled(Value::Int(block))),
+    ]
+}
+
+fn burn_cells<'a>(scribe: &Scribe, id: &WithdrawalId, burn: &Burn) -> Vec<Cell<'a>> {
+    let standing = match burn.phase {
+        BurnPhase::Scheduled | BurnPhase::InDoubt => Standing::Open,
+        BurnPhase::Settled => Standing::Done,
+        BurnPhase::Cancelled => Standing::Returned,
+    };
+    vec![
+        Cell::Kept,
+        Cell::Known(Value::Money(burn.amount)),
+        Cell::Known(Value::Time(whole_second(burn.due))),
+        Cell::Known(Value::Status(standing)),
+        scribe.burn(id.as_str()).map_or(Cell::Kept, |notes| Cell::Filled(Value::Time(notes.scheduled))),
+    ]
+}
+
+fn transaction_cells<'a>(scribe: &'a Scribe, hash: &'a str, deposits: &[(&'a str, &'a Deposit)]) -> Vec<Cell<'a>> {
+    let first = deposits.first().map(|(subject, deposit)| (scribe.deposit(subject), *deposit));
+    let notes = first.and_then(|(notes, _)| notes);
+    let block =
+        first.and_then(|(_, deposit)| deposit.block.as_ref()).and_then(|block| i64::try_from(block.number).ok());
+    // A reference that was credited again brought nothing more: each deposit counts with its first credit.
+    let values = deposits.iter().filter_map(|(_, deposit)| {
+        deposit.value.or_else(|| deposit.credits.first().and_then(|credit| credit.amount.checked_add(credit.dust)))
+    });
+    let standing = deposits.iter().flat_map(|(_, deposit)| &deposit.credits).any(|credit| !credit.debited);
+    vec![
+        Cell::Known(Value::Text(hash)),
+        block.map_or(Cell::Kept, |block| Cell::Filled(Value::Int(block))),
+        party(notes, 0),
+        party(notes, 1),
+        Amount::checked_sum(values).map_or(Cell::Kept, |value| Cell::Known(Value::Money(value))),
+        notes.and_then(|notes| notes.credited).map_or(Cell::Kept, |credited| Cell::Filled(Value::Time(credited))),
+        Cell::Known(Value::Status(if standing { Standing::Done } else { Standing::Returned })),
+    ]
+}
+
+fn party<'a>(notes: Option<&'a super::scribe::DepositNotes>, side: usize) -> Cell<'a> {
+    let parties = notes.and_then(|notes| notes.parties.as_ref());
+    parties
+        .map_or(Cell::Kept, |(from, to)| Cell::Filled(Value::Text(if side == 0 { from.as_str() } else { to.as_str() })))
+}

@@ -1,0 +1,325 @@
+//! Looks on while the log is folded and notes what the tables need and the folds have no use for: when rows came into
+//! being, which event last wrote which part of a row, experience that carries over, the last three spells of a side.
+
+use std::collections::HashMap;
+
+use wox_events::{
+    BurnEvent, DepositEvent, DuelEvent, Event, Label, PlayerEvent, PlayerId, Position, Recorded, Timestamp, TxHash,
+    WithdrawalEvent,
+};
+use wox_projections::{Account, Posting, Replay, postings::postings};
+
+use crate::replay::Watch;
+
+/// How many spells a combo remembers (domain.md, "Duels").
+const COMBO_SPELLS: usize = 3;
+
+/// Everything that was noted, by subject. The maps are looked into, never walked through: their order means nothing.
+#[derive(Debug, Default)]
+pub struct Scribe {
+    players: HashMap<PlayerId, PlayerNotes>,
+    duels: HashMap<String, DuelNotes>,
+    withdrawals: HashMap<String, WithdrawalNotes>,
+    burns: HashMap<String, BurnNotes>,
+    deposits: HashMap<String, DepositNotes>,
+    applied: u64,
+    level: Option<u8>,
+    moves: Vec<Posting>,
+}
+
+/// What was noted of a player.
+#[derive(Clone, Debug, Default)]
+pub struct PlayerNotes {
+    /// When the event that made the player happened.
+    pub created: Timestamp,
+    /// True when the player was taken over from the tables: name, house, spells and titles before that are not known.
+    pub imported: bool,
+    /// Experience that carries over; `None` once it cannot be told.
+    pub xp: Option<u32>,
+    /// The event that last wrote each part.
+    pub last: PlayerWrites,
+}
+
+/// Positions of the events that last wrote the parts of a player's row.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PlayerWrites {
+    /// The row itself.
+    pub made: Position,
+    /// The handle.
+    pub handle: Position,
+    /// The wizard's name.
+    pub name: Position,
+    /// Level and experience.
+    pub level: Position,
+    /// The bonus balance.
+    pub bonus: Position,
+    /// The withdrawable balance.
+    pub withdrawable: Position,
+    /// Wins and losses.
+    pub record: Position,
+    /// Spells.
+    pub spells: Position,
+    /// Titles.
+    pub titles: Position,
+}
+
+/// What was noted of a duel.
+#[derive(Clone, Debug, Default)]
+pub struct DuelNotes {
+    /// When it was accepted; a challenge has no row.
+    pub accepted: Option<Timestamp>,
+    /// The event that opened it.
+    pub made: Position,
+    /// The event that last changed where it stands.
+    pub status: Position,
+    /// The last turn.
+    pub turn: Position,
+    /// The last spells of challenger and opponent, oldest first, while it runs.
+    pub combo: [Vec<Label>; 2],
+}
+
+/// What was noted of a withdrawal.
+#[derive(Clone, Debug, Default)]
+pub struct WithdrawalNotes {
+    /// When it was asked for.
+    pub requested: Timestamp,
+    /// The payment that was last seen in a block.
+    pub mined: Option<(TxHash, u64)>,
+    /// The payment that settled it.
+    pub settled: Option<TxHash>,
+    /// The last event.
+    pub last: Position,
+}
+
+/// What was noted of a burn.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BurnNotes {
+    /// When it was scheduled.
+    pub scheduled: Timestamp,
+    /// The last event.
+    pub last: Position,
+}
+
+/// What was noted of a deposit.
+#[derive(Clone, Debug, Default)]
+pub struct DepositNotes {
+    /// Sender and recipient in the log.
+    pub parties: Option<(Label, Label)>,
+    /// When it was first credited.
+    pub credited: Option<Timestamp>,
+    /// The last event.
+    pub last: Position,
+}
+
+impl Scribe {
+    /// What was noted of a player.
+    #[must_use]
+    pub fn player(&self, player: &str) -> Option<&PlayerNotes> {
+        self.players.get(player)
+    }
+
+    /// What was noted of a duel.
+    #[must_use]
+    pub fn duel(&self, duel: &str) -> Option<&DuelNotes> {
+        self.duels.get(duel)
+    }
+
+    /// What was noted of a withdrawal.
+    #[must_use]
+    pub fn withdrawal(&self, withdrawal: &str) -> Option<&WithdrawalNotes> {
+        self.withdrawals.get(withdrawal)
+    }
+
+    /// What was noted of a burn.
+    #[must_use]
+    pub fn burn(&self, withdrawal: &str) -> Option<&BurnNotes> {
+        self.burns.get(withdrawal)
+    }
+
+    /// What was noted of a deposit, by the subject of its stream.
+    #[must_use]
+    pub fn deposit(&self, deposit: &str) -> Option<&DepositNotes> {
+        self.deposits.get(deposit)
+    }
+
+    fn note_money(&mut self, at: Position) {
+        for posting in std::mem::take(&mut self.moves) {
+            for account in [&posting.from, &posting.to] {
+                match account {
+                    Account::Bonus(player) => {
+                        if let Some(notes) = self.players.get_mut(player) {
+                            notes.last.bonus = at;
+                        }
+                    }
+                    Account::Withdrawable(player) => {
+                        if let Some(notes) = self.players.get_mut(player) {
+                            notes.last.withdrawable = at;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn note_player(&mut self, at: &Recorded, event: &PlayerEvent) {
+        let Ok(id) = PlayerId::new(at.stream.subject()) else { return };
+        let position = at.position;
+        let imported = match event {
+            PlayerEvent::PlayerCreated { .. } => Some((false, 0)),
+            PlayerEvent::StateImported { xp, .. } => Some((true, *xp)),
+            _ => None,
+        };
+        if let Some((imported, xp)) = imported {
+            let last = PlayerWrites {
+                made: position,
+                handle: position,
+                name: position,
+                level: position,
+                bonus: position,
+                withdrawable: position,
+                record: position,
+                spells: position,
+                titles: position,
+            };
+            self.players.insert(id, PlayerNotes { created: at.time, imported, xp: Some(xp), last });
+            return;
+        }
+        let Some(notes) = self.players.get_mut(&id) else { return };
+        match event {
+            PlayerEvent::HandleChanged { .. } => notes.last.handle = position,
+            PlayerEvent::PlayerRenamed { .. } => notes.last.name = position,
+            PlayerEvent::ExperienceGained { xp, level, .. } => {
+                notes.last.level = position;
+                notes.xp = carried_over(notes.xp, *xp, self.level.unwrap_or(*level), *level);
+            }
+            PlayerEvent::SpellLearned { .. } => notes.last.spells = position,
+            PlayerEvent::TitleAwarded { .. } => notes.last.titles = position,
+            _ => {}
+        }
+    }
+
+    fn note_duel(&mut self, at: &Recorded, event: &DuelEvent, state: &Replay) {
+        let subject = at.stream.subject();
+        if let DuelEvent::ChallengeIssued { .. } = event {
+            let notes = DuelNotes { made: at.position, status: at.position, turn: at.position, ..DuelNotes::default() };
+            self.duels.insert(subject.to_owned(), notes);
+            return;
+        }
+        let Some(notes) = self.duels.get_mut(subject) else { return };
+        match event {
+            DuelEvent::ChallengeAccepted { .. } => {
+                notes.accepted = Some(at.time);
+                (notes.status, notes.turn) = (at.position, at.position);
+            }
+            DuelEvent::SpellCast { player, spell, .. } => {
+                notes.turn = at.position;
+                let side = state.state.duels.get(subject).is_some_and(|duel| duel.opponent == *player);
+                let combo = &mut notes.combo[usize::from(side)];
+                if combo.len() == COMBO_SPELLS {
+                    combo.remove(0);
+                }
+                combo.push(spell.clone());
+            }
+            DuelEvent::PotionUsed { .. } | DuelEvent::TurnMissed { .. } | DuelEvent::DuelResumed { .. } => {
+                notes.turn = at.position;
+            }
+            DuelEvent::DuelEnded { winner, loser, .. } => {
+                notes.status = at.position;
+                notes.combo = Default::default();
+                for player in [winner, loser] {
+                    if let Some(notes) = self.players.get_mut(player) {
+                        notes.last.record = at.position;
+                    }
+                }
+            }
+            DuelEvent::DuelVoided { .. } | DuelEvent::ChallengeDeclined {} | DuelEvent::ChallengeExpired {} => {
+                notes.status = at.position;
+                notes.combo = Default::default();
+            }
+            _ => {}
+        }
+    }
+
+    fn note_withdrawal(&mut self, at: &Recorded, event: &WithdrawalEvent) {
+        let notes = self.withdrawals.entry(at.stream.subject().to_owned()).or_default();
+        notes.last = at.position;
+        match event {
+            WithdrawalEvent::WithdrawalRequested { .. } => notes.requested = at.time,
+            WithdrawalEvent::TxMined { tx, block, .. } => notes.mined = Some((tx.clone(), *block)),
+            WithdrawalEvent::WithdrawalSettled { tx, .. } => notes.settled = Some(tx.clone()),
+            _ => {}
+        }
+    }
+
+    fn note_deposit(&mut self, at: &Recorded, event: &DepositEvent) {
+        let notes = self.deposits.entry(at.stream.subject().to_owned()).or_default();
+        notes.last = at.position;
+        match event {
+            DepositEvent::DepositObserved { from, to, .. } => notes.parties = Some((from.clone(), to.clone())),
+            DepositEvent::DepositCredited { .. } | DepositEvent::QuarantineReleased { .. } => {
+                notes.credited.get_or_insert(at.time);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What is left of experience when a level is reached: level L takes 100 x L (domain.md, "Players"). `None` when the
+/// levels of the events and their experience do not go together.
+fn carried_over(before: Option<u32>, gained: u32, from: u8, to: u8) -> Option<u32> {
+    let taken: u32 = (from..to).map(|level| 100 * u32::from(level)).sum();
+    before?.checked_add(gained)?.checked_sub(taken)
+}
+
+impl Watch for Scribe {
+    fn before(&mut self, state: &Replay, event: &Recorded) {
+        self.applied = state.accounting.applied;
+        self.moves.clear();
+        let Ok(decoded) = &event.event else { return };
+        match decoded {
+            Event::Player(PlayerEvent::ExperienceGained { .. }) => {
+                self.level = state.state.players.get(event.stream.subject()).map(|player| player.level);
+            }
+            Event::Agent(_) | Event::Command(_) | Event::Recovery(_) | Event::Ops(_) | Event::Chain(_) => {}
+            Event::Pool(_) | Event::Burn(_) => {}
+            _ => self.moves = postings(&event.stream, decoded, &state.state).unwrap_or_default(),
+        }
+    }
+
+    fn after(&mut self, state: &Replay, event: &Recorded) {
+        let Ok(decoded) = &event.event else { return };
+        if state.accounting.applied == self.applied {
+            return; // refused or left out
+        }
+        match decoded {
+            Event::Player(decoded) => self.note_player(event, decoded),
+            Event::Duel(decoded) => self.note_duel(event, decoded, state),
+            Event::Withdrawal(decoded) => self.note_withdrawal(event, decoded),
+            Event::Burn(decoded) => {
+                let notes = self.burns.entry(event.stream.subject().to_owned()).or_default();
+                notes.last = event.position;
+                if let BurnEvent::BurnScheduled { .. } = decoded {
+                    notes.scheduled = event.time;
+                }
+            }
+            Event::Deposit(decoded) => self.note_deposit(event, decoded),
+            _ => {}
+        }
+        self.note_money(event.position);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn experience_carries_over() {
+        assert_eq!(carried_over(Some(90), 20, 1, 1), Some(110));
+        assert_eq!(carried_over(Some(90), 20, 1, 2), Some(10));
+        assert_eq!(carried_over(Some(0), 350, 1, 3), Some(50));
+        assert_eq!(carried_over(Some(0), 5, 1, 2), None);
+        assert_eq!(carried_over(None, 5, 1, 1), None);
+    }
+}

@@ -1,0 +1,186 @@
+//! The game's MySQL or MariaDB database: connecting to it, looking at its tables at one consistent snapshot, and building
+//! tables anew beside them. The only module beside the log's that names sqlx.
+//!
+//! Everything that can wait has an end: connecting, a statement, a lock. No message of this module holds a password: the
+//! address that is shown is made from user, host, port and database alone.
+
+pub mod error;
+pub mod rows;
+pub mod schema;
+
+use std::{fmt, str::FromStr as _, time::Duration};
+
+use futures_util::TryStreamExt as _;
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _,
+    mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow},
+};
+
+pub use error::GameDbError;
+
+/// How long connecting may take, TLS and login included.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long one statement, or the next rows of one, may take.
+pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Where the game's database is, and how to log in.
+#[derive(Clone)]
+pub struct GameDb {
+    options: MySqlConnectOptions,
+    address: String,
+}
+
+impl fmt::Debug for GameDb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("GameDb").field(&self.address).finish()
+    }
+}
+
+/// One connection, with what is known of the server behind it.
+#[derive(Debug)]
+pub struct Session {
+    connection: MySqlConnection,
+    /// The server's version, as it says.
+    pub version: String,
+    /// The server's number for this connection.
+    pub id: u64,
+}
+
+impl GameDb {
+    /// Reads a URL such as `mysql://user:password@host:3306/wizards_of_x?ssl-mode=VERIFY_IDENTITY`.
+    pub fn new(url: &str) -> Result<GameDb, GameDbError> {
+        // What the parser says may repeat a part of the URL, and any part may be the password: it is not passed on.
+        let wrong = |what: &'static str| GameDbError::Url { what };
+        let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+        if !matches!(scheme, Some("mysql" | "mariadb")) {
+            return Err(wrong("it does not begin with mysql://"));
+        }
+        let options = MySqlConnectOptions::from_str(url).map_err(|_| {
+            wrong("it cannot be read; write characters such as @ : / # in the password as %40 %3A %2F %23")
+        })?;
+        let database = options.get_database().filter(|name| !name.is_empty());
+        let database = database.ok_or_else(|| wrong("it names no database behind the host"))?.to_owned();
+        let address = match options.get_socket() {
+            Some(socket) => format!("{}@{}/{database}", options.get_username(), socket.display()),
+            None => {
+                format!("{}@{}:{}/{database}", options.get_username(), options.get_host(), options.get_port())
+            }
+        };
+        let options = options.statement_cache_capacity(16).disable_statement_logging();
+        Ok(GameDb { options, address })
+    }
+
+    /// User, host, port and database: what may be shown.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Opens a connection.
+    pub async fn connect(&self) -> Result<Session, GameDbError> {
+        let connecting = MySqlConnection::connect_with(&self.options);
+        let connection = match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+            Ok(connected) => connected.map_err(|error| GameDbError::connecting(error, &self.address))?,
+            Err(_) => return Err(GameDbError::ConnectTimeout { address: self.address.clone() }),
+        };
+        let mut session = Session { connection, version: String::new(), id: 0 };
+        let row = session.one("SELECT VERSION(), CONNECTION_ID()").await?;
+        session.version = text(&row, 0)?;
+        session.id = number(&row, 1)?;
+        Ok(session)
+    }
+}
+
+impl Session {
+    /// True for MariaDB, which shares the protocol with MySQL and not every statement.
+    #[must_use]
+    pub fn is_mariadb(&self) -> bool {
+        self.version.to_ascii_lowercase().contains("mariadb")
+    }
+
+    /// Runs a statement whose rows nobody wants. `sql` is made of our own words and quoted names only.
+    pub async fn run(&mut self, sql: impl Into<String>) -> Result<u64, GameDbError> {
+        let running = sqlx::raw_sql(AssertSqlSafe(sql.into())).execute(&mut self.connection);
+        let done = tokio::time::timeout(STATEMENT_TIMEOUT, running).await;
+        Ok(done.map_err(|_| GameDbError::Timeout)?.map_err(GameDbError::from)?.rows_affected())
+    }
+
+    /// All rows of a small result.
+    pub(crate) async fn all(&mut self, sql: impl Into<String>) -> Result<Vec<MySqlRow>, GameDbError> {
+        let rows = sqlx::raw_sql(AssertSqlSafe(sql.into())).fetch(&mut self.connection).try_collect();
+        let rows = tokio::time::timeout(STATEMENT_TIMEOUT, rows).await;
+        rows.map_err(|_| GameDbError::Timeout)?.map_err(GameDbError::from)
+    }
+
+    /// The one row of a result that always has one.
+    pub(crate) async fn one(&mut self, sql: impl Into<String>) -> Result<MySqlRow, GameDbError> {
+        self.all(sql).await?.pop().ok_or(GameDbError::Answer { what: "no row came where one always does" })
+    }
+
+    /// Says goodbye; a connection that is already gone needs none.
+    pub async fn close(self) {
+        let _gone = tokio::time::timeout(CONNECT_TIMEOUT, self.connection.close()).await;
+    }
+}
+
+/// A name of a table, column or constraint as SQL takes it.
+#[must_use]
+pub(crate) fn quoted(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+/// A text as SQL takes it, without leaning on how backslashes are read: as hexadecimal digits.
+#[must_use]
+pub(crate) fn literal(text: &str) -> String {
+    use fmt::Write as _;
+    let mut sql = String::from("_utf8mb4 X'");
+    for byte in text.bytes() {
+        let _infallible = write!(sql, "{byte:02x}");
+    }
+    sql.push('\'');
+    sql
+}
+
+pub(crate) fn bytes(row: &MySqlRow, column: usize) -> Result<Option<&[u8]>, GameDbError> {
+    row.try_get_unchecked::<Option<&[u8]>, _>(column).map_err(GameDbError::from)
+}
+
+pub(crate) fn text_or_null(row: &MySqlRow, column: usize) -> Result<Option<String>, GameDbError> {
+    Ok(bytes(row, column)?.map(|text| String::from_utf8_lossy(text).into_owned()))
+}
+
+pub(crate) fn text(row: &MySqlRow, column: usize) -> Result<String, GameDbError> {
+    text_or_null(row, column)?.ok_or(GameDbError::Answer { what: "NULL came where text always does" })
+}
+
+pub(crate) fn number(row: &MySqlRow, column: usize) -> Result<u64, GameDbError> {
+    text(row, column)?.parse().map_err(|_| GameDbError::Answer { what: "text came where a number always does" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_form_of_a_handle_shows_the_password() {
+        let db = GameDb::new("mysql://wizard:hunter2%40x@db.example:3307/wizards_of_x").unwrap();
+        assert_eq!(db.address(), "wizard@db.example:3307/wizards_of_x");
+        assert!(!format!("{db:?}").contains("hunter2"));
+        for wrong in [
+            "hunter2",
+            "postgres://u:hunter2@h/d",
+            "mysql://u:hunter2@h",
+            "mysql://u:hunter2@h:x/d",
+            "mysql://u:h/unter2@h/d",
+        ] {
+            let error = GameDb::new(wrong).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("unter2"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn names_and_texts_cannot_end_their_quotes() {
+        assert_eq!(quoted("a`b"), "`a``b`");
+        assert_eq!(literal("a'b"), "_utf8mb4 X'612762'");
+    }
+}

@@ -1,0 +1,102 @@
+//! Rows of whole tables at one moment: a consistent snapshot that writes nothing, one streaming read a table, a bounded
+//! batch in memory.
+
+use futures_util::{StreamExt as _, stream::BoxStream};
+use sqlx::{AssertSqlSafe, mysql::MySqlRow};
+
+use super::{GameDbError, STATEMENT_TIMEOUT, Session, bytes, quoted};
+
+/// Most rows of a batch.
+const BATCH_ROWS: usize = 512;
+/// A batch ends early once it holds this many bytes.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// Some rows, their cells as the text the server sent.
+#[derive(Debug, Default)]
+pub struct Batch {
+    columns: usize,
+    text: Vec<u8>,
+    cells: Vec<Option<(usize, usize)>>,
+}
+
+impl Batch {
+    /// How many rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.cells.len().checked_div(self.columns).unwrap_or(0)
+    }
+
+    /// True when there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+
+    /// Writes the cells of a row into `cells`, which is reused from row to row.
+    pub fn row<'b>(&'b self, row: usize, cells: &mut Vec<Option<&'b [u8]>>) {
+        cells.clear();
+        let places = &self.cells[row * self.columns..(row + 1) * self.columns];
+        cells.extend(places.iter().map(|place| place.map(|(from, to)| &self.text[from..to])));
+    }
+
+    fn push(&mut self, row: &MySqlRow) -> Result<(), GameDbError> {
+        for column in 0..self.columns {
+            let place = bytes(row, column)?.map(|cell| {
+                let from = self.text.len();
+                self.text.extend_from_slice(cell);
+                (from, self.text.len())
+            });
+            self.cells.push(place);
+        }
+        Ok(())
+    }
+}
+
+/// The rows of one table, in the order of its first column, which is its key.
+pub struct Rows<'s> {
+    stream: BoxStream<'s, Result<MySqlRow, sqlx::Error>>,
+    columns: usize,
+}
+
+impl Rows<'_> {
+    /// Fills the batch with the next rows; false when there are none left.
+    pub async fn next(&mut self, batch: &mut Batch) -> Result<bool, GameDbError> {
+        batch.columns = self.columns;
+        batch.text.clear();
+        batch.cells.clear();
+        let filling = async {
+            while batch.len() < BATCH_ROWS && batch.text.len() < BATCH_BYTES {
+                match self.stream.next().await {
+                    Some(row) => batch.push(&row?)?,
+                    None => break,
+                }
+            }
+            Ok::<_, GameDbError>(())
+        };
+        tokio::time::timeout(STATEMENT_TIMEOUT, filling).await.map_err(|_| GameDbError::Timeout)??;
+        Ok(!batch.is_empty())
+    }
+}
+
+impl Session {
+    /// Takes a snapshot: from here on this session sees every table as it is now, and can write nothing.
+    pub async fn snapshot(&mut self) -> Result<(), GameDbError> {
+        self.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
+        self.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
+        Ok(())
+    }
+
+    /// Gives the snapshot up.
+    pub async fn end_snapshot(&mut self) -> Result<(), GameDbError> {
+        self.run("ROLLBACK").await.map(drop)
+    }
+
+    /// Reads a whole table. `name` may also be a shadow or an old table; columns come in the order they are named.
+    pub fn rows(&mut self, name: &str, columns: &[String]) -> Rows<'_> {
+        let names: Vec<_> = columns.iter().map(|column| quoted(column)).collect();
+        let key = names.first().map(String::as_str).unwrap_or("1");
+        let sql = format!("SELECT {} FROM {} ORDER BY {key}", names.join(", "), quoted(name));
+        let stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch(&mut self.connection);
+        Rows { stream, columns: columns.len() }
+    }
+}

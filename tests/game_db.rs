@@ -1,0 +1,9 @@
+//! The game's database, against a real MariaDB that every test starts for itself.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics with the place")]
+
+#[path = "support/mariadb.rs"]
+mod mariadb;
+
+#[path = "game_db/connecting.rs"]
+mod connecting;
