@@ -13,3 +13,5 @@ mod helpers;
 mod model;
 #[path = "log/places.rs"]
 mod places;
+#[path = "log/verify.rs"]
+mod verify;

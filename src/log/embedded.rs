@@ -258,6 +258,7 @@ impl EmbeddedLog {
         let place = Place::new(path.as_ref());
         place.check()?;
         let lock = place.lock()?;
+        place.check_whole()?;
         let (conn, meta) = connect(&place).await?;
         let mut opened = Opened::load(&place, conn, meta).await?;
         let reading = read_watermark(&place)?;

@@ -213,10 +213,12 @@ async fn a_cut_database_is_refused_at_every_page_and_never_panics() {
     let sound = fs::read(&database).unwrap();
     for len in (0..sound.len()).step_by(512).chain([1, 99, 100, 511, sound.len() - 1]) {
         fs::write(&database, &sound[..len]).unwrap();
-        // SQLite reads a missing last byte as the zero it was: nothing is lost then.
-        let opened = EmbeddedLog::open(&path).await;
-        assert!(opened.is_err() || len == sound.len() - 1, "cut to {len}");
-        drop(opened);
+        // SQLite reads what is missing as zeros, so it alone would not notice a missing last byte.
+        let error = EmbeddedLog::open(&path).await.err().unwrap_or_else(|| panic!("cut to {len} and opened"));
+        if len >= 100 {
+            assert!(error.is_integrity_failure(), "cut to {len}: {error}");
+            assert!(report(&path).await.is_some_and(|report| !report.passed()), "cut to {len}");
+        }
         if report(&path).await.is_some_and(|report| report.passed()) {
             assert_eq!(try_read(&path).await.as_ref(), Ok(&events), "cut to {len}");
         }
@@ -224,6 +226,29 @@ async fn a_cut_database_is_refused_at_every_page_and_never_panics() {
             let _ = fs::remove_file(path.join(name));
         }
     }
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_was_cut_off_is_no_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, crashed) = (dir.path().join("store"), dir.path().join("crashed"));
+    let log = EmbeddedLog::create(&path, options(16)).await.unwrap();
+    log.close().await;
+    let before = fs::read(path.join("log.sqlite")).unwrap();
+    let log = EmbeddedLog::open(&path).await.unwrap();
+    extend(&log, 0, 60).await;
+    // As a machine that stops in the middle of a checkpoint leaves it: the new first page, which counts pages that only
+    // the write-ahead log has yet.
+    copy(&path, &crashed);
+    log.close().await;
+    let after = fs::read(path.join("log.sqlite")).unwrap();
+    assert!(after.len() > before.len() + 512);
+    let half = [&after[..512], &before[512..], &after[before.len()..after.len() - 700]].concat();
+    fs::write(crashed.join("log.sqlite"), half).unwrap();
+    let opened = EmbeddedLog::open(&crashed).await.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(read_all(&opened).await.len(), 60);
+    opened.close().await;
+    assert!(report(&crashed).await.unwrap().passed());
 }
 
 #[tokio::test]
@@ -250,6 +275,25 @@ async fn a_missing_or_ruined_watermark_is_refused_and_a_damaged_slot_written_aga
     declare_fork(&path, "the watermark was lost").await.unwrap();
     let log = EmbeddedLog::open(&path).await.unwrap();
     assert_eq!(log.head().await.unwrap().epoch, 2);
+}
+
+#[tokio::test]
+async fn an_id_that_stands_twice_in_a_stream_is_named_with_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    small_store(&path, 60).await;
+    // Event 59 of duel-2 gets the id of event 51, which stands in the same stream.
+    let sql = "UPDATE tail SET id = (SELECT id FROM tail WHERE position = 51) WHERE position = 59";
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path.join("log.sqlite"));
+    let mut conn = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    sqlx::query(sql).execute(&mut conn).await.unwrap();
+    sqlx::Connection::close(conn).await.unwrap();
+    let found = report(&path).await.unwrap();
+    let check = found.checks.iter().find(|check| check.name == "ids unique in their stream").unwrap();
+    let CheckResult::Failed { what, count: 1 } = &check.result else { panic!("{check:?}") };
+    assert!(what.contains("again at revision 15") && what.contains("duel-2"), "{what}");
+    let bad = found.first_bad.unwrap();
+    assert_eq!((bad.position.unwrap().0, bad.stream), (59, Some(stream("duel-2"))));
 }
 
 #[tokio::test]

@@ -9,7 +9,11 @@ use std::{
     sync::Arc,
 };
 
-use super::OpenError;
+use super::{
+    OpenError,
+    sqlite_file::{self, BrokenPage},
+};
+use crate::log::ReadError;
 
 /// The paths of one store.
 #[derive(Clone, Debug)]
@@ -76,6 +80,21 @@ impl Place {
             Ok(()) => Ok(Lock(file)),
             Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: self.dir.clone() }),
             Err(TryLockError::Error(error)) => Err(unavailable(error)),
+        }
+    }
+
+    /// Refuses a database whose end is missing: SQLite reads what is not there as zeros and would go on from that.
+    pub(crate) fn check_whole(&self) -> Result<(), OpenError> {
+        let missing = sqlite_file::first_missing_page(&self.database, &self.dir.join("log.sqlite-wal"));
+        match missing.map_err(|error| OpenError::unavailable(&self.database, error))? {
+            None => Ok(()),
+            Some(BrokenPage { offset, what }) => Err(OpenError::Damaged(ReadError::Corrupt {
+                file: self.database.to_path_buf(),
+                offset: Some(offset),
+                position: None,
+                stream: None,
+                what,
+            })),
         }
     }
 

@@ -1,6 +1,7 @@
-//! Where SQLite's file is broken, when SQLite only says that it is: walks its B-trees by the documented file format
-//! (sqlite.org/fileformat2.html, sections 1.3 and 1.6) and names the first page that cannot be one. Reads only headers
-//! and pointers; what the cells hold is under our own digests.
+//! Where SQLite's file is broken, by the documented file format (sqlite.org/fileformat2.html). Two looks: whether the end
+//! of the file is missing, which SQLite itself reads as zeros (sections 1.3 and 4), and which page of its B-trees cannot
+//! be one, when SQLite only says that something is wrong (section 1.6). Reads only headers and pointers; what the cells
+//! hold is under our own digests.
 
 use std::{collections::BTreeSet, fs::File, io, os::unix::fs::FileExt, path::Path};
 
@@ -15,6 +16,70 @@ pub(crate) struct BrokenPage {
 
 const HEADER_BYTES: usize = 100;
 
+/// The first page that the file's header counts and that is in the file only in part or not at all. A page that stands in
+/// the write-ahead log is not missing: a checkpoint that was cut off is finished when the database is opened.
+pub(crate) fn first_missing_page(path: &Path, write_ahead_log: &Path) -> io::Result<Option<BrokenPage>> {
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let mut header = [0; HEADER_BYTES];
+    if length < HEADER_BYTES as u64 || file.read_exact_at(&mut header, 0).is_err() {
+        return Ok(None); // no database at all: SQLite says so itself
+    }
+    let Some(page_bytes) = page_bytes(&header) else { return Ok(None) };
+    let word = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    // The count only counts when it was written together with the change counter.
+    let counted = if word(24) == word(92) { u64::from(word(28)) } else { 0 };
+    let whole = length / page_bytes as u64;
+    let pages = counted.max(length.div_ceil(page_bytes as u64));
+    if whole >= pages {
+        return Ok(None);
+    }
+    let logged = logged_pages(write_ahead_log, page_bytes)?;
+    let missing = (whole + 1..=pages).find(|page| !logged.contains(page));
+    Ok(missing.map(|page| {
+        let offset = (page - 1) * page_bytes as u64;
+        let left = length.saturating_sub(offset);
+        let what = format!("the file ends at byte {length}, {left} bytes into page {page} of {pages}");
+        BrokenPage { offset, what }
+    }))
+}
+
+/// The pages of every committed transaction in a write-ahead log; none when there is no such file.
+fn logged_pages(path: &Path, page_bytes: usize) -> io::Result<BTreeSet<u64>> {
+    const LOG_HEADER_BYTES: u64 = 32;
+    const FRAME_HEADER_BYTES: u64 = 24;
+    let mut pages = BTreeSet::new();
+    let mut header = [0; LOG_HEADER_BYTES as usize];
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(pages),
+        Err(error) => return Err(error),
+    };
+    if file.read_exact_at(&mut header, 0).is_err() {
+        return Ok(pages);
+    }
+    let mut of_this_transaction = Vec::new();
+    let mut frame = [0; FRAME_HEADER_BYTES as usize];
+    let mut at = LOG_HEADER_BYTES;
+    while file.read_exact_at(&mut frame, at).is_ok() && frame[8..16] == header[16..24] {
+        of_this_transaction.push(u64::from(u32::from_be_bytes([frame[0], frame[1], frame[2], frame[3]])));
+        if frame[4..8] != [0; 4] {
+            pages.extend(of_this_transaction.drain(..));
+        }
+        at += FRAME_HEADER_BYTES + page_bytes as u64;
+    }
+    Ok(pages)
+}
+
+/// The size of a page by the header of the file; `None` when it is no header of SQLite's.
+fn page_bytes(header: &[u8; HEADER_BYTES]) -> Option<usize> {
+    let bytes = match u16::from_be_bytes([header[16], header[17]]) {
+        1 => 65_536,
+        bytes => usize::from(bytes),
+    };
+    (&header[..16] == b"SQLite format 3\0" && bytes >= 512 && bytes.is_power_of_two()).then_some(bytes)
+}
+
 /// The first broken page among the trees with these root pages; `None` when all of them hold together.
 pub(crate) fn first_broken_page(path: &Path, roots: &[u32]) -> io::Result<Option<BrokenPage>> {
     let file = File::open(path)?;
@@ -23,13 +88,9 @@ pub(crate) fn first_broken_page(path: &Path, roots: &[u32]) -> io::Result<Option
     if let Err(error) = file.read_exact_at(&mut header, 0) {
         return Ok(Some(BrokenPage { offset: 0, what: format!("the file header cannot be read: {error}") }));
     }
-    let page_bytes = match u16::from_be_bytes([header[16], header[17]]) {
-        1 => 65_536,
-        bytes => usize::from(bytes),
-    };
-    if &header[..16] != b"SQLite format 3\0" || page_bytes < 512 || !page_bytes.is_power_of_two() {
+    let Some(page_bytes) = page_bytes(&header) else {
         return Ok(Some(BrokenPage { offset: 0, what: "the file header is not SQLite's".into() }));
-    }
+    };
     let pages = length / page_bytes as u64;
     let mut seen = BTreeSet::new();
     let mut waiting: Vec<(u32, Option<bool>)> =

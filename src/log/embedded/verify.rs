@@ -1,25 +1,27 @@
 //! Re-reads a whole store and recomputes everything: what an auditor runs, and what an operator runs after damage.
 //!
 //! It shares with the writer only the description of the formats (R16): pages are parsed here a second time, slowly and
-//! plainly. It changes nothing, needs no lock, and goes on after the first bad thing, so that one report names every
-//! check made, failed and not made.
+//! plainly (`format`). It changes nothing, needs no lock, and goes on after the first bad thing, so that one report names
+//! every check made, failed and not made. It gives way at every page, so that whoever waits for it can stop it.
+
+mod format;
+mod streams;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::Read,
     path::{Path, PathBuf},
 };
 
 use futures_util::TryStreamExt;
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, sqlite::SqliteRow};
-use uuid::Uuid;
-use wox_events::{
-    Actor, Digest, EventId, Json, LogId, NewEvent, Position, Provenance, RawEvent, Revision, StreamId, Timestamp,
-    tree::CompactRange,
-};
+use wox_events::{Digest, LogId, Position, RawEvent, Revision, StreamId, tree::CompactRange};
 
+use self::{
+    format::{offset_of, parse_page, plain_page, tail_event},
+    streams::{Doubled, Streams},
+};
 use super::{OpenError, connect_options, load_meta, place::Place, sqlite_file, watermark};
-use crate::log::Head;
+use crate::log::{Head, ReadError};
 
 /// The checks, in the order of the report.
 const CHECKS: [&str; 11] = [
@@ -134,6 +136,9 @@ pub async fn verify(
             return Ok(audit.report(Some("the store does not say what it is")));
         }
     }
+    if let Err(OpenError::Damaged(ReadError::Corrupt { offset, what, .. })) = place.check_whole() {
+        audit.fail("files", Bad { offset, ..audit.database() }, what);
+    }
     audit.schema(&mut conn).await;
     audit.sqlite(&mut conn).await;
     match audit.events(&mut conn, &mut on_progress).await {
@@ -167,16 +172,17 @@ struct Audit {
     root_at_mark: Option<Digest>,
     mark: Option<Head>,
     damaged_slots: Vec<u64>,
-    streams: BTreeMap<StreamId, Seen>,
-    stream_pages: BTreeSet<(u64, u64)>,
+    streams: Streams,
     events: u64,
 }
 
-/// What the events say about one stream.
-struct Seen {
-    slot: u64,
-    revision: u64,
-    ids: BTreeSet<EventId>,
+/// Rows of a table between two moments at which somebody else may do something.
+const ROWS_AT_ONCE: u64 = 1024;
+
+/// Lets whoever waits for the verification look up. Rows come from a thread of SQLite's own and are mostly there already,
+/// so that waiting for them alone never gives way.
+async fn give_way() {
+    tokio::task::yield_now().await;
 }
 
 impl Audit {
@@ -197,8 +203,7 @@ impl Audit {
             root_at_mark: None,
             mark,
             damaged_slots,
-            streams: BTreeMap::new(),
-            stream_pages: BTreeSet::new(),
+            streams: Streams::default(),
             events: 0,
         }
     }
@@ -331,20 +336,23 @@ impl Audit {
         while let Some(row) = rows.try_next().await? {
             self.page(&row)?;
             on_progress(self.events, total as u64);
+            give_way().await;
         }
         drop(rows);
         let mut rows = sqlx::query(
             "SELECT position, slot, revision, id, kind, version, time, actor, causation, correlation, provenance, \
              rules, data, leaf FROM tail ORDER BY position",
         )
-        .fetch(conn);
+        .fetch(&mut *conn);
         while let Some(row) = rows.try_next().await? {
             self.row(&row, &names)?;
+            give_way().await;
         }
-        for name in ["page digests", "positions gapless", "revisions gapless", "ids unique in their stream"] {
+        drop(rows);
+        self.ids(conn).await?;
+        for name in ["page digests", "positions gapless", "revisions gapless", "leaves and page roots"] {
             self.pass(name);
         }
-        self.pass("leaves and page roots");
         on_progress(self.events, total as u64);
         Ok(())
     }
@@ -391,8 +399,9 @@ impl Audit {
             }
         };
         let mut range = CompactRange::default();
+        let slots: BTreeSet<u64> = events.iter().map(|(slot, _)| *slot).collect();
+        self.streams.stands_in(page as u64, &slots);
         for (slot, event) in events {
-            self.stream_pages.insert((slot, page as u64));
             range.push(self.event(slot, event));
         }
         if range.root().0[..] != root {
@@ -460,20 +469,13 @@ impl Audit {
             let what = format!("position {} stands where {expected} should", event.position);
             self.fail("positions gapless", bad.clone(), what);
         }
-        let new = || Seen { slot, revision: 0, ids: BTreeSet::new() };
-        let seen = self.streams.entry(event.stream.clone()).or_insert_with(new);
-        seen.revision += 1;
-        let (revision, same_slot, fresh) = (seen.revision, seen.slot == slot, seen.ids.insert(event.event.id));
+        let (revision, same_slot) = self.streams.see(&event.stream, slot, event.event.id);
         if event.revision.0 != revision {
             let what = format!("revision {} of stream {} stands where {revision} should", event.revision, event.stream);
             self.fail("revisions gapless", bad.clone(), what);
         }
         if !same_slot {
             self.fail("stream table", bad.clone(), format!("stream {} has two slots", event.stream));
-        }
-        if !fresh {
-            let what = format!("id {} stands twice in stream {}", event.event.id, event.stream);
-            self.fail("ids unique in their stream", bad, what);
         }
         let leaf = event.leaf(log);
         self.tree.push(leaf);
@@ -489,38 +491,90 @@ impl Audit {
         if self.results.contains_key("stream index") {
             return Ok(()); // a page is missing from what the events say
         }
-        let mut expected: BTreeMap<&str, (u64, u64)> =
-            self.streams.iter().map(|(name, seen)| (name.as_str(), (seen.slot, seen.revision))).collect();
         let mut wrong = Vec::new();
         // By name as well as by slot: the two can only differ when the index of names is damaged.
         let mut rows = sqlx::query("SELECT slot, name, revision FROM streams").fetch(&mut *conn);
+        let mut read = 0;
         while let Some(row) = rows.try_next().await? {
             let (slot, name, revision): (i64, String, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-            if expected.remove(name.as_str()) != Some((slot as u64, revision as u64)) {
+            if !self.streams.is_listed(&name, slot as u64, revision as u64) {
                 wrong.push(format!("stream `{}` with slot {slot} and revision {revision}", name.escape_debug()));
+            }
+            read += 1;
+            if read % ROWS_AT_ONCE == 0 {
+                give_way().await;
             }
         }
         drop(rows);
-        wrong.extend(expected.keys().map(|name| format!("stream `{name}` is missing")));
+        wrong.extend(self.streams.unlisted().map(|name| format!("stream `{name}` is missing")));
         for what in wrong {
             self.fail("stream table", self.database(), format!("the stream table differs from the events: {what}"));
         }
         self.pass("stream table");
 
-        let mut found = BTreeSet::new();
-        let mut rows = sqlx::query("SELECT slot, page FROM stream_pages").fetch(conn);
+        // Both sides in the same order: what stands on one side only differs.
+        let mut expected = self.streams.take_pages().into_iter().peekable();
+        let mut differing = Vec::new();
+        let mut rows = sqlx::query("SELECT slot, page FROM stream_pages ORDER BY slot, page").fetch(conn);
         while let Some(row) = rows.try_next().await? {
             let (slot, page): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-            found.insert((slot as u64, page as u64));
+            let found = (slot as u64, page as u64);
+            while let Some(missing) = expected.next_if(|expected| *expected < found) {
+                differing.push(missing);
+            }
+            if expected.next_if_eq(&found).is_none() {
+                differing.push(found);
+            }
+            read += 1;
+            if read % ROWS_AT_ONCE == 0 {
+                give_way().await;
+            }
         }
         drop(rows);
-        let differing: Vec<_> = self.stream_pages.symmetric_difference(&found).copied().collect();
+        differing.extend(expected);
         for (slot, page) in differing {
             let what = format!("the index differs from the pages at slot {slot}, page {page}");
             let position = Some(Position(page.saturating_mul(self.page_size).saturating_add(1)));
             self.fail("stream index", Bad { position, ..self.database() }, what);
         }
         self.pass("stream index");
+        Ok(())
+    }
+
+    /// Ids that stand twice in one stream. Where they stand is read again: only a damaged store asks for it.
+    async fn ids(&mut self, conn: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        let doubled = self.streams.doubled();
+        let mut places = BTreeMap::new();
+        if !doubled.is_empty() {
+            let wanted: BTreeSet<_> = doubled.iter().map(|doubled| (&doubled.stream, doubled.revision)).collect();
+            let mut rows = sqlx::query("SELECT bytes FROM pages ORDER BY page").fetch(&mut *conn);
+            while let Some(row) = rows.try_next().await? {
+                let bytes: Vec<u8> = row.try_get(0)?;
+                let events = plain_page(&bytes).ok().and_then(|plain| parse_page(&plain)).unwrap_or_default();
+                for (_, event) in events {
+                    if wanted.contains(&(&event.stream, event.revision)) {
+                        places.insert((event.stream, event.revision), event.position);
+                    }
+                }
+                give_way().await;
+            }
+            drop(rows);
+            let tail = "SELECT name, tail.revision, position FROM tail JOIN streams USING (slot)";
+            for row in sqlx::query(tail).fetch_all(conn).await? {
+                let (name, revision, position): (String, i64, i64) =
+                    (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+                if let Ok(stream) = StreamId::new(&name) {
+                    places.insert((stream, Revision(revision as u64)), Position(position as u64));
+                }
+            }
+        }
+        for Doubled { stream, revision, id } in doubled {
+            let what = format!("id {id} stands twice in stream {stream}, again at revision {revision}");
+            let position = places.get(&(stream.clone(), revision)).copied();
+            let bad = Bad { position, last_position: position, stream: Some(stream), ..self.database() };
+            self.fail("ids unique in their stream", bad, what);
+        }
+        self.pass("ids unique in their stream");
         Ok(())
     }
 
@@ -548,171 +602,5 @@ impl Audit {
         } else {
             self.pass("watermark");
         }
-    }
-}
-
-/// Where some stored bytes begin in the file: searched for, because SQLite does not tell.
-fn offset_of(file: &Path, bytes: &[u8]) -> Option<u64> {
-    let needle = &bytes[..bytes.len().min(48)];
-    if needle.len() < 8 {
-        return None;
-    }
-    let mut file = std::fs::File::open(file).ok()?;
-    let mut window = Vec::new();
-    let mut start = 0u64;
-    let mut block = vec![0; 1 << 20];
-    loop {
-        let read = file.read(&mut block).ok()?;
-        if read == 0 {
-            return None;
-        }
-        window.extend_from_slice(&block[..read]);
-        if let Some(at) = window.windows(needle.len()).position(|part| part == needle) {
-            return Some(start + at as u64);
-        }
-        let keep = window.len().min(needle.len());
-        start += (window.len() - keep) as u64;
-        window.drain(..window.len() - keep);
-    }
-}
-
-fn tail_event(row: &SqliteRow, data: &str) -> Option<NewEvent> {
-    let id = |name: &str| -> Option<Option<EventId>> {
-        let text: Option<String> = row.try_get(name).ok()?;
-        // The text form must be the one form: SQLite tools show it, and another spelling would be a changed byte.
-        match text {
-            None => Some(None),
-            Some(text) => text.parse::<Uuid>().ok().filter(|id| id.to_string() == text).map(|id| Some(EventId(id))),
-        }
-    };
-    let text = |name: &str| row.try_get::<String, _>(name).ok();
-    Some(NewEvent {
-        id: id("id")??,
-        kind: text("kind")?.into(),
-        version: row.try_get::<i64, _>("version").ok()?.try_into().ok()?,
-        time: Timestamp(row.try_get("time").ok()?),
-        actor: Actor::new(text("actor")?).ok()?,
-        causation: id("causation")?,
-        correlation: id("correlation")?,
-        provenance: text("provenance")?.parse().ok()?,
-        rules: row.try_get::<i64, _>("rules").ok()?.try_into().ok()?,
-        data: Json::stored(data.into()),
-    })
-}
-
-fn plain_page(bytes: &[u8]) -> Result<Vec<u8>, String> {
-    const BYTES_MAX: u64 = 600 << 20;
-    let mut plain = Vec::new();
-    let decoder = zstd::stream::read::Decoder::new(bytes).map_err(|error| error.to_string())?.single_frame();
-    decoder.take(BYTES_MAX).read_to_end(&mut plain).map_err(|error| format!("it does not decompress: {error}"))?;
-    Ok(plain)
-}
-
-/// Parses a page as the format's description in [`page`](super::page) says; `None` when it is none.
-fn parse_page(plain: &[u8]) -> Option<Vec<(u64, RawEvent)>> {
-    let mut at = Plain(plain);
-    if at.bytes(1)? != [1] {
-        return None;
-    }
-    let count = at.number()? as usize;
-    let first = at.number()?;
-    let mut streams = Vec::new();
-    for _ in 0..at.number()? {
-        let (slot, revision) = (at.number()?, at.number()?);
-        streams.push((slot, revision, StreamId::new(at.text()?).ok()?));
-    }
-    let mut kinds = Vec::new();
-    for _ in 0..at.number()? {
-        kinds.push(at.text()?);
-    }
-    let mut actors = Vec::new();
-    for _ in 0..at.number()? {
-        actors.push(Actor::new(at.text()?).ok()?);
-    }
-    let mut columns = Vec::new();
-    for _ in 0..11 {
-        let length = at.number()? as usize;
-        columns.push(Plain(at.bytes(length)?));
-    }
-    let mut ids = Vec::new();
-    for _ in 0..count {
-        ids.push(EventId(Uuid::from_slice(at.bytes(16)?).ok()?));
-    }
-    let mut links: BTreeMap<(usize, usize), Option<EventId>> = BTreeMap::new();
-    let mut events = Vec::new();
-    let mut time = 0i64;
-    for index in 0..count {
-        let stream = columns[0].number()? as usize;
-        let kind = *kinds.get(columns[1].number()? as usize)?;
-        let version = columns[2].number()?.try_into().ok()?;
-        let coded = columns[3].number()?;
-        let difference = if coded % 2 == 0 { (coded / 2) as i64 } else { -1 - (coded / 2) as i64 };
-        time = time.wrapping_add(difference);
-        let actor = actors.get(columns[4].number()? as usize)?.clone();
-        let mut pair = [None; 2];
-        for (which, link) in pair.iter_mut().enumerate() {
-            *link = match columns[5 + which].number()? {
-                0 => None,
-                1 => Some(EventId(Uuid::from_slice(columns[10].bytes(16)?).ok()?)),
-                2 => links.get(&(stream, which)).copied().flatten(),
-                code => Some(*ids.get(index.checked_sub(usize::try_from(code - 3).ok()?)?)?),
-            };
-            links.insert((stream, which), *link);
-        }
-        let provenance = match columns[7].bytes(1)? {
-            [0] => Provenance::Game,
-            [1] => Provenance::Observed,
-            [2] => Provenance::Imported,
-            [3] => Provenance::Recovery,
-            _ => return None,
-        };
-        let rules = columns[8].number()?.try_into().ok()?;
-        let length = columns[9].number()? as usize;
-        let data = std::str::from_utf8(at.bytes(length)?).ok()?;
-        let (slot, revision, name) = streams.get_mut(stream)?;
-        let event = NewEvent {
-            id: ids[index],
-            kind: kind.into(),
-            version,
-            time: Timestamp(time),
-            actor,
-            causation: pair[0],
-            correlation: pair[1],
-            provenance,
-            rules,
-            data: Json::stored(data.into()),
-        };
-        let position = Position(first.checked_add(index as u64)?);
-        events.push((*slot, RawEvent { position, stream: name.clone(), revision: Revision(*revision), event }));
-        *revision = revision.checked_add(1)?;
-    }
-    at.0.is_empty().then_some(events)
-}
-
-/// Bytes not looked at yet.
-struct Plain<'a>(&'a [u8]);
-
-impl<'a> Plain<'a> {
-    fn bytes(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn number(&mut self) -> Option<u64> {
-        let mut value = 0u64;
-        for group in 0..10 {
-            let byte = u64::from(self.bytes(1)?[0]);
-            value |= (byte & 0x7f) << (7 * group);
-            if byte < 0x80 {
-                return Some(value);
-            }
-        }
-        None
-    }
-
-    fn text(&mut self) -> Option<&'a str> {
-        let length = self.number()? as usize;
-        std::str::from_utf8(self.bytes(length)?).ok()
     }
 }
