@@ -44,6 +44,7 @@ mod show;
 mod spelling;
 mod state;
 mod status;
+mod stdout;
 mod store;
 mod verify;
 
@@ -233,7 +234,7 @@ pub fn main() -> ExitCode {
     };
     let colour = stderr_colour(cli.global.color);
     let mut output = if for_programs { Output::Json } else { Output::Table };
-    let result = resolve(cli.global).and_then(|start| {
+    let result = stdout::check().and_then(|()| resolve(cli.global)).and_then(|start| {
         output = start.output;
         run(cli.verb, start)
     });
@@ -266,8 +267,13 @@ fn usage(error: &clap::Error, for_programs: bool) -> ExitCode {
         let text = error.render().to_string();
         let what = text.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default().trim().to_owned();
         report(&CliError::usage("wox::usage", what).next("wox help"), Output::Json, false);
+    } else if let Err(error) = if wanted { stdout::check() } else { Ok(()) } {
+        report(&error, Output::Table, false);
+        return error.exit_code();
     } else if let Err(error) = error.print() {
-        return CliError::output(error).exit_code();
+        let error = CliError::output(error);
+        report(&error, Output::Table, false);
+        return error.exit_code();
     }
     if wanted { ExitCode::Done } else { ExitCode::Usage }
 }

@@ -190,6 +190,13 @@ fn the_pure_crates_depend_on_nothing_that_can_wait_read_or_draw() {
     }
 }
 
+#[test]
+fn unsafe_code_stands_in_one_file() {
+    let unsafe_files: Vec<PathBuf> = sources().into_iter().filter(|path| read(path).contains("unsafe_code")).collect();
+    assert_eq!(unsafe_files.len(), 1, "{unsafe_files:?}");
+    assert!(unsafe_files[0].ends_with("cli/stdout.rs"), "{unsafe_files:?}");
+}
+
 /// The files that hold one procedure each: modules below `procedures` with none below themselves.
 fn procedures(modules: &[String]) -> Vec<String> {
     let has_children = |module: &str| modules.iter().any(|other| other != module && is_below(other, module));

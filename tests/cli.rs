@@ -14,6 +14,10 @@ mod contract;
 mod gaps;
 #[path = "cli/help.rs"]
 mod help;
+#[path = "cli/nobody_reads.rs"]
+mod nobody_reads;
+#[path = "cli/plan_file.rs"]
+mod plan_file;
 #[path = "cli/recovery.rs"]
 mod recovery;
 #[path = "cli/store.rs"]

@@ -7,6 +7,7 @@
 //!
 //! Events carry *outcomes* (damage, the split of a stake, the split of a fee) and the version of the rules they were
 //! decided under, so replay never rolls dice and never recomputes a rule (mission.md G1, G2).
+#![forbid(unsafe_code)]
 
 pub mod agent;
 pub mod burn;

@@ -8,7 +8,7 @@ use serde::{
     de::{self, IntoDeserializer},
 };
 use smol_str::SmolStr;
-use strum::VariantNames;
+use strum::{VariantArray as _, VariantNames};
 
 use crate::{
     AgentEvent, BurnEvent, ChainEvent, CommandEvent, DepositEvent, DuelEvent, Family, Json, OpsEvent, PlayerEvent,
@@ -117,6 +117,18 @@ pub enum DecodeError {
         /// The kind as stored.
         kind: String,
     },
+    /// The kind belongs to another family: whoever wrote it named the wrong stream.
+    #[error(
+        "kind `{kind}` belongs to the {belongs_to} family and cannot stand in a stream of the {family} family; send it to a stream of its own family, or waive it"
+    )]
+    ForeignKind {
+        /// The kind as stored.
+        kind: String,
+        /// The family that has it.
+        belongs_to: String,
+        /// The family of the stream it stands in.
+        family: String,
+    },
     /// Written by a newer build.
     #[error("kind `{kind}` version {version} is newer than this build (knows up to {known}); run a newer wox")]
     FutureVersion {
@@ -149,6 +161,8 @@ impl Event {
     /// assert_eq!(event, Event::Duel(DuelEvent::ChallengeDeclined {}));
     /// let unknown = Event::decode(&stream, "BroomRaced", 1, "{}").unwrap_err();
     /// assert_eq!(unknown, DecodeError::UnknownKind { kind: "BroomRaced".into() });
+    /// let foreign = Event::decode(&stream, "PoolStated", 1, "{}").unwrap_err();
+    /// assert!(foreign.to_string().contains("belongs to the pool family"));
     /// ```
     pub fn decode(stream: &StreamId, kind: &str, version: u16, data: &str) -> Result<Event, DecodeError> {
         let Some(family) = stream.family() else {
@@ -164,7 +178,7 @@ impl Event {
         let data: Cow<'_, str> = if version == known {
             Cow::Borrowed(data)
         } else if !family.kinds().contains(&kind) {
-            return Err(DecodeError::UnknownKind { kind: kind.to_owned() });
+            return Err(no_such_kind(family, kind));
         } else if version > known {
             return Err(DecodeError::FutureVersion { kind: kind.to_owned(), version, known });
         } else {
@@ -175,11 +189,7 @@ impl Event {
             }
         };
         Event::decode_current(family, kind, &data).map_err(|error| {
-            if family.kinds().contains(&kind) {
-                malformed(error.to_string())
-            } else {
-                DecodeError::UnknownKind { kind: kind.to_owned() }
-            }
+            if family.kinds().contains(&kind) { malformed(error.to_string()) } else { no_such_kind(family, kind) }
         })
     }
 
@@ -191,6 +201,18 @@ impl Event {
             _ => serde_json::Value::Null,
         };
         Ok((SmolStr::new_static(kind), upcast::current_version(kind), Json::of(&data)?))
+    }
+}
+
+/// A kind that a family does not have: unknown, or known in another family.
+fn no_such_kind(family: Family, kind: &str) -> DecodeError {
+    match Family::VARIANTS.iter().find(|other| other.kinds().contains(&kind)) {
+        Some(owner) => DecodeError::ForeignKind {
+            kind: kind.to_owned(),
+            belongs_to: owner.to_string(),
+            family: family.to_string(),
+        },
+        None => DecodeError::UnknownKind { kind: kind.to_owned() },
     }
 }
 

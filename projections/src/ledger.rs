@@ -100,6 +100,7 @@ const INFLOW_MAX: u128 = 1 << 100;
 
 /// One movement of money.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Posting {
     /// Takes from.
     pub from: Account,

@@ -5,6 +5,7 @@
 //! nothing, `evolve` changes and cannot refuse); one file a fold; [`ledger`] and [`postings`] say where money is and
 //! how events move it; [`state`] puts all folds side by side; [`replay`] runs events through them and accounts for
 //! every one; [`invariants`] says whether the result makes sense.
+#![forbid(unsafe_code)]
 
 pub mod agents;
 pub mod bracket;

@@ -24,6 +24,7 @@ pub trait Projection: Default {
 
 /// Where an event stands: enough to find it again and to cite it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EventRef {
     /// In the whole log.
     pub position: Position,

@@ -266,6 +266,14 @@ fn ready(name: &str, line: Line, allow_unknown: bool) -> Result<Ready, CliError>
             let schema = format!("wox schema {}", typed.kind);
             return Err(bad("wox::append::payload", error.to_string()).next(schema).next(again));
         }
+        // Known, and in the wrong place: waiting for a newer build would not help.
+        Err(error @ DecodeError::ForeignKind { .. }) => {
+            let text = error.to_string();
+            let what = text.split_once("; ").map_or(text.as_str(), |(what, _)| what);
+            return Err(bad("wox::append::foreign-kind", what.to_owned())
+                .next("name a stream of that family; wox schema lists the kinds with their families")
+                .next(again));
+        }
         Err(_) if allow_unknown => {}
         Err(
             error @ (DecodeError::UnknownCategory { .. }
@@ -391,6 +399,9 @@ mod tests {
         let line = |text: String| Line { number: 1, text };
         let unknown = GOOD.replacen("ChallengeDeclined", "BroomRaced", 1);
         assert!(ready("f", line(unknown), true).is_ok());
+        let foreign = GOOD.replacen("ChallengeDeclined", "DepositCredited", 1);
+        let refused = ready("f", line(foreign), true).unwrap_err();
+        assert!(refused.to_string().contains("belongs to the deposit family"), "{refused}");
         let malformed = GOOD.replacen(r#""data":{}"#, r#""data":{"x":1}"#, 1);
         assert!(ready("f", line(malformed), true).is_err());
     }

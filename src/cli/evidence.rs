@@ -190,6 +190,7 @@ impl std::convert::From<ApplyError> for CliError {
             ApplyError::Altered { .. } => (ErrorKind::Integrity, "wox::plan::altered"),
             ApplyError::Damaged { .. } => (ErrorKind::Integrity, "wox::log::damaged"),
             ApplyError::Changed { .. } => (ErrorKind::Refused, "wox::plan::changed"),
+            ApplyError::OtherBase { .. } => (ErrorKind::Refused, "wox::plan::other-base"),
             ApplyError::Stale { .. } => (ErrorKind::Refused, "wox::plan::stale"),
             ApplyError::NoLongerFits { .. } => (ErrorKind::Refused, "wox::plan::no-longer-fits"),
             ApplyError::NotApproved(_) => (ErrorKind::Refused, "wox::plan::not-approved"),

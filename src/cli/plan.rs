@@ -234,7 +234,8 @@ pub(super) fn from_file(path: &Path) -> Result<Option<Plan>, CliError> {
     }
     let text =
         std::fs::read_to_string(path).map_err(|error| bad("the plan file cannot be read".into()).caused_by(error))?;
-    let plan: Plan = serde_json::from_str(&text).map_err(|error| bad("the file is no plan".into()).caused_by(error))?;
+    let plan: Plan = serde_json::from_str(&text)
+        .map_err(|error| bad("the file is no plan".into()).at("line", error.line()).caused_by(error))?;
     match plan.content_digest() {
         Ok(digest) if digest == plan.id => Ok(Some(plan)),
         _ => Err(CliError::refused("wox::plan::edited", "the plan was changed after it was made")

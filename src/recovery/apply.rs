@@ -73,6 +73,16 @@ pub enum ApplyError {
         /// The plan that the evidence gives now.
         now: String,
     },
+    /// The plan says of its evidence what the log does not say.
+    #[error(
+        "plan {plan} does not stand on this log: at position {as_of} its root or its last valid position is another; run `wox plan` again"
+    )]
+    OtherBase {
+        /// The plan.
+        plan: String,
+        /// Where it says it was made.
+        as_of: Position,
+    },
     /// A stream the plan is about has moved on.
     #[error(
         "plan {plan} is stale: {stream} was at revision {expected} and is at {actual} now ({moved}); run `wox plan` again"
@@ -132,6 +142,7 @@ impl ApplyError {
     pub fn is_refusal(&self) -> bool {
         match self {
             ApplyError::Changed { .. }
+            | ApplyError::OtherBase { .. }
             | ApplyError::Stale { .. }
             | ApplyError::NoLongerFits { .. }
             | ApplyError::NotApproved(_) => true,
@@ -219,6 +230,10 @@ async fn judge(
     let again = plan(&then, &old.scope)?;
     if again.id != old.id {
         return Err(ApplyError::Changed { plan: old.short_id(), now: again.short_id() });
+    }
+    // The base is not under the id, and people who approve read it.
+    if again.base != old.base {
+        return Err(ApplyError::OtherBase { plan: old.short_id(), as_of: old.base.as_of });
     }
     drop(then);
     // The state first: what somebody else applies meanwhile is then found there, not tried out a second time.

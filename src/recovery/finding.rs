@@ -7,6 +7,7 @@ use wox_projections::{EventRef, Posting};
 
 /// One diagnosed cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Finding {
     /// The procedure that found it, as in `src/procedures/`.
     pub procedure: String,
@@ -85,6 +86,7 @@ pub enum Repair {
 
 /// One compensating event of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Step {
     /// Its id: derived from stream, cause and kind, so that twice applied is once applied.
     pub id: EventId,

@@ -11,7 +11,7 @@ use super::{Case, Evidence, Finding, Repair, Severity, Step, diagnose};
 
 /// What a plan was asked to be about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Scope {
     /// Everything that is wrong.
     All,
@@ -26,8 +26,10 @@ pub enum Scope {
     },
 }
 
-/// What would be done about what is wrong.
+/// What would be done about what is wrong. Strict, like everything in it: a field nobody knows is under no digest, so
+/// nobody has approved it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
     /// `wox/plan/v1`.
     pub schema: String,
@@ -55,6 +57,7 @@ pub struct Plan {
 
 /// What a plan was made from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Base {
     /// The position of the evidence.
     pub as_of: Position,
@@ -66,6 +69,7 @@ pub struct Base {
 
 /// One compensation: one atomic batch in one stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Item {
     /// What it repairs.
     pub findings: Vec<Finding>,
@@ -79,6 +83,7 @@ pub struct Item {
 
 /// A finding left to a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Hold {
     /// What is wrong.
     pub finding: Finding,
