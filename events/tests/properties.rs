@@ -6,8 +6,8 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use wox_events::{
-    Actor, Amount, AmountError, DecodeError, Digest, Event, EventId, Json, LogId, NewEvent, Position, Provenance,
-    RawEvent, Revision, StreamId, Timestamp,
+    Actor, Amount, AmountError, DecodeError, Digest, Event, EventId, Family, Json, LogId, NewEvent, Position,
+    Provenance, RawEvent, Revision, StreamId, Timestamp,
     record::{CanonicalRecord, JsonError},
     schema::kinds,
     tree::CompactRange,
@@ -255,11 +255,14 @@ fn versions_that_never_were_are_refused_by_name() {
         let future = Event::decode_family(family, kind, known + 1, "{}");
         assert_eq!(future, Err(DecodeError::FutureVersion { kind: kind.into(), version: known + 1, known }));
         let elsewhere = kinds().find(|(other, _)| *other != family).unwrap().0;
-        let unknown = Event::decode_family(elsewhere, kind, known, "{}");
-        assert_eq!(unknown, Err(DecodeError::UnknownKind { kind: kind.into() }));
-        let unknown = Event::decode_family(elsewhere, kind, known + 1, "{}");
-        assert_eq!(unknown, Err(DecodeError::UnknownKind { kind: kind.into() }));
+        for version in [known, known + 1] {
+            let foreign = Event::decode_family(elsewhere, kind, version, "{}").unwrap_err();
+            let (belongs_to, elsewhere) = (family.to_string(), elsewhere.to_string());
+            assert_eq!(foreign, DecodeError::ForeignKind { kind: kind.into(), belongs_to, family: elsewhere });
+        }
     }
+    let unknown = Event::decode_family(Family::Duel, "BroomRaced", 1, "{}");
+    assert_eq!(unknown, Err(DecodeError::UnknownKind { kind: "BroomRaced".into() }));
 }
 
 #[test]

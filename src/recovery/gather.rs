@@ -84,7 +84,8 @@ pub async fn gather_upto(
     let root = match &damage {
         None if as_of == head.position => head.root,
         None => log.root_at(as_of).await?,
-        Some(_) => head.root,
+        // Of what could be read, where that can be told: roots of sealed pages stand beside what is damaged.
+        Some(_) => log.root_at(replay.position).await.unwrap_or(head.root),
     };
     Ok(Evidence { log: head.log, head: head.position, as_of: replay.position, root, replay, damage })
 }
