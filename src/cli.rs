@@ -28,11 +28,13 @@ mod bisect;
 mod completions;
 mod config_show;
 mod demo;
+mod diff;
 mod digest;
 mod doctor;
 mod evidence;
 mod explain;
 mod export;
+mod game_db;
 mod import;
 mod init;
 mod man;
@@ -142,6 +144,7 @@ enum Verb {
     Digest(digest::DigestArgs),
     Show(show::ShowArgs),
     State(state::StateArgs),
+    Diff(diff::DiffArgs),
     Bisect(bisect::BisectArgs),
     Explain(explain::ExplainArgs),
     Plan(plan::PlanArgs),
@@ -161,6 +164,7 @@ impl Verb {
     fn takes_as_of(&self) -> bool {
         match self {
             Verb::Bisect(_)
+            | Verb::Diff(_)
             | Verb::Explain(_)
             | Verb::Export(_)
             | Verb::Digest(_)
@@ -386,6 +390,7 @@ async fn dispatch(verb: Verb, context: Context) -> Result<ExitCode, CliError> {
         Verb::Verify(args) => verify::run(args, context).await,
         Verb::Digest(args) => digest::run(args, context).await,
         Verb::State(args) => state::run(args, context).await,
+        Verb::Diff(args) => diff::run(args, context).await,
         Verb::Bisect(args) => bisect::run(args, context).await,
         Verb::Explain(args) => explain::run(args, context).await,
         Verb::Plan(args) => plan::run(args, context).await,

@@ -8,6 +8,7 @@ pub mod import;
 pub mod interchange;
 pub mod log;
 pub mod procedures;
+pub mod rebuild;
 pub mod recovery;
 pub mod replay;
 pub mod rfc3339;

@@ -1,9 +1,13 @@
 //! The game's database, against a real MariaDB that every test starts for itself.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics with the place")]
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test that cannot go on panics with the place")]
 
 #[path = "support/mariadb.rs"]
 mod mariadb;
 
 #[path = "game_db/connecting.rs"]
 mod connecting;
+#[path = "game_db/diff.rs"]
+mod diff;
+#[path = "game_db/game.rs"]
+mod game;

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use config::{Config, Environment, File, FileFormat};
+use config::{Config, Environment, File, FileFormat, Map, ValueKind};
 use serde::Serialize;
 
 use crate::cli::CliError;
@@ -33,6 +33,11 @@ pub const SETTINGS: &[Setting] = &[
     Setting { name: "progress", default: Some("auto"), help: "auto, bar, plain, json or none" },
     Setting { name: "color", default: Some("auto"), help: "auto, always or never" },
     Setting { name: "actor", default: None, help: "name recorded with operator acts; else the system's user name" },
+    Setting {
+        name: "game_db_url",
+        default: None,
+        help: "the game's database, mysql://user:password@host:3306/name; ssl-mode=… behind it",
+    },
 ];
 
 /// The value of one setting and who said it.
@@ -93,6 +98,7 @@ pub fn resolve(sources: &Sources) -> Result<Settings, CliError> {
     }
     let merged =
         builder.build().and_then(|config| config.cache.into_table()).map_err(|error| unreadable(&file, error))?;
+    let merged = without_sections(merged);
 
     let in_file = |value: &config::Value| value.origin().is_some_and(|origin| origin != "the environment");
     let mut unknown: Vec<&String> =
@@ -125,8 +131,40 @@ pub fn resolve(sources: &Sources) -> Result<Settings, CliError> {
     Ok(Settings(resolved))
 }
 
+/// `[game_db] url = …` is the setting `game_db_url`: a section is the first part of a name. What stands outside a section
+/// (a flag, a variable) comes first.
+fn without_sections(merged: Map<String, config::Value>) -> Map<String, config::Value> {
+    let mut flat = Map::new();
+    for (name, value) in merged {
+        let section = match &value.kind {
+            ValueKind::Table(inner) if !is_setting(&name) => Some(inner.clone()),
+            _ => None,
+        };
+        match section {
+            Some(inner) => {
+                for (key, value) in inner {
+                    let full = format!("{name}_{key}");
+                    // An unknown one is named as it stands in the file.
+                    let full = if is_setting(&full) { full } else { format!("{name}.{key}") };
+                    flat.entry(full).or_insert(value);
+                }
+            }
+            None => {
+                flat.insert(name, value);
+            }
+        }
+    }
+    flat
+}
+
 impl Settings {
-    /// One setting; every name in [`SETTINGS`] has a value.
+    /// One setting that need not have a value.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&Resolved> {
+        self.0.iter().find(|resolved| resolved.name == name)
+    }
+
+    /// One setting that always has a value.
     #[must_use]
     pub fn get(&self, name: &str) -> &Resolved {
         self.0.iter().find(|resolved| resolved.name == name).expect("every setting of the table is resolved")
@@ -200,7 +238,8 @@ fn masked(name: &str, value: &str) -> String {
         return MASK.into();
     }
     let Some((scheme, rest)) = value.split_once("://") else { return value.into() };
-    let Some((user_info, host)) = rest.split_once('@') else { return value.into() };
+    // The last `@` ends the password, whatever it holds.
+    let Some((user_info, host)) = rest.rsplit_once('@') else { return value.into() };
     match user_info.split_once(':') {
         Some((user, _)) => format!("{scheme}://{user}:{MASK}@{host}"),
         None => value.into(),
@@ -258,6 +297,23 @@ mod tests {
     }
 
     #[test]
+    fn a_section_is_the_first_part_of_a_name_and_the_environment_beats_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("wox.toml");
+        std::fs::write(&file, "[game_db]\nurl = \"mysql://a@file/x\"\n").unwrap();
+        let of =
+            |environment| resolve(&Sources { environment, file: Some(file.clone()), ..Sources::default() }).unwrap();
+        let found = of(vec![]);
+        let found = found.find("game_db_url").unwrap();
+        assert_eq!((found.value.as_str(), found.origin.starts_with("file ")), ("mysql://a@file/x", true));
+        let found = of(vec![variable("WOX_GAME_DB_URL", "mysql://a@env/x")]);
+        assert_eq!(found.find("game_db_url").unwrap().value, "mysql://a@env/x");
+        std::fs::write(&file, "[game_db]\nurll = \"x\"\n").unwrap();
+        let error = resolve(&Sources { file: Some(file), ..Sources::default() }).unwrap_err();
+        assert!(error.to_string().contains("game_db.urll"), "{error}");
+    }
+
+    #[test]
     fn an_unknown_setting_and_a_missing_file_are_usage_errors() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("wox.toml");
@@ -281,6 +337,7 @@ mod tests {
             ("chain_token", "abc", MASK),
             ("database", "mysql://wizard:hunter2@db/wizards_of_x", "mysql://wizard:********@db/wizards_of_x"),
             ("database", "mysql://wizard@db/x", "mysql://wizard@db/x"),
+            ("game_db_url", "mysql://wizard:a@b/c:d@db/x", "mysql://wizard:********@db/x"),
             ("store", "wox-store", "wox-store"),
         ] {
             assert_eq!(masked(name, value), shown);

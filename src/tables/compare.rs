@@ -74,8 +74,11 @@ pub struct Field {
     pub live: Option<String>,
     /// What the log says; null for NULL.
     pub log: Option<String>,
-    /// The event that last wrote it.
+    /// The event that last wrote it; 0 for none.
     pub wrote: Position,
+    /// What that event was, once it was looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<super::origin::Wrote>,
     /// What the log says about the live value, once it was looked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
@@ -322,6 +325,7 @@ impl<'a> Comparison<'a> {
                     live: cell::shown(live),
                     log: value.text(shape).map(std::borrow::Cow::into_owned),
                     wrote: self.image.wrote(row, index),
+                    event: None,
                     origin: None,
                     raw: live.map(<[u8]>::to_vec),
                 });
@@ -369,6 +373,7 @@ impl<'a> Comparison<'a> {
                 live: None,
                 log: value.text(&self.layout.shapes[index]).map(std::borrow::Cow::into_owned),
                 wrote: self.image.wrote(row, index),
+                event: None,
                 origin: None,
                 raw: None,
             }),
@@ -390,6 +395,7 @@ impl<'a> Comparison<'a> {
             live: cell::shown(*live),
             log: None,
             wrote: Position(0),
+            event: None,
             origin: None,
             raw: None,
         });

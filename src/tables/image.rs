@@ -169,7 +169,8 @@ impl<'a> Image<'a> {
                     "withdrawable_galleons" => last.withdrawable,
                     "spells" => last.spells,
                     "titles" => last.titles,
-                    "wins" | "losses" => last.record,
+                    "wins" => last.wins,
+                    "losses" => last.losses,
                     _ => last.made,
                 }
             }),

@@ -29,6 +29,19 @@ pub enum Origin {
     Outside,
 }
 
+/// An event that wrote a value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Wrote {
+    /// Its stream.
+    pub stream: String,
+    /// Its place in the stream.
+    pub revision: u64,
+    /// What happened.
+    pub kind: String,
+    /// When, RFC 3339.
+    pub time: String,
+}
+
 /// One value that is looked for.
 #[derive(Debug)]
 struct Wanted {
@@ -46,6 +59,7 @@ struct Wanted {
 pub struct Seeker {
     scribe: Scribe,
     wanted: BTreeMap<StreamId, Vec<Wanted>>,
+    events: BTreeMap<Position, Option<Wrote>>,
     touched: Vec<StreamId>,
     applied: u64,
 }
@@ -55,6 +69,8 @@ impl Seeker {
     #[must_use]
     pub fn of<'l>(differences: &[Difference], layout: impl Fn(super::Table) -> Option<&'l Layout>) -> Option<Seeker> {
         let mut wanted = BTreeMap::<StreamId, Vec<Wanted>>::new();
+        let wrote = differences.iter().flat_map(|found| &found.fields).map(|field| field.wrote);
+        let events: BTreeMap<_, _> = wrote.filter(|at| at.0 > 0).map(|at| (at, None)).collect();
         for (at, difference) in differences.iter().enumerate().filter(|(_, found)| found.kind == Kind::Changed) {
             let stream = difference.stream.as_ref().and_then(|stream| StreamId::new(stream).ok());
             let (Some(stream), Some(layout)) = (stream, layout(difference.table)) else { continue };
@@ -76,11 +92,15 @@ impl Seeker {
             }
         }
         let scribe = Scribe::default();
-        (!wanted.is_empty()).then_some(Seeker { scribe, wanted, touched: Vec::new(), applied: 0 })
+        let anything = !wanted.is_empty() || !events.is_empty();
+        anything.then_some(Seeker { scribe, wanted, events, touched: Vec::new(), applied: 0 })
     }
 
     /// Writes down what was found.
     pub fn tell(self, differences: &mut [Difference]) {
+        for field in differences.iter_mut().flat_map(|found| &mut found.fields) {
+            field.event = self.events.get(&field.wrote).cloned().flatten();
+        }
         for wanted in self.wanted.into_values().flatten() {
             let (difference, field) = wanted.place;
             if let Some(field) = differences.get_mut(difference).and_then(|found| found.fields.get_mut(field)) {
@@ -102,6 +122,14 @@ impl Seeker {
 impl Watch for Seeker {
     fn before(&mut self, state: &Replay, event: &Recorded) {
         self.scribe.before(state, event);
+        if let Some(place) = self.events.get_mut(&event.position) {
+            *place = Some(Wrote {
+                stream: event.stream.to_string(),
+                revision: event.revision.0,
+                kind: event.event.as_ref().map(|event| event.kind().to_owned()).unwrap_or_default(),
+                time: crate::rfc3339::text(event.time),
+            });
+        }
         self.applied = state.accounting.applied;
         self.touched.clear();
         let Ok(decoded) = &event.event else { return };

@@ -55,8 +55,10 @@ pub struct PlayerWrites {
     pub bonus: Position,
     /// The withdrawable balance.
     pub withdrawable: Position,
-    /// Wins and losses.
-    pub record: Position,
+    /// Wins.
+    pub wins: Position,
+    /// Losses.
+    pub losses: Position,
     /// Spells.
     pub spells: Position,
     /// Titles.
@@ -178,7 +180,8 @@ impl Scribe {
                 level: position,
                 bonus: position,
                 withdrawable: position,
-                record: position,
+                wins: position,
+                losses: position,
                 spells: position,
                 titles: position,
             };
@@ -227,10 +230,11 @@ impl Scribe {
             DuelEvent::DuelEnded { winner, loser, .. } => {
                 notes.status = at.position;
                 notes.combo = Default::default();
-                for player in [winner, loser] {
-                    if let Some(notes) = self.players.get_mut(player) {
-                        notes.last.record = at.position;
-                    }
+                if let Some(notes) = self.players.get_mut(winner) {
+                    notes.last.wins = at.position;
+                }
+                if let Some(notes) = self.players.get_mut(loser) {
+                    notes.last.losses = at.position;
                 }
             }
             DuelEvent::DuelVoided { .. } | DuelEvent::ChallengeDeclined {} | DuelEvent::ChallengeExpired {} => {

@@ -13,6 +13,7 @@ const VERBS: &[&str] = &[
     "digest",
     "show",
     "state",
+    "diff",
     "bisect",
     "explain",
     "plan",

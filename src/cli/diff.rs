@@ -1,0 +1,321 @@
+//! `wox diff`: the live tables held against the log, field by field.
+
+use std::{path::PathBuf, sync::Arc};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use strum::VariantArray as _;
+use wox_events::Position;
+
+use crate::{
+    cli::{
+        CliError, Context, as_of, game_db,
+        progress::Progress,
+        render::{Document, counted, grouped},
+        store,
+    },
+    exit_code::ExitCode,
+    rebuild::{
+        Look,
+        fold::watched,
+        look::{RowProgress, look},
+    },
+    replay,
+    tables::{
+        Difference, Kind, Table,
+        compare::{Compared, Field, Oddity},
+        image::Unholdable,
+        origin::{Origin, Seeker},
+    },
+    world::game_db::schema::Problem,
+};
+
+mod html;
+
+/// Hold the game's live tables against the log
+///
+/// Reads the tables at one consistent snapshot, writes nothing, and says of every row that differs which columns, what the
+/// log says, which event wrote it last, and whether the live value is one the log once had (the table fell behind) or one
+/// it never had (changed outside the engine). Columns the log does not know are left out; `wox rebuild` keeps them.
+///
+/// Exit code 3 when something differs, 0 when nothing does.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  wox diff                                     all five tables
+  wox diff --table players --only changed      rows of players that were changed
+  wox diff --table active_duels --id 17        one row
+  wox diff --html report.html                  a report to pass on
+
+The database is named by WOX_GAME_DB_URL, or [game_db] url in wox.toml.")]
+pub(super) struct DiffArgs {
+    /// Only these tables
+    #[arg(long, value_name = "TABLE", num_args = 1.., value_delimiter = ',', value_parser = table)]
+    table: Vec<Table>,
+    /// Only rows that are changed, missing or surplus
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = kind)]
+    only: Vec<Kind>,
+    /// Only the row with this key
+    #[arg(long, value_name = "KEY")]
+    id: Option<String>,
+    /// Write the whole result into this HTML file too
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+}
+
+/// A table by name.
+pub(super) fn table(text: &str) -> Result<Table, String> {
+    text.parse().map_err(|_| {
+        let known: Vec<_> = Table::VARIANTS.iter().map(Table::to_string).collect();
+        format!("not one of: {}", known.join(", "))
+    })
+}
+
+fn kind(text: &str) -> Result<Kind, String> {
+    text.parse().map_err(|_| "not one of: changed, missing, surplus".into())
+}
+
+/// Rows that people are shown; the rest is counted.
+const SHOWN_ROWS_MAX: usize = 100;
+
+/// What was found.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(super) struct DiffResult {
+    /// The log's position the tables were held against.
+    pub as_of: Position,
+    /// What was asked for of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// Each table's counts; filters do not change them.
+    pub tables: Vec<TableCounts>,
+    /// The rows that differ and passed the filters.
+    pub differences: Vec<Difference>,
+    /// What the log knows and no table can hold.
+    pub unholdable: Vec<Unholdable>,
+    /// Live values that cannot be read where the log has no word on them.
+    pub oddities: Vec<Oddity>,
+    /// What is wrong with the tables' shape, though they can be compared.
+    pub problems: Vec<Problem>,
+}
+
+/// The counts of one table.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(super) struct TableCounts {
+    /// Which.
+    pub table: Table,
+    /// True when it is not there at all.
+    pub lost: bool,
+    /// Live rows.
+    pub live: u64,
+    /// Rows the log says there must be.
+    pub log: u64,
+    /// Rows that agree.
+    pub equal: u64,
+    /// Rows that differ.
+    pub changed: u64,
+    /// Rows that are not there.
+    pub missing: u64,
+    /// Rows that should not be there.
+    pub surplus: u64,
+    /// Over every live row as it was read.
+    pub digest: wox_events::Digest,
+}
+
+impl TableCounts {
+    /// The counts of a comparison.
+    pub(super) fn of(compared: &Compared, lost: bool) -> TableCounts {
+        let Compared { table, live, expected, equal, changed, missing, surplus, digest, .. } = *compared;
+        TableCounts { table, lost, live, log: expected, equal, changed, missing, surplus, digest }
+    }
+
+    /// As a row for people.
+    pub(super) fn cells(&self) -> Vec<String> {
+        let name = if self.lost { format!("{} (lost)", self.table) } else { self.table.to_string() };
+        let counts = [self.live, self.log, self.equal, self.changed, self.missing, self.surplus];
+        std::iter::once(name).chain(counts.map(grouped)).collect()
+    }
+}
+
+pub(super) const COUNTS_HEADER: [&str; 7] =
+    ["table", "live rows", "in the log", "equal", "changed", "missing", "surplus"];
+
+pub(super) async fn run(args: DiffArgs, context: Context) -> Result<ExitCode, CliError> {
+    let mut tables = if args.table.is_empty() { Table::VARIANTS.to_vec() } else { args.table.clone() };
+    tables.sort();
+    tables.dedup();
+    let log = store::open_to_read(&context).await?;
+    let until = as_of::position(&log, &context).await?;
+    let mut session = game_db::connect(&context).await?;
+    let progress = Progress::new(context.progress, 3);
+    let folded = game_db::folded(&log, until, progress.phase(1, "replay", "events", Some(until.0)), &context).await?;
+    let counter = RowProgress::default();
+    let phase = progress.phase(2, "compare", "rows", None);
+    let looked =
+        game_db::rows_watched(look(&mut session, &folded, &tables, &counter), &counter, &phase, &context).await?;
+    phase.finish();
+    session.close().await;
+    drop(folded);
+
+    let mut result = filtered(looked, &args);
+    if let Some(seeker) = Seeker::of(&result.differences, |table| result_layout(&result.layouts, table)) {
+        let phase = progress.phase(3, "look for where it comes from", "events", Some(until.0));
+        let events = Arc::new(replay::Progress::default());
+        let threads = crate::cli::evidence::threads(None);
+        let seeking = watched(&log, until, threads, &events, seeker);
+        let (seeker, _) = crate::cli::evidence::watched(seeking, &events, &phase, &context).await?;
+        phase.finish();
+        seeker.tell(&mut result.differences);
+    }
+    let result = result.into_result();
+    if let Some(path) = &args.html {
+        std::fs::write(path, html::page(&result)).map_err(|error| {
+            CliError::failed("wox::diff::html", "the report cannot be written")
+                .at("file", path.display())
+                .next("choose another place with --html")
+                .caused_by(error)
+        })?;
+        context.say(format!("report written: {}", path.display()));
+    }
+    print(&result, &context)
+}
+
+/// The result with what the search for origins needs and nobody is shown.
+struct Found {
+    result: DiffResult,
+    differences: Vec<Difference>,
+    layouts: Vec<(Table, crate::tables::compare::Layout)>,
+}
+
+impl Found {
+    fn into_result(self) -> DiffResult {
+        DiffResult { differences: self.differences, ..self.result }
+    }
+}
+
+fn result_layout(
+    layouts: &[(Table, crate::tables::compare::Layout)],
+    table: Table,
+) -> Option<&crate::tables::compare::Layout> {
+    layouts.iter().find(|(found, _)| *found == table).map(|(_, layout)| layout)
+}
+
+fn filtered(looked: Look, args: &DiffArgs) -> Found {
+    let wanted = |difference: &Difference| {
+        let stream_subject = difference.stream.as_deref().and_then(|stream| stream.split_once('-'));
+        let named = |id: &String| {
+            difference.key.eq_ignore_ascii_case(id)
+                || difference.stream.as_ref() == Some(id)
+                || stream_subject.is_some_and(|(_, subject)| subject == id)
+        };
+        (args.only.is_empty() || args.only.contains(&difference.kind)) && args.id.as_ref().is_none_or(named)
+    };
+    let lost = |table| looked.schema.table(table).is_none();
+    let tables = looked.tables.iter().map(|table| TableCounts::of(table, lost(table.table))).collect();
+    let mut filter: Vec<String> = args.only.iter().map(Kind::to_string).collect();
+    filter.extend(args.id.clone());
+    let layouts = looked.schema.tables.iter().map(|live| (live.table, live.layout.clone())).collect();
+    let problems = looked.schema.problems.clone();
+    let (mut differences, mut oddities) = (Vec::new(), Vec::new());
+    for mut table in looked.tables {
+        differences.extend(table.differences.into_iter().filter(|difference| wanted(difference)));
+        oddities.append(&mut table.oddities);
+    }
+    let result = DiffResult {
+        as_of: looked.as_of,
+        filter: (!filter.is_empty()).then(|| filter.join(", ")),
+        tables,
+        differences: Vec::new(),
+        unholdable: looked.unholdable,
+        oddities,
+        problems,
+    };
+    Found { result, differences, layouts }
+}
+
+fn print(result: &DiffResult, context: &Context) -> Result<ExitCode, CliError> {
+    let mut document = Document::new("wox/diff/v1", result)
+        .records("differences")
+        .table(COUNTS_HEADER, result.tables.iter().map(TableCounts::cells));
+    let rows: Vec<_> = result.differences.iter().take(SHOWN_ROWS_MAX).flat_map(rows_of).collect();
+    if !rows.is_empty() {
+        document =
+            document.line("").table(["table", "row", "", "column", "live", "log", "last written by", "says"], rows);
+    }
+    if result.differences.len() > SHOWN_ROWS_MAX {
+        let more = (result.differences.len() - SHOWN_ROWS_MAX) as u64;
+        document = document.line(format!("and {} more; --output jsonl shows all of them", counted(more, "row")));
+    }
+    for found in &result.unholdable {
+        document = document.line(format!("{} has no place for {}: {}", found.table, found.subject, found.why));
+    }
+    for odd in result.oddities.iter().take(SHOWN_ROWS_MAX) {
+        document =
+            document.line(format!("{}.{} of row {} holds {}: kept as it is", odd.table, odd.column, odd.key, odd.what));
+    }
+    document.print(context.output)?;
+    for problem in &result.problems {
+        let column = problem.column.as_ref().map(|column| format!(".{column}")).unwrap_or_default();
+        context.say(format!("{}{column}: {}; {}", problem.table, problem.what, problem.next));
+    }
+    let differs = match result.filter {
+        Some(_) => !result.differences.is_empty(),
+        None => result.tables.iter().any(|table| table.changed + table.missing + table.surplus > 0),
+    };
+    if differs {
+        let (wox, store) = (context.program(), super::plan::store_flag(context));
+        context.say(format!(
+            "next: {wox} rebuild{store} shows what a rebuild would write; a wrong event is found with {wox} plan{store}"
+        ));
+    }
+    Ok(if differs || !result.unholdable.is_empty() { ExitCode::Differences } else { ExitCode::Done })
+}
+
+/// A difference as rows for people: one a column, but one for a row that is missing or surplus as a whole.
+fn rows_of(difference: &Difference) -> Vec<Vec<String>> {
+    let lead = |first: bool| {
+        let text = |text: String| if first { text } else { String::new() };
+        vec![text(difference.table.to_string()), text(difference.key.clone()), text(difference.kind.to_string())]
+    };
+    let note = difference.note.clone().unwrap_or_default();
+    match difference.kind {
+        Kind::Changed => {
+            let each = difference.fields.iter().enumerate().map(|(index, field)| {
+                let mut row = lead(index == 0);
+                let said = match (said(field), &difference.note) {
+                    (Some(said), _) => said,
+                    (None, Some(_)) if index == 0 => note.clone(),
+                    (None, _) => String::new(),
+                };
+                row.extend([field.column.to_owned(), value(&field.live), value(&field.log), event(field), said]);
+                row
+            });
+            each.collect()
+        }
+        Kind::Missing | Kind::Surplus => {
+            let mut row = lead(true);
+            let made = difference.fields.first().map(event).unwrap_or_default();
+            row.extend([String::new(), String::new(), String::new(), made, note]);
+            vec![row]
+        }
+    }
+}
+
+fn value(value: &Option<String>) -> String {
+    value.clone().unwrap_or_else(|| "NULL".into())
+}
+
+fn event(field: &Field) -> String {
+    match &field.event {
+        Some(event) => format!("{} {}@{} {}", field.wrote, event.stream, event.revision, event.kind),
+        None if field.wrote.0 > 0 => field.wrote.to_string(),
+        None => String::new(),
+    }
+}
+
+/// What the log says about a live value.
+fn said(field: &Field) -> Option<String> {
+    field.origin.map(|origin| match origin {
+        Origin::Behind { missed } => format!("fell behind: missed the event at {missed}"),
+        Origin::Outside => "changed outside the engine".to_owned(),
+    })
+}

@@ -1,0 +1,8 @@
+//! The game's tables held against the log, and built anew from it (R06, R33). [`mod@fold`] replays the log with a scribe at
+//! its side; [`mod@look`] reads the live tables at one moment and compares them.
+
+pub mod fold;
+pub mod look;
+
+pub use fold::{Folded, fold};
+pub use look::{Look, LookError, look};

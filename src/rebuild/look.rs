@@ -1,0 +1,152 @@
+//! The live tables at one consistent snapshot, held against their images.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use wox_events::Position;
+
+use super::Folded;
+use crate::{
+    tables::{
+        Image, Table,
+        compare::{Compared, Comparison, Layout},
+        image::Unholdable,
+    },
+    world::game_db::{
+        GameDbError, Session,
+        rows::Batch,
+        schema::{Problem, Schema},
+    },
+};
+
+/// How many rows were read or written, for whoever shows progress; and the switch that stops at the next batch.
+#[derive(Debug, Default)]
+pub struct RowProgress {
+    done: AtomicU64,
+    stop: AtomicBool,
+}
+
+impl RowProgress {
+    /// Rows so far.
+    #[must_use]
+    pub fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    /// Counts rows.
+    pub fn add(&self, rows: u64) {
+        self.done.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    /// Asks to stop after the present batch.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// An error once somebody asked to stop.
+    pub fn go_on(&self) -> Result<(), LookError> {
+        if self.stop.load(Ordering::Relaxed) { Err(LookError::Interrupted) } else { Ok(()) }
+    }
+}
+
+/// What a look at the tables came to.
+#[derive(Debug)]
+pub struct Look {
+    /// The log's position they were held against.
+    pub as_of: Position,
+    /// Their shape.
+    pub schema: Schema,
+    /// Each table's result, in the order asked for.
+    pub tables: Vec<Compared>,
+    /// What the log knows and no table can hold.
+    pub unholdable: Vec<Unholdable>,
+}
+
+/// Why the tables could not be compared.
+#[derive(Debug, thiserror::Error)]
+pub enum LookError {
+    /// The database gave no answer.
+    #[error(transparent)]
+    GameDb(#[from] GameDbError),
+    /// The tables have a shape that cannot be compared.
+    #[error("{} of the game's tables cannot be compared", problems.len())]
+    Schema {
+        /// What is wrong with which.
+        problems: Vec<Problem>,
+    },
+    /// Somebody asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Look {
+    /// True when every table is what the log says.
+    #[must_use]
+    pub fn is_equal(&self) -> bool {
+        self.unholdable.is_empty() && self.tables.iter().all(Compared::is_equal)
+    }
+}
+
+/// Reads the tables at one snapshot and compares them. A table that is not there is compared as an empty one.
+pub async fn look(
+    session: &mut Session,
+    folded: &Folded,
+    tables: &[Table],
+    progress: &RowProgress,
+) -> Result<Look, LookError> {
+    let schema = session.schema(tables).await?;
+    let problems: Vec<_> = schema.fatal().cloned().collect();
+    if !problems.is_empty() {
+        return Err(LookError::Schema { problems });
+    }
+    session.snapshot().await?;
+    let mut look = Look { as_of: folded.as_of, schema, tables: Vec::new(), unholdable: Vec::new() };
+    let looked = read(session, folded, tables, progress, &mut look).await;
+    // A connection that broke has no snapshot any more; what is wrong was said above.
+    let ended = session.end_snapshot().await;
+    looked?;
+    ended?;
+    Ok(look)
+}
+
+async fn read(
+    session: &mut Session,
+    folded: &Folded,
+    tables: &[Table],
+    progress: &RowProgress,
+    look: &mut Look,
+) -> Result<(), LookError> {
+    for table in tables {
+        let mut image = Image::of(*table, &folded.replay.state, &folded.scribe);
+        look.unholdable.append(&mut image.unholdable);
+        let compared = match look.schema.table(*table) {
+            Some(live) => compare(session, &image, table.name(), &live.layout, &live.columns, progress).await?,
+            None => Comparison::of(&image, &Layout::published(*table)).finish().compared,
+        };
+        look.tables.push(compared);
+    }
+    Ok(())
+}
+
+/// Compares one table, or a copy of it under another name, with its image.
+pub async fn compare(
+    session: &mut Session,
+    image: &Image<'_>,
+    name: &str,
+    layout: &Layout,
+    columns: &[String],
+    progress: &RowProgress,
+) -> Result<Compared, LookError> {
+    let mut comparison = Comparison::of(image, layout);
+    let mut rows = session.rows(name, columns);
+    let mut batch = Batch::default();
+    while rows.next(&mut batch).await? {
+        let mut cells = Vec::with_capacity(columns.len());
+        for row in 0..batch.len() {
+            batch.row(row, &mut cells);
+            comparison.row(&cells);
+        }
+        progress.add(batch.len() as u64);
+        progress.go_on()?;
+    }
+    Ok(comparison.finish().compared)
+}

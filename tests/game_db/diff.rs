@@ -1,0 +1,140 @@
+//! `wox diff`: what differs, since when, and whose doing it is.
+
+use crate::game::{Game, errors, told};
+
+const DEMO: &str = "--events 3000 --sound";
+
+#[tokio::test]
+async fn tables_that_follow_the_log_are_equal_and_every_row_is_counted() {
+    let game = Game::in_step(DEMO).await;
+    let result = game.json("diff", 0);
+    assert_eq!(told(&result), Vec::<String>::new());
+    let tables = result["tables"].as_array().unwrap();
+    assert_eq!(tables.len(), 5);
+    for table in tables {
+        assert!(table["live"].as_u64().unwrap() > 0, "{table}");
+        assert_eq!((&table["live"], &table["equal"]), (&table["log"], &table["live"]), "{table}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_edited_by_hand_is_told_from_a_table_that_fell_behind() {
+    let game = Game::in_step(DEMO).await;
+    // Somebody helps a player; and a win that the table never heard of.
+    let rich = game.cell("SELECT twitter_handle FROM players ORDER BY withdrawable_galleons DESC LIMIT 1").await;
+    game.db
+        .run(&format!(
+            "UPDATE players SET withdrawable_galleons = withdrawable_galleons + 500 WHERE twitter_handle = '{rich}'"
+        ))
+        .await;
+    let late = game
+        .cell(&format!("SELECT twitter_handle FROM players WHERE wins > 1 AND twitter_handle <> '{rich}' LIMIT 1"))
+        .await;
+    game.db.run(&format!("UPDATE players SET wins = wins - 1 WHERE twitter_handle = '{late}'")).await;
+    let result = game.json("diff", 3);
+    let mut expected =
+        vec![format!("players changed {rich} withdrawable_galleons"), format!("players changed {late} wins")];
+    expected.sort();
+    let mut found = told(&result);
+    found.sort();
+    assert_eq!(found, expected);
+    for row in result["differences"].as_array().unwrap() {
+        let field = &row["fields"][0];
+        assert!(field["wrote"].as_u64().unwrap() > 0 && field["event"]["kind"].is_string(), "{field}");
+        if row["key"] == rich.as_str() {
+            assert_eq!(field["origin"], "outside", "{field}");
+        } else {
+            assert_eq!(field["origin"]["behind"]["missed"], field["wrote"], "it missed the event that last wrote it");
+            assert_eq!(field["event"]["kind"], "DuelEnded");
+        }
+    }
+    let text = String::from_utf8(game.run("diff --only changed").stdout).unwrap();
+    assert!(text.contains("changed outside the engine") && text.contains("fell behind: missed"), "{text}");
+}
+
+#[tokio::test]
+async fn missing_and_surplus_rows_a_lost_table_and_filters() {
+    let game = Game::in_step(DEMO).await;
+    let gone = game.cell("SELECT id FROM active_duels WHERE status <> 'active' LIMIT 1").await;
+    game.db
+        .run(&format!(
+            "DELETE FROM active_duels WHERE id = {gone};
+             INSERT INTO players (twitter_handle) VALUES ('nobody_made_me');
+             DROP TABLE burn_queue;"
+        ))
+        .await;
+    let result = game.json("diff", 3);
+    let found = told(&result);
+    assert!(found.contains(&format!("active_duels missing {gone}")), "{found:?}");
+    assert!(found.contains(&"players surplus nobody_made_me".to_owned()), "{found:?}");
+    let burns = &result["tables"][3];
+    assert_eq!((&burns["lost"], &burns["missing"]), (&true.into(), &burns["log"]));
+
+    assert_eq!(told(&game.json("diff --only surplus", 3)), ["players surplus nobody_made_me"]);
+    assert_eq!(told(&game.json(&format!("diff --table active_duels --id {gone}"), 3)).len(), 1);
+    assert_eq!(told(&game.json("diff --table players --only missing", 0)).len(), 0);
+    let html = game.run("diff --html report.html");
+    assert_eq!(html.status.code(), Some(3), "{}", errors(&html));
+    let page = std::fs::read_to_string(game.dir.path().join("report.html")).unwrap();
+    assert!(page.contains("nobody_made_me") && page.contains("added outside the engine"));
+}
+
+#[tokio::test]
+async fn a_renamed_player_is_one_difference_and_not_two() {
+    let game = Game::in_step(DEMO).await;
+    let log = game.json("state players", 0);
+    let (id, player) = log["value"]["players"].as_object().unwrap().iter().next().unwrap();
+    let old = player["handle"].as_str().unwrap().to_owned();
+    let shown = game.json(&format!("show player-{id}"), 0);
+    let revision = shown["events"].as_array().unwrap().last().unwrap()["revision"].as_u64().unwrap();
+    let event = format!(
+        r#"{{"stream":"player-{id}","expected":{revision},"id":"7f1c3f0e-8c5c-4a9b-9a53-0d6f6f0f5b02","kind":"HandleChanged","time":"2026-08-02T23:59:00Z","actor":"game","provenance":"game","data":{{"change":"c1","old":"{old}","new":"brand_new"}}}}"#
+    );
+    std::fs::write(game.dir.path().join("rename.jsonl"), event).unwrap();
+    let appended = game.run("append rename.jsonl");
+    assert_eq!(appended.status.code(), Some(0), "{}", errors(&appended));
+    let result = game.json("diff --table players", 3);
+    assert_eq!(told(&result), [format!("players changed {old} twitter_handle")]);
+    assert_eq!(result["differences"][0]["fields"][0]["log"], "brand_new");
+    assert_eq!(result["differences"][0]["fields"][0]["origin"]["behind"]["missed"], result["as_of"]);
+}
+
+#[tokio::test]
+async fn what_the_tables_cannot_show_is_no_difference_and_what_they_cannot_hold_is_one() {
+    let game = Game::in_step(DEMO).await;
+    game.db
+        .run(
+            "SET sql_mode = ''; SET foreign_key_checks = 0;
+             UPDATE players SET hp = 3, potions = '{\"Healing\":2}', created_at = '0000-00-00 00:00:00' LIMIT 1;
+             ALTER TABLE processed_transactions MODIFY value DECIMAL(36,18);
+             ALTER TABLE players MODIFY name VARCHAR(100) CHARACTER SET latin1;
+             UPDATE withdrawal_requests SET status = 'paid' WHERE status = 'completed';
+             UPDATE burn_queue SET amount = -1.00 ORDER BY id LIMIT 1;",
+        )
+        .await;
+    let output = game.run("diff --output json --progress none");
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(errors(&output).contains("latin1") && errors(&output).contains("utf8mb4"), "{}", errors(&output));
+    assert_eq!(result["oddities"][0]["what"], "a zero date");
+    let rows = result["differences"].as_array().unwrap();
+    assert!(rows.iter().all(|row| row["table"] != "withdrawal_requests" && row["table"] != "players"), "{rows:#?}");
+    let burn = rows.iter().find(|row| row["table"] == "burn_queue").unwrap();
+    assert_eq!((&burn["kind"], &burn["fields"][0]["live"]), (&"changed".into(), &"-1.00".into()));
+    // Eighteen decimals can show the dust: two decimals in such a column are a difference where there is some.
+    let dust = rows.iter().filter(|row| row["table"] == "processed_transactions").count();
+    assert!(dust > 0, "the demo's deposits have dust");
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_compared_is_an_error_with_a_next_step() {
+    let game = Game::in_step(DEMO).await;
+    game.db.run("ALTER TABLE players MODIFY bonus_galleons FLOAT").await;
+    let output = game.run("diff");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors(&output).contains("money is never a float"), "{}", errors(&output));
+    let unset = game.command("diff").env_remove("WOX_GAME_DB_URL").output().unwrap();
+    assert_eq!(unset.status.code(), Some(2));
+    assert!(errors(&unset).contains("WOX_GAME_DB_URL"));
+    let shown = game.run("config show --origin");
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("mysql://wizard:********@"));
+}
