@@ -7,6 +7,8 @@
 pub mod error;
 pub mod rows;
 pub mod schema;
+pub mod shadow;
+pub mod switch;
 
 use std::{fmt, str::FromStr as _, time::Duration};
 

@@ -74,7 +74,7 @@ fn write(result: &DiffResult, out: &mut String) -> std::fmt::Result {
         }
         write!(out, "</ul>")?;
     }
-    write!(out, "</main></body></html>\n")
+    writeln!(out, "</main></body></html>")
 }
 
 /// Text in HTML: nothing from a table or an event becomes markup.

@@ -22,6 +22,8 @@ pub struct LiveTable {
     pub columns: Vec<String>,
     /// Foreign keys that point out of it.
     pub foreign_keys: Vec<ForeignKey>,
+    /// The column that numbers its rows by itself.
+    pub auto_increment: Option<String>,
     /// How many rows the server believes there are.
     pub rows_about: u64,
 }
@@ -158,7 +160,9 @@ impl Session {
             layout.extras = extras.map(|found| found.name.clone()).collect();
             columns.extend(layout.extras.iter().cloned());
             let foreign_keys = self.foreign_keys("k.table_name", table.name()).await?;
-            schema.tables.push(LiveTable { table: *table, layout, columns, foreign_keys, rows_about });
+            let auto_increment = described.iter().find(|found| found.extra.to_ascii_lowercase().contains("auto_increment"));
+            let auto_increment = auto_increment.map(|found| found.name.clone());
+            schema.tables.push(LiveTable { table: *table, layout, columns, foreign_keys, auto_increment, rows_about });
         }
         for table in tables {
             for key in self.foreign_keys("k.referenced_table_name", table.name()).await? {

@@ -1,0 +1,272 @@
+//! Building a table anew beside the live one: a shadow of the same shape, filled with many rows a statement.
+
+use sqlx::{AssertSqlSafe, mysql::MySqlArguments, query::Query};
+
+use super::{GameDbError, STATEMENT_TIMEOUT, Session, literal, number, quoted, schema::LiveTable, text_or_null};
+use crate::tables::{Table, compare::Layout};
+
+/// Names of tables that are being built.
+pub const NEW: &str = "_wox_new_";
+/// Names of tables that were live before a rebuild, with its number behind.
+pub const OLD: &str = "_wox_old_";
+/// Names of tables that a revert took out, with the number of the rebuild behind.
+pub const UNDONE: &str = "_wox_undone_";
+
+/// The shape of the five tables as the game publishes it, for one that is lost.
+const PUBLISHED: &str = include_str!("../../../migrations/mysql/game_tables.sql");
+
+/// Most values of one statement: the protocol counts them with sixteen bits.
+const VALUES_MAX: usize = 60_000;
+/// Most rows of one statement.
+const ROWS_MAX: usize = 1_000;
+/// A statement is sent once it holds this many bytes; the server takes 16 MiB or more.
+const BYTES_MAX: usize = 1 << 20;
+
+/// The name of the table that is being built in the place of another.
+#[must_use]
+pub fn new_name(table: Table) -> String {
+    format!("{NEW}{table}")
+}
+
+/// The name of a table that was live before rebuild number `epoch`.
+#[must_use]
+pub fn old_name(epoch: u64, table: Table) -> String {
+    format!("{OLD}{epoch}_{table}")
+}
+
+/// The name of a table that reverting rebuild number `epoch` took out.
+#[must_use]
+pub fn undone_name(epoch: u64, table: Table) -> String {
+    format!("{UNDONE}{epoch}_{table}")
+}
+
+impl LiveTable {
+    /// A table that is lost, as the game publishes it.
+    #[must_use]
+    pub fn published(table: Table) -> LiveTable {
+        let columns = table.columns().iter().map(|column| column.name.to_owned()).collect();
+        let auto_increment = (table.columns()[0].name == "id").then(|| "id".to_owned());
+        let layout = Layout::published(table);
+        LiveTable { table, layout, columns, foreign_keys: Vec::new(), auto_increment, rows_about: 0 }
+    }
+}
+
+/// How a row is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// Every column as it is given.
+    Whole,
+    /// A column that is given nothing gets its default; columns that are not named as well.
+    Defaults,
+}
+
+/// A cell that is written: text, or bytes that are none.
+pub type Written = Option<Vec<u8>>;
+
+/// Fills one table. Rows of either kind wait until there are enough for a statement.
+pub struct Loader<'s> {
+    session: &'s mut Session,
+    heads: [(String, String, usize); 2],
+    waiting: [Vec<Vec<Written>>; 2],
+    bytes: usize,
+    loaded: u64,
+}
+
+impl Session {
+    /// Sets this session up for loading: strict, but what stood in the live table (a zero date) may stand in the new one.
+    pub async fn prepare_to_load(&mut self, lock_wait_seconds: u32) -> Result<(), GameDbError> {
+        self.run(format!(
+            "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,ALLOW_INVALID_DATES', \
+             unique_checks = 0, foreign_key_checks = 0, lock_wait_timeout = {lock_wait_seconds}"
+        ))
+        .await
+        .map(drop)
+    }
+
+    /// Makes the empty shadow of a table, whatever an earlier attempt left there.
+    pub async fn create_shadow(&mut self, live: &LiveTable, lost: bool) -> Result<(), GameDbError> {
+        let (name, table) = (new_name(live.table), live.table.name());
+        self.run(format!("DROP TABLE IF EXISTS {}", quoted(&name))).await?;
+        if lost {
+            let head = format!("CREATE TABLE `{table}` (");
+            let body = PUBLISHED.split(&head).nth(1).and_then(|rest| rest.split(';').next());
+            let body = body.ok_or(GameDbError::Answer { what: "this build does not know the table's shape" })?;
+            self.run(format!("CREATE TABLE {} ({body}", quoted(&name))).await?;
+            return Ok(());
+        }
+        self.run(format!("CREATE TABLE {} LIKE {}", quoted(&name), quoted(table))).await?;
+        // The next number must not be one that was given away and deleted.
+        let next = self
+            .all(format!(
+                "SELECT auto_increment FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = {}",
+                literal(table)
+            ))
+            .await?;
+        let next = next.first().map(|row| text_or_null(row, 0)).transpose()?.flatten();
+        if let Some(next) = next.and_then(|next| next.parse::<u64>().ok()).filter(|_| live.auto_increment.is_some()) {
+            self.run(format!("ALTER TABLE {} AUTO_INCREMENT = {next}", quoted(&name))).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives a full shadow the foreign keys of the live table. Keys to a table that is rebuilt too point to its shadow:
+    /// they follow both renames, so they are right before the switch and after it. Every row is checked.
+    pub async fn add_foreign_keys(
+        &mut self,
+        live: &LiveTable,
+        lost: bool,
+        rebuilt: &[Table],
+    ) -> Result<(), GameDbError> {
+        let shadow_of = |parent: &str| match rebuilt.iter().find(|table| table.name() == parent) {
+            Some(table) => new_name(*table),
+            None => parent.to_owned(),
+        };
+        let mut keys: Vec<String> = live
+            .foreign_keys
+            .iter()
+            .map(|key| {
+                let list = |names: &[String]| names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
+                format!(
+                    "ADD FOREIGN KEY ({}) REFERENCES {} ({}) ON DELETE {} ON UPDATE {}",
+                    list(&key.columns),
+                    quoted(&shadow_of(&key.parent)),
+                    list(&key.parent_columns),
+                    key.on_delete,
+                    key.on_update
+                )
+            })
+            .collect();
+        if lost {
+            let parent = quoted(&shadow_of(Table::Players.name()));
+            let published = live.table.handles().iter();
+            keys.extend(published.map(|column| {
+                format!("ADD FOREIGN KEY ({}) REFERENCES {parent} (`twitter_handle`)", quoted(column))
+            }));
+        }
+        if keys.is_empty() {
+            return Ok(());
+        }
+        self.run("SET SESSION foreign_key_checks = 1").await?;
+        let added = self.run(format!("ALTER TABLE {} {}", quoted(&new_name(live.table)), keys.join(", "))).await;
+        self.run("SET SESSION foreign_key_checks = 0").await?;
+        added.map(drop)
+    }
+
+    /// Drops tables, those that are there.
+    pub async fn drop_tables(&mut self, names: &[String]) -> Result<(), GameDbError> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<_> = names.iter().map(|name| quoted(name)).collect();
+        self.run("SET SESSION foreign_key_checks = 0").await?;
+        self.run(format!("DROP TABLE IF EXISTS {}", names.join(", "))).await.map(drop)
+    }
+
+    /// Names of tables that begin like this.
+    pub async fn tables_called(&mut self, prefix: &str) -> Result<Vec<String>, GameDbError> {
+        let sql = format!(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() \
+             AND LEFT(table_name, {}) = {} ORDER BY table_name",
+            prefix.len(),
+            literal(prefix)
+        );
+        let rows = self.all(sql).await?;
+        let names: Result<Vec<_>, _> = rows.iter().map(|row| super::text(row, 0)).collect();
+        names
+    }
+
+    /// Triggers on these tables: they stay with the old table when it is renamed.
+    pub async fn triggers(&mut self, tables: &[Table]) -> Result<Vec<String>, GameDbError> {
+        let names: Vec<_> = tables.iter().map(|table| literal(table.name())).collect();
+        let sql = format!(
+            "SELECT CONCAT(event_object_table, '.', trigger_name) FROM information_schema.triggers \
+             WHERE event_object_schema = DATABASE() AND event_object_table IN ({})",
+            names.join(", ")
+        );
+        self.all(sql).await?.iter().map(|row| super::text(row, 0)).collect()
+    }
+
+    /// How many rows a table has.
+    pub async fn count(&mut self, name: &str) -> Result<u64, GameDbError> {
+        number(&self.one(format!("SELECT COUNT(*) FROM {}", quoted(name))).await?, 0)
+    }
+
+    /// Starts to fill a shadow, in one transaction.
+    pub async fn load(&mut self, live: &LiveTable) -> Result<Loader<'_>, GameDbError> {
+        self.run("START TRANSACTION").await?;
+        let head = |columns: &[String]| {
+            let names: Vec<_> = columns.iter().map(|column| quoted(column)).collect();
+            format!("INSERT INTO {} ({}) VALUES ", quoted(&new_name(live.table)), names.join(", "))
+        };
+        let whole = vec!["?"; live.columns.len()].join(", ");
+        let named = &live.columns[..live.layout.shapes.len()];
+        let defaults: Vec<_> = named
+            .iter()
+            .map(|column| match live.auto_increment.as_ref() == Some(column) {
+                true => "?".to_owned(), // NULL takes the next number
+                false => format!("COALESCE(?, DEFAULT({}))", quoted(column)),
+            })
+            .collect();
+        let heads = [
+            (head(&live.columns), format!("({whole})"), live.columns.len()),
+            (head(named), format!("({})", defaults.join(", ")), named.len()),
+        ];
+        Ok(Loader { session: self, heads, waiting: [Vec::new(), Vec::new()], bytes: 0, loaded: 0 })
+    }
+}
+
+impl Loader<'_> {
+    /// Takes a row; sends a statement once there are enough. Returns how many rows were sent so far.
+    pub async fn push(&mut self, fill: Fill, row: Vec<Written>) -> Result<u64, GameDbError> {
+        let kind = usize::from(fill == Fill::Defaults);
+        self.bytes += row.iter().flatten().map(Vec::len).sum::<usize>();
+        self.waiting[kind].push(row);
+        let rows = self.waiting[kind].len();
+        if rows == ROWS_MAX || (rows + 1) * self.heads[kind].2 > VALUES_MAX || self.bytes >= BYTES_MAX {
+            self.send(kind).await?;
+        }
+        Ok(self.loaded)
+    }
+
+    /// Sends what is left and commits. Returns how many rows there are.
+    pub async fn finish(mut self) -> Result<u64, GameDbError> {
+        self.send(0).await?;
+        self.send(1).await?;
+        self.session.run("COMMIT").await?;
+        Ok(self.loaded)
+    }
+
+    async fn send(&mut self, kind: usize) -> Result<(), GameDbError> {
+        let rows = std::mem::take(&mut self.waiting[kind]);
+        self.bytes = 0;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let (head, row, _) = &self.heads[kind];
+        let mut sql = String::with_capacity(head.len() + rows.len() * (row.len() + 1));
+        sql.push_str(head);
+        for index in 0..rows.len() {
+            sql.push_str(if index == 0 { "" } else { "," });
+            sql.push_str(row);
+        }
+        self.loaded += rows.len() as u64;
+        // Only full statements come again: the others would push them out of the server's cache.
+        let again = rows.len() == ROWS_MAX;
+        let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(again);
+        for cell in rows.into_iter().flatten() {
+            query = bind(query, cell);
+        }
+        let sending = query.execute(&mut self.session.connection);
+        tokio::time::timeout(STATEMENT_TIMEOUT, sending).await.map_err(|_| GameDbError::Timeout)??;
+        Ok(())
+    }
+}
+
+/// Text is sent as text, so that a JSON column takes it; bytes that are no text as bytes.
+fn bind(query: Query<'_, sqlx::MySql, MySqlArguments>, cell: Written) -> Query<'_, sqlx::MySql, MySqlArguments> {
+    match cell.map(String::from_utf8) {
+        None => query.bind(None::<String>),
+        Some(Ok(text)) => query.bind(text),
+        Some(Err(error)) => query.bind(error.into_bytes()),
+    }
+}
