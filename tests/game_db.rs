@@ -11,3 +11,5 @@ mod connecting;
 mod diff;
 #[path = "game_db/game.rs"]
 mod game;
+#[path = "game_db/switch.rs"]
+mod switch;

@@ -160,7 +160,8 @@ impl Session {
             layout.extras = extras.map(|found| found.name.clone()).collect();
             columns.extend(layout.extras.iter().cloned());
             let foreign_keys = self.foreign_keys("k.table_name", table.name()).await?;
-            let auto_increment = described.iter().find(|found| found.extra.to_ascii_lowercase().contains("auto_increment"));
+            let auto_increment =
+                described.iter().find(|found| found.extra.to_ascii_lowercase().contains("auto_increment"));
             let auto_increment = auto_increment.map(|found| found.name.clone());
             schema.tables.push(LiveTable { table: *table, layout, columns, foreign_keys, auto_increment, rows_about });
         }

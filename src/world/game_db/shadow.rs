@@ -139,9 +139,11 @@ impl Session {
         if lost {
             let parent = quoted(&shadow_of(Table::Players.name()));
             let published = live.table.handles().iter();
-            keys.extend(published.map(|column| {
-                format!("ADD FOREIGN KEY ({}) REFERENCES {parent} (`twitter_handle`)", quoted(column))
-            }));
+            keys.extend(
+                published.map(|column| {
+                    format!("ADD FOREIGN KEY ({}) REFERENCES {parent} (`twitter_handle`)", quoted(column))
+                }),
+            );
         }
         if keys.is_empty() {
             return Ok(());
@@ -193,6 +195,14 @@ impl Session {
 
     /// Starts to fill a shadow, in one transaction.
     pub async fn load(&mut self, live: &LiveTable) -> Result<Loader<'_>, GameDbError> {
+        // A column that must be given and has no default has no DEFAULT() either.
+        let sql = format!(
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = {} \
+             AND is_nullable = 'NO' AND column_default IS NULL",
+            literal(&new_name(live.table))
+        );
+        let rows = self.all(sql).await?;
+        let must_be_given: Vec<String> = rows.iter().map(|row| super::text(row, 0)).collect::<Result<_, _>>()?;
         self.run("START TRANSACTION").await?;
         let head = |columns: &[String]| {
             let names: Vec<_> = columns.iter().map(|column| quoted(column)).collect();
@@ -202,8 +212,9 @@ impl Session {
         let named = &live.columns[..live.layout.shapes.len()];
         let defaults: Vec<_> = named
             .iter()
-            .map(|column| match live.auto_increment.as_ref() == Some(column) {
-                true => "?".to_owned(), // NULL takes the next number
+            // NULL takes the next number of a column that numbers its rows: that is among those that must be given.
+            .map(|column| match must_be_given.contains(column) {
+                true => "?".to_owned(),
                 false => format!("COALESCE(?, DEFAULT({}))", quoted(column)),
             })
             .collect();

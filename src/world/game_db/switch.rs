@@ -97,7 +97,9 @@ impl Fence {
             literal(&control.tables),
             literal(&control.digests)
         );
-        self.session.run(format!("INSERT INTO {CONTROL} SET id = 1, {values} ON DUPLICATE KEY UPDATE {values}")).await?;
+        self.session
+            .run(format!("INSERT INTO {CONTROL} SET id = 1, {values} ON DUPLICATE KEY UPDATE {values}"))
+            .await?;
         Ok(())
     }
 
@@ -118,7 +120,8 @@ impl Session {
         if there.is_empty() {
             return Ok(None);
         }
-        let rows = self.all(format!("SELECT epoch, phase, bound_to, tables, digests FROM {CONTROL} WHERE id = 1")).await?;
+        let rows =
+            self.all(format!("SELECT epoch, phase, bound_to, tables, digests FROM {CONTROL} WHERE id = 1")).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         Ok(Some(Control {
             epoch: number(row, 0)?,
