@@ -1,4 +1,4 @@
-//! The game's tables held against the log, and built anew from it (R06, R33). [`mod@fold`] replays the log with a scribe at
+//! The game's tables held against the log (R06, R33). [`mod@fold`] replays the log with a scribe at
 //! its side; [`mod@look`] reads the live tables at one moment and compares them.
 
 pub mod fold;
