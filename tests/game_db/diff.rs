@@ -138,3 +138,29 @@ async fn a_database_that_cannot_be_compared_is_an_error_with_a_next_step() {
     let shown = game.run("config show --origin");
     assert!(String::from_utf8_lossy(&shown.stdout).contains("mysql://wizard:********@"));
 }
+
+#[tokio::test]
+async fn wrong_credentials_and_a_database_that_is_down_name_the_next_step_and_no_secret() {
+    let game = Game::in_step(DEMO).await;
+    let mut server = crate::mariadb::Server::with(&["--read-only=1"]);
+    let read_only = server.game("quiet").await;
+    let run = |url: &str| {
+        let output = game.command("diff --output json").env("WOX_GAME_DB_URL", url).output().unwrap();
+        let told = errors(&output);
+        assert!(!told.contains("s3cr3t") && !String::from_utf8_lossy(&output.stdout).contains("s3cr3t"), "{told}");
+        (output.status.code(), told)
+    };
+    // A server that only reads is as good as any other for looking.
+    assert_eq!(run(&read_only.url).0, Some(3));
+    let denied = run(&read_only.url.replace(crate::mariadb::PASSWORD_IN_URL, "s3cr3t-and-wrong"));
+    assert_eq!(denied.0, Some(1));
+    assert!(
+        denied.1.contains("wox::game-db::denied") && denied.1.contains("correct user and password"),
+        "{}",
+        denied.1
+    );
+    server.kill();
+    let down = run(&read_only.url);
+    assert_eq!(down.0, Some(1));
+    assert!(down.1.contains("wox::game-db::unreachable") && down.1.contains("start the database"), "{}", down.1);
+}
