@@ -25,6 +25,7 @@ mod append;
 mod apply;
 mod approve;
 mod bisect;
+mod chain;
 mod completions;
 mod config_show;
 mod demo;
@@ -38,8 +39,10 @@ mod game_db;
 mod import;
 mod init;
 mod man;
+mod observe;
 mod plan;
 mod plan_view;
+mod reconcile;
 mod recover;
 mod schema;
 mod show;
@@ -147,10 +150,12 @@ enum Verb {
     Diff(diff::DiffArgs),
     Bisect(bisect::BisectArgs),
     Explain(explain::ExplainArgs),
+    Observe(observe::ObserveArgs),
     Plan(plan::PlanArgs),
     Approve(approve::ApproveArgs),
     Apply(apply::ApplyArgs),
     Recover(recover::RecoverArgs),
+    Reconcile(reconcile::ReconcileArgs),
     Schema(schema::SchemaArgs),
     Status(status::StatusArgs),
     Doctor(doctor::DoctorArgs),
@@ -179,6 +184,8 @@ impl Verb {
             | Verb::Init(_)
             | Verb::Import(_)
             | Verb::Append(_)
+            | Verb::Observe(_)
+            | Verb::Reconcile(_)
             | Verb::Schema(_)
             | Verb::Status(_)
             | Verb::Doctor(_)
@@ -393,10 +400,12 @@ async fn dispatch(verb: Verb, context: Context) -> Result<ExitCode, CliError> {
         Verb::Diff(args) => diff::run(args, context).await,
         Verb::Bisect(args) => bisect::run(args, context).await,
         Verb::Explain(args) => explain::run(args, context).await,
+        Verb::Observe(args) => observe::run(args, context).await,
         Verb::Plan(args) => plan::run(args, context).await,
         Verb::Approve(args) => approve::run(args, context).await,
         Verb::Apply(args) => apply::run(args, context).await,
         Verb::Recover(args) => recover::run(args, context).await,
+        Verb::Reconcile(args) => reconcile::run(args, context).await,
         Verb::Init(args) => init::run(args, context).await,
         Verb::Import(args) => import::run(args, context).await,
         Verb::Export(args) => export::run(args, context).await,

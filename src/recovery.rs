@@ -6,7 +6,7 @@
 //! - [`plan`](mod@plan): what would be appended, bound to stream revisions; its id is the digest of its content.
 //! - [`approval`]: who may let a plan move money.
 //! - [`gather`](mod@gather), [`apply`](mod@apply), [`verify`](mod@verify): the three that touch the log, through its
-//!   port only.
+//!   port only; [`observe`](mod@observe) looks at the chain too, and records what it saw before anything is decided.
 
 pub mod apply;
 pub mod approval;
@@ -14,6 +14,7 @@ pub mod diagnosis;
 pub mod evidence;
 pub mod finding;
 pub mod gather;
+pub mod observe;
 pub mod plan;
 pub mod policy;
 pub mod verify;
@@ -23,5 +24,6 @@ pub use diagnosis::{Diagnosis, diagnose};
 pub use evidence::{Damage, Evidence};
 pub use finding::{Case, Finding, Repair, Severity, Step};
 pub use gather::{GatherError, gather, gather_upto};
+pub use observe::{ObserveError, Seen, Targets, observe};
 pub use plan::{Hold, Item, Plan, Scope, plan};
 pub use verify::{Verdict, verify};

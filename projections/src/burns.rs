@@ -1,11 +1,13 @@
 //! Burns: one a withdrawal, waiting, sent, settled or cancelled (row E1).
 
 use serde::{Deserialize, Serialize};
-use wox_events::{Amount, BurnEvent, Recorded, Timestamp, WithdrawalId};
+use wox_events::{Amount, BurnEvent, EventId, Recorded, Timestamp, TxHash, WithdrawalId, id::Label};
 
 use crate::{
     Table,
-    projection::{Projection, Rejection},
+    chain::Chain,
+    projection::{EventAt, Projection, Rejection},
+    verdict::withdrawal::Payment,
 };
 
 /// All burns, in the order they were scheduled.
@@ -25,6 +27,36 @@ pub struct Burn {
     pub due: Timestamp,
     /// Where it stands.
     pub phase: BurnPhase,
+    /// The slots that transactions were signed for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slots: Vec<Payment>,
+    /// The event that scheduled it.
+    pub scheduled: EventId,
+    /// When something last happened.
+    pub last_activity: Timestamp,
+    /// The last event of the stream.
+    pub last: EventAt,
+}
+
+/// Where burnt money goes (domain.md "Burn"), in lower case.
+pub const DEAD_ADDRESS: &str = "0x000000000000000000000000000000000000dead";
+
+impl Burn {
+    fn signed(&mut self, wallet: &Label, nonce: u64, tx: &TxHash) {
+        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.wallet == *wallet && slot.nonce == nonce) {
+            slot.attempts.push(tx.clone());
+            return;
+        }
+        self.slots.push(Payment {
+            wallet: wallet.clone(),
+            nonce,
+            destination: Label::new(DEAD_ADDRESS).expect("an address is an identity"),
+            amount: self.amount,
+            attempts: vec![tx.clone()],
+            cancels: Vec::new(),
+            fence_requested: false,
+        });
+    }
 }
 
 /// Where a burn stands.
@@ -64,6 +96,20 @@ impl Burns {
         self.burns.iter()
     }
 
+    /// Judges whether a burn can be called off: a signed one only when it is proven dead, every slot of it.
+    pub(crate) fn check_cancel(&self, withdrawal: &str, chain: &Chain) -> Result<(), Rejection> {
+        let Some(burn) = self.burns.get(withdrawal) else { return Ok(()) };
+        let dead = || chain.burn_verdict(burn).is_some_and(|(verdict, _)| verdict.proof().is_some());
+        if burn.phase == BurnPhase::InDoubt && !dead() {
+            return Err(Rejection::state(
+                format_args!("burn {withdrawal}"),
+                burn.phase,
+                "not yet signed, or proven dead",
+            ));
+        }
+        Ok(())
+    }
+
     /// Judges whether a withdrawal's share can be taken back out of the burn queue: not when it was burned, nor while
     /// it may be.
     pub(crate) fn check_reversal(&self, withdrawal: &str) -> Result<(), Rejection> {
@@ -100,9 +146,6 @@ impl Projection for Burns {
         }
         match event {
             BurnEvent::BurnSettled { amount, .. } => Rejection::same("amount", &burn.amount, amount),
-            BurnEvent::BurnCancelled { .. } if burn.phase != BurnPhase::Scheduled => {
-                Err(Rejection::state(format_args!("burn {id}"), burn.phase, "not yet signed"))
-            }
             BurnEvent::BurnScheduled { .. }
             | BurnEvent::BurnTxSigned { .. }
             | BurnEvent::BurnTxBroadcast { .. }
@@ -112,13 +155,28 @@ impl Projection for Burns {
 
     fn evolve(&mut self, at: &Recorded, event: &BurnEvent) {
         if let BurnEvent::BurnScheduled { withdrawal, amount, due } = event {
-            self.burns.insert(withdrawal.clone(), Burn { amount: *amount, due: *due, phase: BurnPhase::Scheduled });
+            let burn = Burn {
+                amount: *amount,
+                due: *due,
+                phase: BurnPhase::Scheduled,
+                slots: Vec::new(),
+                scheduled: at.id,
+                last_activity: at.time,
+                last: EventAt::of(at),
+            };
+            self.burns.insert(withdrawal.clone(), burn);
             return;
         }
         let burn = self.burns.get_mut(at.stream.subject()).expect("check knew the burn");
+        burn.last_activity = at.time;
+        burn.last = EventAt::of(at);
         match event {
             BurnEvent::BurnScheduled { .. } => {}
-            BurnEvent::BurnTxSigned { .. } | BurnEvent::BurnTxBroadcast { .. } => burn.phase = BurnPhase::InDoubt,
+            BurnEvent::BurnTxSigned { wallet, nonce, tx } => {
+                burn.signed(wallet, *nonce, tx);
+                burn.phase = BurnPhase::InDoubt;
+            }
+            BurnEvent::BurnTxBroadcast { .. } => burn.phase = BurnPhase::InDoubt,
             BurnEvent::BurnSettled { amount, .. } => {
                 burn.phase = BurnPhase::Settled;
                 self.settled = self.settled.checked_add(*amount).expect("the ledger bounds everything that goes out");

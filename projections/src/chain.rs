@@ -5,19 +5,25 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
-    ChainEvent, PlayerId, Recorded, Timestamp, TxHash, WithdrawalId,
-    chain::{HoldingsAnswer, ScanAnswer, SlotAnswer, TransactionAnswer},
+    Amount, ChainEvent, DepositEvent, PlayerId, Recorded, Timestamp, TxHash, WithdrawalId,
+    chain::{BlockId, HoldingsAnswer, ScanAnswer, SlotAnswer, TransactionAnswer},
     id::Label,
+    withdrawal::ReversalProof,
 };
 
 use crate::{
     Table,
+    burns::Burn,
+    deposits::Deposit,
     projection::{EventRef, Projection, Rejection},
+    state::State,
     verdict::{
         deposit::{self, Before, DepositVerdict},
-        quorum::Policy,
+        holdings::{self, HoldingsVerdict},
+        quorum::{Policy, Transfer},
         withdrawal::{self, Payment, WithdrawalVerdict},
     },
+    withdrawals::Withdrawal,
 };
 
 /// What is known of the chain.
@@ -56,6 +62,12 @@ pub struct Look<T> {
     pub at: Timestamp,
     /// What each source said.
     pub answers: Vec<T>,
+    /// The block an earlier look saw a transaction in, until it is known to be gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<BlockId>,
+    /// Its sender and slot, once any look learned them: what is gone can only be found by its slot (D7).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<(Label, u64)>,
     /// The event.
     pub event: EventRef,
 }
@@ -84,6 +96,48 @@ impl Chain {
     /// The newest looks at transactions, in the order they were first looked at.
     pub fn transactions(&self) -> impl Iterator<Item = &Look<TransactionAnswer>> {
         self.transactions.values()
+    }
+
+    /// The newest look at a transaction.
+    #[must_use]
+    pub fn transaction(&self, chain: u64, tx: &TxHash) -> Option<&Look<TransactionAnswer>> {
+        self.transactions.get(&format!("{chain}:tx:{tx}"))
+    }
+
+    /// The newest scans of all that a wallet sent, in the order of the first ones.
+    pub fn scans(&self) -> impl Iterator<Item = &Look<ScanAnswer>> {
+        self.scans.values()
+    }
+
+    /// The newest looks at what our addresses hold, a token each.
+    pub fn holdings(&self) -> impl Iterator<Item = &Look<HoldingsAnswer>> {
+        self.holdings.values()
+    }
+
+    /// Every transaction that the bank's bot confirmed.
+    pub fn confirmations(&self) -> impl Iterator<Item = (&TxHash, &Confirmation)> {
+        self.confirmations.iter()
+    }
+
+    /// The first final block that went away, if one ever did: from then on money stands still until two people decide.
+    #[must_use]
+    pub fn first_violation(&self) -> Option<&EventRef> {
+        self.violations.values().min_by_key(|event| event.position)
+    }
+
+    /// What our addresses hold of a token together, by the newest look at it.
+    #[must_use]
+    pub fn holdings_verdict(&self, look: &Look<HoldingsAnswer>) -> HoldingsVerdict {
+        match self.policy(look.chain) {
+            Some(policy) => holdings::verdict(policy, look.at, look.number, &look.answers),
+            None => HoldingsVerdict::Unknown { why: format!("no rules are declared for chain {}", look.chain) },
+        }
+    }
+
+    /// The last difference recorded between ledger and chain for a token.
+    #[must_use]
+    pub fn drift(&self, token: &Label) -> Option<&EventRef> {
+        self.drifts.get(token.as_str())
     }
 
     /// The newest look at a slot.
@@ -119,6 +173,160 @@ impl Chain {
         }
     }
 
+    /// The verdict over all that is known of a withdrawal's payment, with the looks it rests on. `None` when nothing was
+    /// tried, or nobody has looked.
+    ///
+    /// Every slot that was ever signed for it counts: one that paid settles it, and only when each is proven dead, nothing
+    /// can follow. A payment that the bank's bot was asked for has no slot of ours: it is paid when its transfer is final,
+    /// and unknown until then (banking.md 8).
+    #[must_use]
+    pub fn withdrawal_verdict(&self, withdrawal: &Withdrawal) -> Option<(WithdrawalVerdict, Vec<EventRef>)> {
+        if self.policies.is_empty() {
+            return None;
+        }
+        if !withdrawal.sent {
+            let verdict = self.policies.values().map(|policy| withdrawal::unsigned(policy, false));
+            return verdict.into_iter().next().map(|verdict| (verdict, Vec::new()));
+        }
+        let mut seen = Vec::new();
+        let mut dead = None;
+        let mut open = None;
+        for payment in &withdrawal.slots {
+            let Some((verdict, look)) = self.payment_verdict(payment) else {
+                let why = format!("nobody has looked at slot {} of {}", payment.nonce, payment.wallet);
+                open = open.or(Some(WithdrawalVerdict::Unknown { why }));
+                continue;
+            };
+            seen.push(look.event.clone());
+            match verdict {
+                WithdrawalVerdict::Executed { .. } => return Some((verdict, seen)),
+                WithdrawalVerdict::Reverted { .. } | WithdrawalVerdict::Cancelled { .. } => dead = Some(verdict),
+                _ => open = open.or(Some(verdict)),
+            }
+        }
+        for tx in &withdrawal.asked {
+            match self.paid_by_bank(withdrawal, tx) {
+                Some((block, look)) => {
+                    seen.push(look.event.clone());
+                    return Some((WithdrawalVerdict::Executed { tx: tx.clone(), block }, seen));
+                }
+                None => {
+                    let why = format!("the bank's bot named {tx}, and its transfer is not final");
+                    open = open.or(Some(WithdrawalVerdict::Unknown { why }));
+                }
+            }
+        }
+        if withdrawal.asked_by_post && withdrawal.asked.is_empty() {
+            let policy = self.policies.values().next()?;
+            open = open.or(Some(withdrawal::unsigned(policy, true)));
+        }
+        let unknown =
+            || WithdrawalVerdict::Unknown { why: "its payment was sent from a slot that is not recorded".into() };
+        Some((open.or(dead).unwrap_or_else(unknown), seen))
+    }
+
+    /// The verdict over all that is known of a burn's payment, as for a withdrawal. `None` when nothing was signed, or
+    /// nobody has looked at a slot of it.
+    #[must_use]
+    pub fn burn_verdict(&self, burn: &Burn) -> Option<(WithdrawalVerdict, Vec<EventRef>)> {
+        let mut seen = Vec::new();
+        let mut dead = None;
+        let mut open = None;
+        for payment in &burn.slots {
+            let (verdict, look) = self.payment_verdict(payment)?;
+            seen.push(look.event.clone());
+            match verdict {
+                WithdrawalVerdict::Executed { .. } => return Some((verdict, seen)),
+                WithdrawalVerdict::Reverted { .. } | WithdrawalVerdict::Cancelled { .. } => dead = Some(verdict),
+                _ => open = open.or(Some(verdict)),
+            }
+        }
+        Some((open.or(dead)?, seen))
+    }
+
+    /// Whether a reversal is borne out by what was seen of the chain (law 2). Where no chain was ever declared, only the
+    /// withdrawal's own stream can speak, and it is asked elsewhere.
+    pub(crate) fn check_reversal(
+        &self,
+        id: &str,
+        withdrawal: &Withdrawal,
+        proof: &ReversalProof,
+    ) -> Result<(), Rejection> {
+        let Some((verdict, _)) = self.withdrawal_verdict(withdrawal) else { return Ok(()) };
+        let borne_out = match proof {
+            ReversalProof::Operators { .. } => {
+                verdict.is_for_two_people() || self.scanned_without_payment(withdrawal).is_some()
+            }
+            ReversalProof::NeverSigned {} | ReversalProof::Reverted { .. } | ReversalProof::Cancelled { .. } => {
+                verdict.proof().as_ref() == Some(proof)
+            }
+        };
+        if borne_out {
+            return Ok(());
+        }
+        let is = format!("{}, {}", verdict.row(), verdict.says());
+        Err(Rejection::state(format_args!("withdrawal {id}"), is, "proven dead on chain"))
+    }
+
+    /// Whether a credit is borne out by the newest look at its transaction, where there is one: the chain may have said
+    /// another thing since the plan was made.
+    pub(crate) fn check_credit(&self, event: &DepositEvent) -> Result<(), Rejection> {
+        let DepositEvent::DepositCredited { chain, tx, ordinal, amount, dust, .. } = event else { return Ok(()) };
+        let Some(look) = self.transaction(*chain, tx) else { return Ok(()) };
+        let unproven =
+            |is: String| Err(Rejection::state(format_args!("deposit {chain}:{tx}:{ordinal}"), is, "confirmed"));
+        if let Some(violation) = self.first_violation() {
+            return unproven(format!("stopped by the finality violation of {violation}"));
+        }
+        let value = amount.checked_add(*dust);
+        match self.deposit_verdict(look, &Before { seen: look.seen.clone(), credited: false }) {
+            DepositVerdict::Confirmed { transfers, .. }
+                if transfers.iter().any(|came| came.ordinal == *ordinal && Some(came.value) == value) =>
+            {
+                Ok(())
+            }
+            verdict => unproven(format!("{}, {}", verdict.row(), verdict.says())),
+        }
+    }
+
+    /// The scans that show, for every wallet that pays, all it sent since a slot on, and no payment of this withdrawal
+    /// among it (S5). Only then may two people decide about a payment that the bank's bot was asked for.
+    #[must_use]
+    pub fn scanned_without_payment(&self, withdrawal: &Withdrawal) -> Option<Vec<EventRef>> {
+        let net = withdrawal.hold.as_ref()?.net;
+        if !withdrawal.asked_by_post {
+            return None;
+        }
+        let policy = self.policies.values().next()?;
+        let mut seen = Vec::new();
+        for wallet in &policy.wallets {
+            let scan = self.scans.get(&format!("{}:wallet:{wallet}", policy.chain))?;
+            let transfers = withdrawal::complete_scan(policy, scan.at, scan.number, &scan.answers)?;
+            let newer = scan.at > withdrawal.last_activity;
+            let paid = |transfer: &Transfer| transfer.to == withdrawal.destination && transfer.value == net;
+            if !newer || transfers.iter().any(paid) {
+                return None;
+            }
+            seen.push(scan.event.clone());
+        }
+        (!seen.is_empty()).then_some(seen)
+    }
+
+    /// The block of a final transfer from one of our paying wallets, of exactly what a withdrawal is to receive.
+    fn paid_by_bank(&self, withdrawal: &Withdrawal, tx: &TxHash) -> Option<(BlockId, &Look<TransactionAnswer>)> {
+        let net = withdrawal.hold.as_ref()?.net;
+        self.policies.values().find_map(|policy| {
+            let look = self.transaction(policy.chain, tx)?;
+            let (block, transfers) = deposit::final_transfers(policy, look.at, &look.answers)?;
+            let paid = transfers.into_iter().any(|transfer| {
+                policy.wallets.contains(&transfer.from)
+                    && transfer.to == withdrawal.destination
+                    && transfer.value == net
+            });
+            paid.then_some((block, look))
+        })
+    }
+
     /// The verdict over the newest look at a payment's slot; `None` when nobody has looked.
     #[must_use]
     pub fn payment_verdict(&self, payment: &Payment) -> Option<(WithdrawalVerdict, &Look<SlotAnswer>)> {
@@ -127,6 +335,78 @@ impl Chain {
             Some((withdrawal::verdict(policy, look.at, &look.answers, payment), look))
         })
     }
+}
+
+impl Chain {
+    /// The block a transaction was last seen in, as the next look has to ask about it.
+    #[must_use]
+    pub fn still_seen(&self, look: &Look<TransactionAnswer>) -> Option<BlockId> {
+        let before = Before { seen: look.seen.clone(), credited: false };
+        match self.deposit_verdict(look, &before) {
+            DepositVerdict::Pending { block, .. }
+            | DepositVerdict::Confirmed { block, .. }
+            | DepositVerdict::Reverted { block }
+            | DepositVerdict::NotADeposit { block } => Some(block),
+            DepositVerdict::Reorged { .. } | DepositVerdict::Replaced { .. } => None,
+            DepositVerdict::Detached
+            | DepositVerdict::InPool
+            | DepositVerdict::Dropped
+            | DepositVerdict::FinalityViolation { .. }
+            | DepositVerdict::Unknown { .. } => look.seen.clone(),
+        }
+    }
+}
+
+/// A transaction that was looked at, with what it is to us.
+#[derive(Debug)]
+pub struct Judged<'a> {
+    /// The newest look.
+    pub look: &'a Look<TransactionAnswer>,
+    /// Deposits of it that the log knows, by the subject of their streams.
+    pub deposits: Vec<(&'a str, &'a Deposit)>,
+    /// What it is.
+    pub verdict: DepositVerdict,
+}
+
+/// Every transaction that was looked at and what it is to us, in the order they were first looked at.
+#[must_use]
+pub fn judged(state: &State) -> Vec<Judged<'_>> {
+    let looks = state.chain.transactions();
+    let mut known = state.deposits.by_transaction();
+    let judge = |look| {
+        let deposits = known.remove(transaction_key(look).as_str()).unwrap_or_default();
+        let before = before(look, &deposits);
+        Judged { look, deposits, verdict: state.chain.deposit_verdict(look, &before) }
+    };
+    looks.map(judge).collect()
+}
+
+/// What the log knew of a transaction before a look: a block that money was booked from counts before any other.
+#[must_use]
+pub fn before(look: &Look<TransactionAnswer>, deposits: &[(&str, &Deposit)]) -> Before {
+    let booked = deposits.iter().find(|(_, deposit)| deposit.is_booked());
+    let known = booked.or(deposits.first()).and_then(|(_, deposit)| deposit.block.clone());
+    Before { seen: known.or_else(|| look.seen.clone()), credited: booked.is_some() }
+}
+
+/// What must be there on chain at a block by the facts up to it: what came in less what went out. Bonus is granted by the
+/// game and was never a token. `None` when the sums leave their range.
+#[must_use]
+pub fn owed(state: &State, block: u64) -> Option<Amount> {
+    let came = Amount::checked_sum([state.deposits.confirmed(), state.pool.contributed])?;
+    // What came in behind the block is in the ledger and was not there yet.
+    let later = state
+        .deposits
+        .iter()
+        .filter(|(_, deposit)| deposit.is_booked())
+        .filter(|(_, deposit)| deposit.block.as_ref().is_some_and(|seen| seen.number > block));
+    let later = Amount::checked_sum(later.filter_map(|(_, deposit)| deposit.value))?;
+    let went = Amount::checked_sum([state.withdrawals.settled(), state.burns.settled()])?;
+    came.checked_sub(later)?.checked_sub(went)
+}
+
+fn transaction_key(look: &Look<TransactionAnswer>) -> String {
+    format!("{}:{}", look.chain, look.subject)
 }
 
 impl Projection for Chain {
@@ -193,7 +473,13 @@ impl Projection for Chain {
                 self.policies.insert(*chain, policy);
             }
             ChainEvent::TransactionLooked { chain, tx, at: asked, answers } => {
-                let look = look(*chain, tx.as_str(), 0, *asked, answers, here);
+                let mut look = look(*chain, tx.as_str(), 0, *asked, answers, here);
+                let before = self.transactions.get(&subject);
+                look.seen = before.and_then(|before| self.still_seen(before));
+                let known = answers.iter().find_map(|said| said.transaction.found());
+                look.sender = known
+                    .map(|known| (known.from.clone(), known.nonce))
+                    .or_else(|| before.and_then(|before| before.sender.clone()));
                 self.transactions.insert(subject, look);
             }
             ChainEvent::SlotLooked { chain, wallet, nonce, at: asked, answers } => {
@@ -225,7 +511,7 @@ impl Projection for Chain {
 
 fn look<T: Clone>(chain: u64, subject: &str, number: u64, at: Timestamp, answers: &[T], event: EventRef) -> Look<T> {
     let subject = Label::new(subject).expect("it was an identity in the event");
-    Look { chain, subject, number, at, answers: answers.to_vec(), event }
+    Look { chain, subject, number, at, answers: answers.to_vec(), seen: None, sender: None, event }
 }
 
 fn genesis(event: &ChainEvent) -> &str {

@@ -1,6 +1,8 @@
 //! Deposits by their outside reference: (chain id, transaction hash, ordinal of the log in its receipt). A reference is
 //! credited once; a second credit moved money all the same, so it is kept as a fact with its event, to be reversed.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use wox_events::{Amount, DepositEvent, EventId, PlayerId, Recorded, TxHash, chain::BlockId, deposit::Finality};
 
@@ -120,6 +122,12 @@ pub fn reference(chain: u64, tx: &TxHash, ordinal: u32) -> String {
 }
 
 impl Deposit {
+    /// True when money came into the ledger because of it and did not go back: on a balance or in suspense.
+    #[must_use]
+    pub fn is_booked(&self) -> bool {
+        self.suspended.is_some() || self.credits.iter().any(|credit| !credit.debited)
+    }
+
     /// Its credits that were not taken back, of a reference whose standing credit is another one.
     pub fn duplicates(&self) -> impl Iterator<Item = &Credit> {
         self.credits.iter().filter(|credit| credit.duplicate_of.is_some() && !credit.debited)
@@ -136,6 +144,19 @@ impl Deposits {
     /// All deposits, in the order they were first heard of.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Deposit)> {
         self.deposits.iter().map(|(subject, deposit)| (subject.as_str(), deposit))
+    }
+
+    /// The deposits of each transaction that any is known of, by `<chain>:<tx>`.
+    #[must_use]
+    pub fn by_transaction(&self) -> BTreeMap<&str, Vec<(&str, &Deposit)>> {
+        let mut found: BTreeMap<&str, Vec<(&str, &Deposit)>> = BTreeMap::new();
+        for (subject, deposit) in self.iter() {
+            let named = deposit.reference.as_deref().unwrap_or(subject);
+            if let Some((transaction, _)) = named.rsplit_once(':') {
+                found.entry(transaction).or_default().push((subject, deposit));
+            }
+        }
+        found
     }
 
     /// Everything that is confirmed to have come in, each reference once.

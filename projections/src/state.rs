@@ -4,7 +4,9 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use wox_events::{Amount, Digest, DuelEvent, Event, PlayerEvent, PlayerId, Recorded, WithdrawalEvent};
+use wox_events::{
+    Amount, BurnEvent, Digest, DuelEvent, Event, PlayerEvent, PlayerId, Provenance, Recorded, WithdrawalEvent,
+};
 
 use crate::{
     agents::Agents,
@@ -105,14 +107,29 @@ impl State {
             Event::Player(event) => self.players.check(at, event)?,
             Event::Duel(event) => self.duels.check(at, event)?,
             Event::Tournament(event) => self.tournaments.check(at, event)?,
-            Event::Deposit(event) => self.deposits.check(at, event)?,
-            Event::Withdrawal(event) => {
-                self.withdrawals.check(at, event)?;
-                if let WithdrawalEvent::HoldReleased { .. } = event {
-                    self.burns.check_reversal(at.stream.subject())?;
+            Event::Deposit(event) => {
+                self.deposits.check(at, event)?;
+                // What the game booked is a fact; what a recovery books has to be borne out by what was seen.
+                if at.provenance == Provenance::Recovery {
+                    self.chain.check_credit(event)?;
                 }
             }
-            Event::Burn(event) => self.burns.check(at, event)?,
+            Event::Withdrawal(event) => {
+                self.withdrawals.check(at, event)?;
+                if let WithdrawalEvent::HoldReleased { proof, .. } = event {
+                    let id = at.stream.subject();
+                    self.burns.check_reversal(id)?;
+                    if let Some(withdrawal) = self.withdrawals.get(id) {
+                        self.chain.check_reversal(id, withdrawal, proof)?;
+                    }
+                }
+            }
+            Event::Burn(event) => {
+                self.burns.check(at, event)?;
+                if let BurnEvent::BurnCancelled { .. } = event {
+                    self.burns.check_cancel(at.stream.subject(), &self.chain)?;
+                }
+            }
             Event::Pool(event) => self.pool.check(at, event)?,
             Event::Agent(event) => self.agents.check(at, event)?,
             Event::Command(event) => self.commands.check(at, event)?,

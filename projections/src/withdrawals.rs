@@ -38,6 +38,12 @@ pub struct Withdrawal {
     /// The slots that transactions were signed for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slots: Vec<Payment>,
+    /// Payments whose hash was named without a slot of ours: by the bank's bot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<TxHash>,
+    /// True once the bank's bot was asked by a post; what it tries is not ours to enumerate.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asked_by_post: bool,
     /// True once a transaction was signed or the bank's bot was asked: from then on a payment may exist.
     pub sent: bool,
     /// A payment that was mined and failed, final, and after which no other was tried.
@@ -238,6 +244,8 @@ impl Projection for Withdrawals {
                     phase: WithdrawalPhase::Requested,
                     hold: None,
                     slots: Vec::new(),
+                    asked: Vec::new(),
+                    asked_by_post: false,
                     sent: false,
                     reverted: None,
                     fences: Vec::new(),
@@ -263,7 +271,14 @@ impl Projection for Withdrawals {
                 withdrawal.slot(wallet, *nonce).attempts.push(tx.clone());
                 payment_tried(withdrawal, Some(tx));
             }
-            WithdrawalEvent::TxBroadcast { tx, .. } => payment_tried(withdrawal, tx.as_ref()),
+            WithdrawalEvent::TxBroadcast { tx, post } => {
+                withdrawal.asked_by_post |= post.is_some();
+                let signed = |tx: &TxHash| withdrawal.slots.iter().any(|slot| slot.attempts.contains(tx));
+                if let Some(tx) = tx.as_ref().filter(|tx| !signed(tx) && !withdrawal.asked.contains(tx)) {
+                    withdrawal.asked.push(tx.clone());
+                }
+                payment_tried(withdrawal, tx.as_ref());
+            }
             WithdrawalEvent::TxMined { tx, finality, .. } if withdrawal.fences.contains(tx) => {
                 if *finality == Finality::Finalized {
                     withdrawal.fenced = Some(tx.clone());

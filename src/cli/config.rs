@@ -1,7 +1,10 @@
 //! Settings and where each came from: flag > environment `WOX_*` > file `wox.toml` > default. The crate `config` merges;
 //! this file names the settings, refuses what it does not know, and keeps the origin of each for `config show --origin`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use config::{Config, Environment, File, FileFormat, Map, ValueKind};
 use serde::Serialize;
@@ -40,6 +43,9 @@ pub const SETTINGS: &[Setting] = &[
     },
 ];
 
+/// Sections of the file that belong together and are read as one value by the commands that need them.
+pub const SECTIONS: &[&str] = &["chain"];
+
 /// The value of one setting and who said it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Resolved {
@@ -53,7 +59,11 @@ pub struct Resolved {
 
 /// All settings, resolved.
 #[derive(Clone, Debug)]
-pub struct Settings(Vec<Resolved>);
+pub struct Settings {
+    resolved: Vec<Resolved>,
+    sections: BTreeMap<&'static str, config::Value>,
+    file: PathBuf,
+}
 
 /// Where settings come from in one run.
 #[derive(Debug, Default)]
@@ -101,8 +111,11 @@ pub fn resolve(sources: &Sources) -> Result<Settings, CliError> {
     let merged = without_sections(merged);
 
     let in_file = |value: &config::Value| value.origin().is_some_and(|origin| origin != "the environment");
-    let mut unknown: Vec<&String> =
-        merged.iter().filter(|(name, value)| in_file(value) && !is_setting(name)).map(|(name, _)| name).collect();
+    let mut unknown: Vec<&String> = merged
+        .iter()
+        .filter(|(name, value)| !is_section(name) && in_file(value) && !is_setting(name))
+        .map(|(name, _)| name)
+        .collect();
     unknown.sort();
     if let Some(name) = unknown.first() {
         let known: Vec<_> = SETTINGS.iter().map(|setting| setting.name).collect();
@@ -128,7 +141,8 @@ pub fn resolve(sources: &Sources) -> Result<Settings, CliError> {
         })?;
         resolved.push(Resolved { name: setting.name, value, origin });
     }
-    Ok(Settings(resolved))
+    let sections = SECTIONS.iter().filter_map(|name| Some((*name, merged.get(*name).cloned()?))).collect();
+    Ok(Settings { resolved, sections, file })
 }
 
 /// `[game_db] url = …` is the setting `game_db_url`: a section is the first part of a name. What stands outside a section
@@ -137,7 +151,7 @@ fn without_sections(merged: Map<String, config::Value>) -> Map<String, config::V
     let mut flat = Map::new();
     for (name, value) in merged {
         let section = match &value.kind {
-            ValueKind::Table(inner) if !is_setting(&name) => Some(inner.clone()),
+            ValueKind::Table(inner) if !is_setting(&name) && !is_section(&name) => Some(inner.clone()),
             _ => None,
         };
         match section {
@@ -161,13 +175,13 @@ impl Settings {
     /// One setting that need not have a value.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Resolved> {
-        self.0.iter().find(|resolved| resolved.name == name)
+        self.resolved.iter().find(|resolved| resolved.name == name)
     }
 
     /// One setting that always has a value.
     #[must_use]
     pub fn get(&self, name: &str) -> &Resolved {
-        self.0.iter().find(|resolved| resolved.name == name).expect("every setting of the table is resolved")
+        self.resolved.iter().find(|resolved| resolved.name == name).expect("every setting of the table is resolved")
     }
 
     /// The setting read as one of an enum's values.
@@ -182,14 +196,30 @@ impl Settings {
         })
     }
 
+    /// A section of the file as one value; `None` when the file has none.
+    pub fn section<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<Option<T>, CliError> {
+        let Some(section) = self.sections.get(name) else { return Ok(None) };
+        section.clone().try_deserialize().map(Some).map_err(|error| {
+            CliError::usage("wox::config::section", format!("the section `{name}` cannot be read"))
+                .at("file", self.file.display())
+                .at("line", line_of(name, &self.file).map_or_else(|| "unknown".into(), |line| line.to_string()))
+                .next("correct the section; the README lists its settings")
+                .caused_by(told(&error.to_string()))
+        })
+    }
+
     /// Every setting as it may be shown: secrets masked.
     #[must_use]
     pub fn shown(&self) -> Vec<Resolved> {
-        self.0
+        self.resolved
             .iter()
             .map(|resolved| Resolved { value: masked(resolved.name, &resolved.value), ..resolved.clone() })
             .collect()
     }
+}
+
+fn is_section(name: &str) -> bool {
+    SECTIONS.contains(&name)
 }
 
 fn is_setting(name: &str) -> bool {

@@ -40,7 +40,7 @@ pub(super) struct PlanArgs {
 }
 
 /// How a plan is made; shared by the verbs that make one.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct MakingArgs {
     /// Write the plan to this file too
     #[arg(short, value_name = "FILE")]
@@ -51,6 +51,13 @@ pub(super) struct MakingArgs {
     /// Threads that decode events [default: as many as the machine runs]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+}
+
+impl MakingArgs {
+    /// True when nothing is to be recorded.
+    pub(super) fn previews(&self) -> bool {
+        self.preview
+    }
 }
 
 #[derive(Debug, clap::Subcommand)]

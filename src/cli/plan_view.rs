@@ -51,6 +51,12 @@ pub(super) fn headline(plan: &Plan) -> String {
             Scope::Subject(subject) => {
                 format!("nothing is wrong with {subject} itself; plan {} is empty", plan.short_id())
             }
+            Scope::Transaction { tx, .. } => {
+                format!("nothing has to be done about {tx}; plan {} is empty", plan.short_id())
+            }
+            Scope::Attribute { deposit: subject, .. } | Scope::Release { withdrawal: subject, .. } => {
+                format!("there is nothing to decide about {subject}; plan {} is empty", plan.short_id())
+            }
             Scope::All | Scope::Waive { .. } => format!("nothing is wrong; plan {} is empty", plan.short_id()),
         }
     } else {

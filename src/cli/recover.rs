@@ -1,39 +1,54 @@
 //! `wox recover`: the plan for one subject, or the decision to leave one event out.
 
-use wox_events::{Revision, StreamId};
+use wox_events::{Label, PlayerId, Revision, StreamId, TxHash, id::TextIdError};
+use wox_projections::verdict::DepositVerdict;
 
 use crate::{
     cli::{
         CliError, Context,
         as_of::{self, AsOf},
-        evidence, plan,
+        chain, evidence, observe, plan,
         progress::Progress,
         render::Document,
         store,
     },
     exit_code::ExitCode,
     log::EventLog as _,
-    recovery::{Scope, diagnose},
+    recovery::{Scope, Targets, diagnose},
 };
 
 /// Plan the repair of one thing
 ///
 /// Makes and records a plan as `wox plan` does, for one stream only. Without an id it lists what is wrong with things of
-/// that sort.
+/// that sort. Where the settings name a chain, it is asked about a deposit, withdrawal or burn first, and what it says is
+/// recorded.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
   wox recover duel                          list the duels that something is wrong with
   wox recover duel 17                       plan the repair of duel-17
+  wox recover deposit 0x5d1f…               what a transaction is, and its credit when it is ours
+  wox recover deposit 0x5d1f… --player 1042 --why ticket-88   decide whose it is
+  wox recover withdrawal 66                 what became of a payment
+  wox recover withdrawal 66 --second bob --why ticket-91   give it back by the decision of two people
   wox recover event 4711 --why typo-in-id   plan to leave the event at position 4711 out")]
 pub(super) struct RecoverArgs {
     /// duel, tournament, deposit, withdrawal, pool, player, …; a whole stream name; `event`; or `all`
     what: String,
-    /// Which one; a position or an event id for `event`
+    /// Which one; a position or an event id for `event`, a transaction hash for `deposit`
     id: Option<String>,
-    /// Why an event is to be left out; recorded with the decision
+    /// Why an event is to be left out, a deposit is a player's, or a withdrawal goes back; recorded with the decision
     #[arg(long)]
     why: Option<String>,
+    /// The player a deposit belongs to, by your decision
+    #[arg(long, value_name = "PLAYER", requires = "why", conflicts_with = "second")]
+    player: Option<String>,
+    /// Who else decides that a withdrawal goes back, and has to approve it
+    #[arg(long, value_name = "ACTOR", requires = "why")]
+    second: Option<String>,
+    /// Decide on what is in the log; do not ask the chain
+    #[arg(long)]
+    offline: bool,
     #[command(flatten)]
     making: plan::MakingArgs,
 }
@@ -43,8 +58,20 @@ pub(super) async fn run(args: RecoverArgs, context: Context) -> Result<ExitCode,
         CliError::usage("wox::recover::what", format!("`{text}` names nothing that can be recovered"))
             .next("wox recover duel 17, wox recover duel-17, wox recover event 4711 --why …, or wox recover all")
     };
-    if args.why.is_some() && args.what != "event" {
-        return Err(CliError::usage("wox::recover::why", "--why goes with `event` only").next("leave --why out"));
+    let decides = args.player.is_some() || args.second.is_some();
+    if args.why.is_some() && args.what != "event" && !decides {
+        return Err(CliError::usage("wox::recover::why", "--why goes with `event`, --player or --second only")
+            .next("leave --why out"));
+    }
+    if args.player.is_some() && args.what != "deposit" || args.second.is_some() && args.what != "withdrawal" {
+        return Err(CliError::usage(
+            "wox::recover::decision",
+            "--player goes with a deposit, --second with a withdrawal",
+        )
+        .next("wox recover deposit 0x… --player ID --why …, or wox recover withdrawal ID --second NAME --why …"));
+    }
+    if let (what @ ("deposit" | "withdrawal" | "burn"), Some(id)) = (args.what.as_str(), args.id.as_deref()) {
+        return money(what, id, &args, &context).await;
     }
     match (args.what.as_str(), args.id) {
         ("all", None) => plan::make(args.making, &Scope::All, &context).await,
@@ -70,6 +97,99 @@ pub(super) async fn run(args: RecoverArgs, context: Context) -> Result<ExitCode,
             Err(_) => Err(unnamed(what)),
         },
     }
+}
+
+/// A deposit, withdrawal or burn: the chain is asked first, where there is one; then the plan is made from the log.
+async fn money(what: &str, id: &str, args: &RecoverArgs, context: &Context) -> Result<ExitCode, CliError> {
+    let tx = chain::hash(id).filter(|_| what == "deposit");
+    let seen = match chain::optional(context)? {
+        Some(configured) if !args.offline && !args.making.previews() && context.as_of.is_none() => {
+            let replay = observe::replay(context).await?;
+            let targets = match &tx {
+                Some(tx) => Targets { transactions: [tx.clone()].into(), ..Targets::default() },
+                None => observe::of_stream(what, id, &replay)?,
+            };
+            let seen = observe::look(&configured, replay, &targets, false, context).await?;
+            observe::say(&seen, context);
+            seen
+        }
+        Some(_) => Vec::new(),
+        None => {
+            context.say("no chain is configured: what follows rests on the log alone");
+            Vec::new()
+        }
+    };
+    let scope = match tx {
+        Some(tx) => transaction(tx, args, context).await?,
+        None => {
+            let name = format!("{what}-{id}");
+            let stream = StreamId::new(&name).map_err(|_| {
+                CliError::usage("wox::recover::what", format!("`{id}` is no id")).next(format!("wox recover {what}"))
+            })?;
+            decision(existing(stream, context).await?, args, context)?
+        }
+    };
+    let code = plan::make(args.making.clone(), &scope, context).await?;
+    let unknown = seen.iter().any(|seen| seen.unknown);
+    Ok(if code == ExitCode::Done && unknown { ExitCode::Unknown } else { code })
+}
+
+/// What to plan about a transaction: its deposits, or whose the one deposit of it is.
+async fn transaction(tx: TxHash, args: &RecoverArgs, context: &Context) -> Result<Scope, CliError> {
+    let replay = observe::replay(context).await?;
+    let unknown = || {
+        CliError::usage("wox::recover::unlooked", format!("nobody has looked at {tx} yet"))
+            .next("write a section [chain] into wox.toml, then run the command again")
+    };
+    let look = replay.state.chain.policies().find_map(|policy| replay.state.chain.transaction(policy.chain, &tx));
+    let chain = look.map(|look| look.chain).ok_or_else(unknown)?;
+    if args.player.is_none() {
+        return Ok(Scope::Transaction { chain, tx });
+    }
+    let judged = wox_projections::chain::judged(&replay.state);
+    let verdict = judged.into_iter().find(|judged| judged.look.subject.as_str() == tx.as_str());
+    let transfers = match verdict.map(|judged| judged.verdict) {
+        Some(DepositVerdict::Confirmed { transfers, .. }) => transfers,
+        Some(other) => {
+            return Err(CliError::refused(
+                "wox::recover::unconfirmed",
+                format!("nothing of {tx} can be given to a player: {}, {}", other.row(), other.says()),
+            )
+            .next(format!("wox observe deposit {tx}")));
+        }
+        None => return Err(unknown()),
+    };
+    match transfers.as_slice() {
+        [only] => {
+            let name = format!("deposit-{chain}:{tx}:{}", only.ordinal);
+            let stream = StreamId::new(&name).map_err(|_| unknown())?;
+            decision(stream, args, context)
+        }
+        several => {
+            let ids: Vec<_> = several.iter().map(|one| format!("{chain}:{tx}:{}", one.ordinal)).collect();
+            Err(CliError::usage("wox::recover::several", "the transaction has several deposits; name the one")
+                .next(format!("wox recover deposit {} --player ID --why REASON", ids.join(" or "))))
+        }
+    }
+}
+
+/// The scope for a stream, with the decision that was typed.
+fn decision(stream: StreamId, args: &RecoverArgs, context: &Context) -> Result<Scope, CliError> {
+    let why = args.why.clone().unwrap_or_default();
+    let bad = |error: TextIdError| {
+        CliError::usage("wox::recover::name", format!("the name cannot be recorded: {error}"))
+            .next("give it in printable ASCII without spaces")
+    };
+    Ok(match (&args.player, &args.second) {
+        (Some(player), _) => Scope::Attribute { deposit: stream, player: PlayerId::new(player).map_err(bad)?, why },
+        (None, Some(second)) => Scope::Release {
+            withdrawal: stream,
+            first: Label::new(context.actor.as_str()).map_err(bad)?,
+            second: Label::new(second).map_err(bad)?,
+            why,
+        },
+        (None, None) => Scope::Subject(stream),
+    })
 }
 
 /// Whether streams of this build's families can be called so.

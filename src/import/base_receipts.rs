@@ -60,6 +60,11 @@ impl Watch {
     }
 }
 
+/// An address as people write it, in the form events keep it: lower case, its checksum verified where it has one.
+pub fn checked_address(text: &str) -> Result<Label, BadWatch> {
+    address(text).map(label)
+}
+
 fn address(text: &str) -> Result<Address, BadWatch> {
     let bad = || BadWatch::Address { text: text.to_owned() };
     let digits = text.strip_prefix("0x").ok_or_else(bad)?;

@@ -3,7 +3,7 @@
 use wox_events::{Actor, Timestamp};
 use wox_projections::recoveries::PlanRecord;
 
-use super::Plan;
+use super::{Plan, Scope};
 
 /// The permission to apply one plan. Only [`judge`] makes one.
 #[derive(Debug)]
@@ -17,6 +17,18 @@ pub enum ApprovalError {
     Missing {
         /// The plan.
         plan: String,
+    },
+    /// The plan names the one person who has to look at it.
+    #[error(
+        "plan {plan} is to be approved by {second}, who is named in it, not by {by}; {second} runs `wox approve {plan} --as {second}`"
+    )]
+    NotNamed {
+        /// The plan.
+        plan: String,
+        /// Who has to approve.
+        second: String,
+        /// Who tried.
+        by: Actor,
     },
     /// Every approval is too old.
     #[error("the approval of plan {plan} has expired; another person runs `wox approve {plan}` again")]
@@ -45,6 +57,7 @@ pub fn judge(plan: &Plan, record: &PlanRecord, now: Timestamp) -> Result<Approva
         .approvals
         .iter()
         .filter(|approval| approval.digest == plan.id && approval.by != record.proposed_by)
+        .filter(|approval| second(plan).is_none_or(|second| approval.by.as_str() == second))
         .peekable();
     if by_others.peek().is_none() {
         return Err(ApprovalError::Missing { plan: plan.short_id() });
@@ -60,5 +73,20 @@ pub fn may_approve(plan: &Plan, record: &PlanRecord, by: &Actor) -> Result<(), A
     if record.proposed_by == *by {
         return Err(ApprovalError::SamePerson { plan: plan.short_id(), proposer: by.clone() });
     }
-    Ok(())
+    match second(plan) {
+        Some(second) if by.as_str() != second => {
+            Err(ApprovalError::NotNamed { plan: plan.short_id(), second: second.to_owned(), by: by.clone() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The second person whom a plan names in its proof.
+fn second(plan: &Plan) -> Option<&str> {
+    match &plan.scope {
+        Scope::Release { second, .. } => Some(second.as_str()),
+        Scope::All | Scope::Subject(_) | Scope::Transaction { .. } | Scope::Attribute { .. } | Scope::Waive { .. } => {
+            None
+        }
+    }
 }

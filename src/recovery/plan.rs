@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use wox_events::{Digest, Json, LogId, Position, Revision, StreamId, record::JsonError};
+use wox_events::{Digest, Json, Label, LogId, PlayerId, Position, Revision, StreamId, TxHash, record::JsonError};
 use wox_projections::{Account, FOLD_HASH, Replay, State, invariants, ledger::Drift, postings::postings};
 
 use super::{Case, Evidence, Finding, Repair, Severity, Step, diagnose};
+use crate::procedures::banking::{uncredited_deposit, withdrawal_in_doubt};
 
 /// What a plan was asked to be about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +18,33 @@ pub enum Scope {
     All,
     /// One stream only.
     Subject(StreamId),
+    /// The deposits of one transaction.
+    Transaction {
+        /// Chain id.
+        chain: u64,
+        /// Its hash.
+        tx: TxHash,
+    },
+    /// A deposit is this player's: a person's decision about money that nothing else attributes.
+    Attribute {
+        /// The deposit.
+        deposit: StreamId,
+        /// Whose it is.
+        player: PlayerId,
+        /// Why.
+        why: String,
+    },
+    /// A withdrawal goes back though no proof of the chain decides it: the decision of two people (W3, W5, W6, S5).
+    Release {
+        /// The withdrawal.
+        withdrawal: StreamId,
+        /// Who proposes it.
+        first: Label,
+        /// Who has to approve it; nobody else can.
+        second: Label,
+        /// Why.
+        why: String,
+    },
     /// Leave one event out by name: a person's decision (law 3).
     Waive {
         /// The event's position.
@@ -138,6 +166,16 @@ pub fn plan(evidence: &Evidence, scope: &Scope) -> Result<Plan, JsonError> {
     match scope {
         Scope::All => {}
         Scope::Subject(subject) => cases.retain(|case| case.finding.subject == *subject),
+        Scope::Transaction { chain, tx } => {
+            let streams = format!("deposit-{chain}:{tx}:");
+            cases.retain(|case| case.finding.subject.as_str().starts_with(&streams));
+        }
+        Scope::Attribute { deposit, player, .. } => {
+            cases = uncredited_deposit::attributed_by_operator(evidence, deposit, player);
+        }
+        Scope::Release { withdrawal, first, second, .. } => {
+            cases = withdrawal_in_doubt::released_by_operators(evidence, withdrawal, first, second);
+        }
         Scope::Waive { position, why } => {
             cases = vec![crate::procedures::log::waiver::propose(evidence, *position, why)?];
         }

@@ -206,6 +206,30 @@ pub fn verdict(policy: &Policy, at: Timestamp, answers: &[TransactionAnswer], be
     }
 }
 
+/// The block and the transfers of our tokens of a transaction that a quorum shows final and successful, whoever sends
+/// and receives them.
+#[must_use]
+pub fn final_transfers(
+    policy: &Policy,
+    at: Timestamp,
+    answers: &[TransactionAnswer],
+) -> Option<(BlockId, Vec<Transfer>)> {
+    let standings: Vec<_> = answers.iter().map(|answer| &answer.standing).collect();
+    let voting = voters(policy, at, &standings).ok()?;
+    let finals = voting.into_iter().map(|index| &answers[index]).filter_map(|said| {
+        match view(&said.standing, &said.transaction, &said.receipt, &said.block) {
+            View::Final(mined) => Some((&said.standing.source, Facts::of(&mined))),
+            _ => None,
+        }
+    });
+    match agree(policy.quorum, finals.collect()) {
+        Agreement::Agreed(Facts { receipt, .. }) if receipt.success => {
+            Some((receipt.block.clone(), transfers(policy, receipt)))
+        }
+        Agreement::Agreed(_) | Agreement::Contradiction(_) | Agreement::Missing => None,
+    }
+}
+
 /// What voters must agree on: place, outcome and content, not how final each holds it.
 #[derive(Clone, Debug, PartialEq)]
 struct Facts<'a> {

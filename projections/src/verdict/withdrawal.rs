@@ -5,12 +5,12 @@
 use serde::{Deserialize, Serialize};
 use wox_events::{
     Amount, Digest, Timestamp, TxHash,
-    chain::{Answer, BlockId, Consumer, SlotAnswer},
+    chain::{Answer, BlockId, Consumer, ScanAnswer, SlotAnswer},
     id::Label,
     withdrawal::ReversalProof,
 };
 
-use super::quorum::{Agreement, Policy, View, agree, reached, transfers, view, voters};
+use super::quorum::{Agreement, Policy, Transfer, View, agree, reached, transfers, view, voters};
 
 /// What was to be paid, and every transaction that was ever signed for it in one slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,15 +183,20 @@ impl WithdrawalVerdict {
         }
     }
 
-    /// The proof by decision of two people: only for W3, W5 and W6, and not when the foreign transaction paid.
+    /// W3, W5 and W6, but not when the foreign transaction paid: only two people may decide what follows.
     #[must_use]
-    pub fn operators_proof(&self, first: &Label, second: &Label, evidence: Digest) -> Option<ReversalProof> {
-        let decidable = match self {
+    pub fn is_for_two_people(&self) -> bool {
+        match self {
             WithdrawalVerdict::Anomaly { .. } | WithdrawalVerdict::ConsumedOtherwise { .. } => true,
             WithdrawalVerdict::ForeignConsumer { paid_destination, .. } => !paid_destination,
             _ => false,
-        };
-        (decidable && first != second).then(|| ReversalProof::Operators {
+        }
+    }
+
+    /// The proof by decision of two people: only for W3, W5 and W6, and not when the foreign transaction paid.
+    #[must_use]
+    pub fn operators_proof(&self, first: &Label, second: &Label, evidence: Digest) -> Option<ReversalProof> {
+        (self.is_for_two_people() && first != second).then(|| ReversalProof::Operators {
             first: first.clone(),
             second: second.clone(),
             evidence,
@@ -254,6 +259,34 @@ pub fn verdict(policy: &Policy, at: Timestamp, answers: &[SlotAnswer], payment: 
         return WithdrawalVerdict::DroppedButValid;
     }
     unknown("not every source could say whether an attempt waits in its pool".into())
+}
+
+/// Every transfer of our tokens that a wallet sent from a slot on, where a quorum shows what took each slot up to the
+/// wallet's final count, without a gap; `None` where anything is missing or contradicted.
+#[must_use]
+pub fn complete_scan(policy: &Policy, at: Timestamp, from_nonce: u64, answers: &[ScanAnswer]) -> Option<Vec<Transfer>> {
+    let standings: Vec<_> = answers.iter().map(|answer| &answer.standing).collect();
+    let voting = voters(policy, at, &standings).ok()?;
+    let shown = voting.into_iter().map(|index| &answers[index]).filter_map(|said| {
+        let slots = said.finalized.found()?.checked_sub(from_nonce)?;
+        if said.slots.len() as u64 != slots {
+            return None;
+        }
+        let taken = (from_nonce..).zip(&said.slots).map(|(nonce, slot)| match slot.found()? {
+            Consumer::Unsigned { .. } => Some(Vec::new()),
+            Consumer::Transaction { transaction, receipt, block } => {
+                let answer = Answer::Found(transaction.clone());
+                let View::Final(mined) = view(&said.standing, &answer, receipt, block) else { return None };
+                (transaction.nonce == nonce).then(|| transfers(policy, mined.receipt))
+            }
+        });
+        let taken: Option<Vec<Vec<Transfer>>> = taken.collect();
+        Some((&said.standing.source, taken?.into_iter().flatten().collect::<Vec<_>>()))
+    });
+    match agree(policy.quorum, shown.collect()) {
+        Agreement::Agreed(transfers) => Some(transfers),
+        Agreement::Contradiction(_) | Agreement::Missing => None,
+    }
 }
 
 /// What took the slot, for good: W1 to W6.

@@ -407,7 +407,7 @@ fn a_burn_waits_is_sent_and_settled_or_cancelled() {
         check(&format!("{held}\nburn-7 {step}"), "burns/burns/7/phase = \"in_doubt\"");
         refused(
             &format!("{held}\nburn-7 {step}"),
-            &[("burn-7 BurnCancelled", "burn 7 is in doubt, this event needs it not yet signed")],
+            &[("burn-7 BurnCancelled", "burn 7 is in doubt, this event needs it not yet signed, or proven dead")],
         );
     }
     let settled = format!("{held}\nburn-7 BurnTxBroadcast\nburn-7 BurnSettled amount=1");

@@ -1,12 +1,26 @@
-//! A withdrawal whose payment may or may not exist (row R13). The log alone can prove neither, so it is held and
-//! watched, however old it gets: "not found" proves nothing, and a reversal needs a final proof (law 2).
+//! A withdrawal whose payment may or may not exist (row R13). The log alone can prove neither, so it is held and watched,
+//! however old it gets: "not found" proves nothing. What a quorum shows of its slot decides (W0 to W11): a final payment
+//! settles it; a final failure, a final cancel, or a journal without an attempt releases it; the rest waits, or is for two
+//! people (law 2).
 
-use super::super::{Procedure, hold, stream};
+use wox_events::{
+    BurnEvent, ChainEvent, Digest, EventId, Label, StreamId, TxHash, WithdrawalEvent, WithdrawalId,
+    chain::{self, BlockId},
+    deposit::Finality,
+    withdrawal::ReversalProof,
+};
+use wox_projections::{
+    EventRef,
+    burns::BurnPhase,
+    verdict::WithdrawalVerdict,
+    withdrawals::{Hold, Withdrawal, WithdrawalPhase},
+};
+
+use super::super::{Procedure, Steps, hold, stream};
 use crate::{
-    recovery::{Case, Evidence, Finding, Severity, policy::CONFIRMATION_TIMEOUT},
+    recovery::{Case, Evidence, Finding, Repair, Severity, policy::CONFIRMATION_TIMEOUT},
     rfc3339,
 };
-use wox_projections::withdrawals::WithdrawalPhase;
 
 /// This procedure.
 pub const PROCEDURE: Procedure = Procedure {
@@ -17,41 +31,295 @@ pub const PROCEDURE: Procedure = Procedure {
 };
 
 fn examine(evidence: &Evidence) -> Vec<Case> {
-    let (state, now) = (&evidence.replay.state, evidence.now());
-    let mut cases = Vec::new();
-    for (id, withdrawal) in state.withdrawals.iter() {
-        let (what, why) = match withdrawal.phase {
+    let state = &evidence.replay.state;
+    state
+        .withdrawals
+        .iter()
+        .flat_map(|(id, withdrawal)| {
+            let judged = state.chain.withdrawal_verdict(withdrawal);
+            let doubt = Doubt { evidence, id, withdrawal, stream: stream("withdrawal", id.as_str()) };
+            match withdrawal.phase {
+                WithdrawalPhase::Requested | WithdrawalPhase::Settled => Vec::new(),
+                WithdrawalPhase::Released => doubt.paid_after_release(judged),
+                WithdrawalPhase::Held | WithdrawalPhase::InDoubt | WithdrawalPhase::Failed => doubt.open(judged),
+            }
+        })
+        .collect()
+}
+
+/// What two people decide: a payment that no proof of the chain decides will not come, and the hold goes back. Empty
+/// where the evidence forbids even that.
+#[must_use]
+pub fn released_by_operators(evidence: &Evidence, subject: &StreamId, first: &Label, second: &Label) -> Vec<Case> {
+    let state = &evidence.replay.state;
+    let Ok(id) = WithdrawalId::new(subject.subject()) else { return Vec::new() };
+    let Some(withdrawal) = state.withdrawals.get(id.as_str()) else { return Vec::new() };
+    let doubt = Doubt { evidence, id: &id, withdrawal, stream: subject.clone() };
+    let Some((verdict, mut looks)) = state.chain.withdrawal_verdict(withdrawal) else { return Vec::new() };
+    let scanned = state.chain.scanned_without_payment(withdrawal);
+    let decidable = verdict.is_for_two_people() || scanned.is_some();
+    looks.extend(scanned.into_iter().flatten());
+    let finding = doubt.finding(Severity::High, &format!("{}, {}", verdict.row(), verdict.says()));
+    if !decidable {
+        let why = "what was seen of the chain leaves nothing to decide: a payment may exist and may still land";
+        return vec![Case { finding, repair: hold(why, verdict.next()) }];
+    }
+    let ids: Vec<String> = looks.iter().map(ToString::to_string).collect();
+    let proof = ReversalProof::Operators {
+        first: first.clone(),
+        second: second.clone(),
+        evidence: Digest::of(ids.join("\n").as_bytes()),
+    };
+    doubt.release(finding, &proof, Vec::new())
+}
+
+/// A withdrawal that is looked at.
+struct Doubt<'a> {
+    evidence: &'a Evidence,
+    id: &'a WithdrawalId,
+    withdrawal: &'a Withdrawal,
+    stream: StreamId,
+}
+
+/// An event about a transaction, and what it says.
+type Said = (WithdrawalEvent, TxHash, String);
+/// A verdict and what it rests on.
+type Judged = Option<(WithdrawalVerdict, Vec<EventRef>)>;
+
+impl Doubt<'_> {
+    fn finding(&self, severity: Severity, what: &str) -> Finding {
+        let Withdrawal { amount, player, last, .. } = self.withdrawal;
+        let says = format!("withdrawal {} of {amount} G by player {player}: {what}", self.id);
+        Finding {
+            severity,
+            since: Some(last.on(&self.stream)),
+            ..PROCEDURE.finding("WOX-BANK-VERIFY-003", &self.stream, says)
+        }
+    }
+
+    fn open(&self, judged: Judged) -> Vec<Case> {
+        let waiting = self.evidence.now().since(self.withdrawal.last_activity) > CONFIRMATION_TIMEOUT;
+        let Some((verdict, looks)) = judged else {
+            return if waiting { vec![self.unseen()] } else { Vec::new() };
+        };
+        let what = format!("{}, {}", verdict.row(), verdict.says());
+        match (&verdict, verdict.proof()) {
+            // Its signer may be about to sign: silence proves nothing before its time.
+            (WithdrawalVerdict::NotSent, _) if !waiting => Vec::new(),
+            (WithdrawalVerdict::Executed { tx, block }, _) => {
+                vec![self.stopped(self.finding(Severity::High, &what), |finding| self.settle(finding, tx, block))]
+            }
+            (_, Some(proof)) => {
+                let finding = self.finding(Severity::High, &what);
+                match self.evidence.replay.state.chain.first_violation() {
+                    Some(violation) => vec![Case { finding, repair: still(violation) }],
+                    None => self.release(finding, &proof, self.dead(&verdict)),
+                }
+            }
+            _ => {
+                let severity = match verdict.is_for_two_people() {
+                    true => Severity::Critical,
+                    false if waiting => Severity::High,
+                    false if looks.is_empty() => return Vec::new(),
+                    false => Severity::Medium,
+                };
+                let finding = Finding { outcome_unknown: true, ..self.finding(severity, &what) };
+                let why = "a payment may exist and may still land: an unknown outcome is never compensated";
+                vec![Case { finding, repair: hold(why, verdict.next()) }]
+            }
+        }
+    }
+
+    fn stopped(&self, finding: Finding, repair: impl FnOnce(Finding) -> Case) -> Case {
+        match self.evidence.replay.state.chain.first_violation() {
+            Some(violation) => Case { finding, repair: still(violation) },
+            None => repair(finding),
+        }
+    }
+
+    /// Nobody has looked at the chain.
+    fn unseen(&self) -> Case {
+        let (what, why) = match self.withdrawal.phase {
             WithdrawalPhase::Held => ("nobody was asked to pay it", "the journal of the signer is not in this log"),
-            WithdrawalPhase::InDoubt => ("its payment is not confirmed", "a payment may exist and may still land"),
             WithdrawalPhase::Failed => {
                 ("its payment failed, and nothing followed", "a reversal needs the final proof in its own event")
             }
-            WithdrawalPhase::Requested | WithdrawalPhase::Settled | WithdrawalPhase::Released => continue,
+            _ => ("its payment is not confirmed", "a payment may exist and may still land"),
         };
-        let waiting = now.since(withdrawal.last_activity);
-        if waiting <= CONFIRMATION_TIMEOUT {
-            continue;
-        }
-        let stream = stream("withdrawal", id.as_str());
-        let says = format!(
-            "withdrawal {id} of {} G by player {}: {what} since {}",
-            withdrawal.amount,
-            withdrawal.player,
-            // A moment, not a span: what is only watched must not make another plan every second.
-            rfc3339::text(withdrawal.last_activity),
-        );
-        cases.push(Case {
-            finding: Finding {
-                severity: Severity::High,
-                since: Some(withdrawal.last.on(&stream)),
-                outcome_unknown: true,
-                ..PROCEDURE.finding("WOX-BANK-VERIFY-003", &stream, says)
-            },
+        // A moment, not a span: what is only watched must not make another plan every second.
+        let what = format!("{what} since {}", rfc3339::text(self.withdrawal.last_activity));
+        Case {
+            finding: Finding { outcome_unknown: true, ..self.finding(Severity::High, &what) },
             repair: hold(
                 format!("{why}: an unknown outcome is never compensated"),
-                "have the chain looked at (the sender's nonce at `finalized`), and append what it proves",
+                "have the chain looked at: wox observe (the sender's nonce at `finalized`)",
             ),
-        });
+        }
     }
-    cases
+
+    fn settle(&self, finding: Finding, tx: &TxHash, block: &BlockId) -> Case {
+        let Some(held) = &self.withdrawal.hold else {
+            let repair = hold("it was paid without ever being held", "find out who paid it; two people decide");
+            return Case { finding, repair };
+        };
+        let mut steps = Steps::on(self.evidence, self.stream.clone());
+        if self.withdrawal.mined.as_ref() != Some(&(tx.clone(), Finality::Finalized)) {
+            let mined = WithdrawalEvent::TxMined {
+                tx: tx.clone(),
+                block: block.number,
+                block_hash: block.hash.clone(),
+                finality: Finality::Finalized,
+            };
+            steps = steps.add(held.event, tx.as_str(), mined, format!("{tx} is final in block {}", block.number));
+        }
+        let settled = WithdrawalEvent::WithdrawalSettled { tx: tx.clone(), net: held.net };
+        let says = format!("settle it: player {} received {} G", self.withdrawal.player, held.net);
+        Case { finding, repair: steps.add(held.event, "", settled, says).repair() }
+    }
+
+    /// The events that say in the withdrawal's own stream why no payment can follow.
+    fn dead(&self, verdict: &WithdrawalVerdict) -> Vec<Said> {
+        let withdrawal = self.withdrawal;
+        match verdict {
+            WithdrawalVerdict::Reverted { tx, block } if withdrawal.reverted.as_ref() != Some(tx) => {
+                let reverted = WithdrawalEvent::TxReverted {
+                    tx: tx.clone(),
+                    block: block.number,
+                    block_hash: block.hash.clone(),
+                    finality: Finality::Finalized,
+                };
+                vec![(reverted, tx.clone(), format!("{tx} failed, final in block {}", block.number))]
+            }
+            WithdrawalVerdict::Cancelled { tx, block } => {
+                let mut events = Vec::new();
+                let requested = withdrawal.slots.iter().find(|slot| slot.fence_requested);
+                if let Some(slot) = requested.filter(|_| !withdrawal.fences.contains(tx)) {
+                    let (wallet, nonce) = (slot.wallet.clone(), slot.nonce);
+                    let fenced = WithdrawalEvent::WithdrawalFenced { wallet, nonce, tx: tx.clone() };
+                    events.push((fenced, tx.clone(), format!("{tx} is the cancel that was asked for")));
+                }
+                if withdrawal.fenced.as_ref() != Some(tx) {
+                    let mined = WithdrawalEvent::TxMined {
+                        tx: tx.clone(),
+                        block: block.number,
+                        block_hash: block.hash.clone(),
+                        finality: Finality::Finalized,
+                    };
+                    events.push((mined, tx.clone(), format!("the cancel {tx} is final in block {}", block.number)));
+                }
+                events
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Gives back what the hold took; what waits to be burned is called off first, because it cannot be after.
+    fn release(&self, finding: Finding, proof: &ReversalProof, before: Vec<Said>) -> Vec<Case> {
+        let state = &self.evidence.replay.state;
+        let Some(held) = &self.withdrawal.hold else {
+            let repair = hold("nothing was ever held for it", "look at its stream; there is nothing to give back");
+            return vec![Case { finding, repair }];
+        };
+        let mut cases = Vec::new();
+        if let Some(burn) = state.burns.get(self.id.as_str()) {
+            let dead = || state.chain.burn_verdict(burn).is_some_and(|(verdict, _)| verdict.proof().is_some());
+            match burn.phase {
+                BurnPhase::Cancelled => {}
+                BurnPhase::Scheduled => cases.push(self.call_off(burn.scheduled, &finding)),
+                BurnPhase::InDoubt if dead() => cases.push(self.call_off(burn.scheduled, &finding)),
+                BurnPhase::InDoubt => {
+                    let repair = hold(
+                        "its share of the fee was signed for burning and may be burned",
+                        format!("have the burn looked at first: wox recover burn {}", self.id),
+                    );
+                    return vec![Case { finding: Finding { outcome_unknown: true, ..finding }, repair }];
+                }
+                BurnPhase::Settled => {
+                    let repair = hold(
+                        format!("{} G of its fee are burned and cannot come back", held.burn_share),
+                        "two people decide who bears the burned share",
+                    );
+                    return vec![Case { finding, repair }];
+                }
+            }
+        }
+        let repair = self.released(held, proof, before);
+        cases.push(Case { finding, repair });
+        cases
+    }
+
+    fn call_off(&self, scheduled: EventId, finding: &Finding) -> Case {
+        let burn = stream("burn", self.id.as_str());
+        let cancelled = BurnEvent::BurnCancelled {
+            corrects: scheduled,
+            reason: Label::new("withdrawal-reversed").expect("an identity"),
+        };
+        let says = format!("call the burn of withdrawal {} off", self.id);
+        let repair = Steps::on(self.evidence, burn).add(scheduled, "", cancelled, says).repair();
+        let finding = Finding {
+            row: "E1".into(),
+            code: "WOX-BANK-PRIZE-004".into(),
+            severity: Severity::Medium,
+            says: format!("a share of withdrawal {}'s fee still waits to be burned", self.id),
+            ..finding.clone()
+        };
+        Case { finding, repair }
+    }
+
+    fn released(&self, held: &Hold, proof: &ReversalProof, before: Vec<Said>) -> Repair {
+        let Withdrawal { player, amount, .. } = self.withdrawal;
+        let mut steps = Steps::on(self.evidence, self.stream.clone());
+        for (event, tx, says) in before {
+            steps = steps.add(held.event, tx.as_str(), event, says);
+        }
+        let released = WithdrawalEvent::HoldReleased {
+            player: player.clone(),
+            amount: *amount,
+            net: held.net,
+            pool_share: held.pool_share,
+            burn_share: held.burn_share,
+            proof: proof.clone(),
+            corrects: held.event,
+        };
+        let says = format!("give {amount} G back to player {player}, both shares of the fee included");
+        steps.add(held.event, "", released, says).repair()
+    }
+
+    /// W1 after a release: the money left twice.
+    fn paid_after_release(&self, judged: Judged) -> Vec<Case> {
+        let Some((WithdrawalVerdict::Executed { tx, block }, looks)) = judged else { return Vec::new() };
+        let net = self.withdrawal.hold.as_ref().map(|hold| hold.net).unwrap_or_default();
+        let what = format!("{net} G were given back and paid all the same by {tx}, final in block {}", block.number);
+        let finding = Finding { code: "WOX-BANK-TX-004".into(), ..self.finding(Severity::Critical, &what) };
+        let mut cases = Vec::new();
+        let state = &self.evidence.replay.state;
+        if !state.chain.is_double_payment_known(self.id)
+            && let (Some(look), Some(policy)) = (looks.last(), state.chain.policies().next())
+        {
+            let alarm = ChainEvent::DoublePayment {
+                withdrawal: self.id.clone(),
+                tx: tx.clone(),
+                amount: net,
+                evidence: look.id,
+            };
+            let repair = Steps::on(self.evidence, chain::stream(policy.chain))
+                .add(look.id, self.id.as_str(), alarm, "record the alarm")
+                .repair();
+            cases.push(Case { finding: finding.clone(), repair });
+        }
+        let repair = hold(
+            "a person has the money twice: nobody but the two sides can put that right",
+            "stop paying from the wallet, agree with the player, then record it as an incident",
+        );
+        cases.push(Case { finding, repair });
+        cases
+    }
+}
+
+/// While a final block is missing nobody knows what else is: no money moves (D10).
+fn still(violation: &EventRef) -> Repair {
+    hold(
+        format!("a final block went away ({violation}): no money moves until two people have decided"),
+        "look at the finality violation first",
+    )
 }

@@ -1,0 +1,215 @@
+//! The section `chain` of the settings: which chain, which money, which sources; and what is wrong with it. Addresses of
+//! sources may hold secrets: no message here repeats one.
+
+use std::time::Duration as Wait;
+
+use serde::Deserialize;
+use wox_events::{
+    Amount, Duration, TxHash,
+    chain::{Source, SourceKind},
+    id::Label,
+};
+use wox_projections::verdict::quorum::Policy;
+
+use crate::{
+    cli::{CliError, Context},
+    import::base_receipts::checked_address,
+    recovery::ObserveError,
+    world::chain::{Endpoint, Interest, Limits, Network},
+};
+
+/// As the file has it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Section {
+    #[serde(default = "base")]
+    id: u64,
+    genesis: String,
+    #[serde(default = "two")]
+    quorum: u32,
+    tokens: Vec<String>,
+    watched: Vec<String>,
+    #[serde(default)]
+    wallets: Vec<String>,
+    #[serde(default = "one_galleon")]
+    minimum: String,
+    #[serde(default = "an_hour")]
+    finalized_age_max_seconds: u32,
+    #[serde(default)]
+    journaled: bool,
+    #[serde(default = "ten_seconds")]
+    timeout_seconds: u64,
+    #[serde(default = "a_thousand")]
+    batch_max: usize,
+    sources: Vec<SourceSection>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SourceSection {
+    name: String,
+    operator: String,
+    #[serde(default = "node")]
+    kind: String,
+    url: Option<String>,
+    url_env: Option<String>,
+    key_env: Option<String>,
+}
+
+fn base() -> u64 {
+    8453
+}
+fn two() -> u32 {
+    2
+}
+fn one_galleon() -> String {
+    "1".into()
+}
+fn an_hour() -> u32 {
+    3_600
+}
+fn ten_seconds() -> u64 {
+    10
+}
+fn a_thousand() -> usize {
+    1_000
+}
+fn node() -> String {
+    "node".into()
+}
+
+/// The chain as this command may ask about it.
+pub(super) struct Chain {
+    /// The rules its answers are judged by.
+    pub(super) policy: Policy,
+    /// Who answers.
+    pub(super) network: Network,
+}
+
+/// Reads the section; an error when there is none.
+pub(super) fn configured(context: &Context) -> Result<Chain, CliError> {
+    optional(context)?.ok_or_else(|| {
+        CliError::usage("wox::chain::none", "no chain is configured, so nothing can be asked of it")
+            .next("write a section [chain] with its sources into wox.toml; the README has an example")
+    })
+}
+
+/// Reads the section, where there is one.
+pub(super) fn optional(context: &Context) -> Result<Option<Chain>, CliError> {
+    let Some(section) = context.settings.section::<Section>("chain")? else { return Ok(None) };
+    chain(section).map(Some)
+}
+
+fn wrong(name: &str, what: impl Into<String>) -> CliError {
+    CliError::usage("wox::chain::setting", what).at("setting", format!("chain.{name}")).next("correct it in wox.toml")
+}
+
+fn chain(section: Section) -> Result<Chain, CliError> {
+    let addresses = |name: &str, texts: &[String]| -> Result<Vec<Label>, CliError> {
+        texts.iter().map(|text| checked_address(text).map_err(|error| wrong(name, error.to_string()))).collect()
+    };
+    let (tokens, watched) = (addresses("tokens", &section.tokens)?, addresses("watched", &section.watched)?);
+    let wallets = addresses("wallets", &section.wallets)?;
+    if tokens.is_empty() || watched.is_empty() {
+        return Err(wrong("tokens", "without a token and a watched address nothing is ever a deposit"));
+    }
+    let genesis = hash(&section.genesis).ok_or_else(|| {
+        wrong("genesis", "the hash of block 0 is 0x and 64 hex digits; every node of the chain names it")
+    })?;
+    let minimum: Amount = section
+        .minimum
+        .parse()
+        .map_err(|_| wrong("minimum", "an amount of Galleons is a decimal text such as \"1\""))?;
+    let sources: Vec<(Source, &SourceSection)> =
+        section.sources.iter().map(|stated| Ok((source(stated)?, stated))).collect::<Result<_, CliError>>()?;
+    let mut names: Vec<&Label> = sources.iter().map(|(source, _)| &source.name).collect();
+    names.sort();
+    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(wrong("sources", format!("two sources are called `{}`", pair[0])));
+    }
+    let mut operators: Vec<&Label> = sources
+        .iter()
+        .filter(|(source, _)| source.kind == SourceKind::Node)
+        .map(|(source, _)| &source.operator)
+        .collect();
+    operators.sort();
+    operators.dedup();
+    if section.quorum == 0 || operators.len() < section.quorum as usize {
+        return Err(wrong(
+            "quorum",
+            format!("{} operators run nodes, and {} have to agree", operators.len(), section.quorum),
+        )
+        .next("name nodes of more operators; explorers and second nodes of an operator do not vote"));
+    }
+    let limits = Limits {
+        timeout: Wait::from_secs(section.timeout_seconds.max(1)),
+        batch_max: section.batch_max.max(1),
+        ..Limits::default()
+    };
+    let endpoint = |(source, stated): &(Source, &SourceSection)| {
+        let url = address_of(stated)?;
+        let key = stated.key_env.as_deref().map(variable).transpose()?;
+        Endpoint::new(source.clone(), section.id, &url, key, limits)
+            .map_err(|error| wrong("sources", error.to_string()))
+    };
+    let endpoints = sources.iter().map(endpoint).collect::<Result<Vec<_>, CliError>>()?;
+    let interest = Interest { tokens: tokens.clone(), addresses: watched.iter().chain(&wallets).cloned().collect() };
+    let policy = Policy {
+        chain: section.id,
+        genesis,
+        quorum: section.quorum,
+        sources: sources.into_iter().map(|(source, _)| source).collect(),
+        tokens,
+        watched,
+        wallets,
+        minimum,
+        finalized_age_max: Duration::seconds(i64::from(section.finalized_age_max_seconds)),
+        journaled: section.journaled,
+    };
+    Ok(Chain { policy, network: Network::new(endpoints, interest) })
+}
+
+fn source(stated: &SourceSection) -> Result<Source, CliError> {
+    let label = |text: &str| Label::new(text).map_err(|error| wrong("sources", error.to_string()));
+    let kind = match stated.kind.as_str() {
+        "node" => SourceKind::Node,
+        "explorer" => SourceKind::Explorer,
+        _ => return Err(wrong("sources", format!("source `{}` is neither `node` nor `explorer`", stated.name))),
+    };
+    Ok(Source { name: label(&stated.name)?, operator: label(&stated.operator)?, kind })
+}
+
+fn address_of(stated: &SourceSection) -> Result<String, CliError> {
+    match (&stated.url, &stated.url_env) {
+        (Some(url), None) => Ok(url.clone()),
+        (None, Some(name)) => variable(name),
+        _ => Err(wrong("sources", format!("source `{}` needs either `url` or `url_env`", stated.name))),
+    }
+}
+
+fn variable(name: &str) -> Result<String, CliError> {
+    std::env::var(name).ok().filter(|value| !value.is_empty()).ok_or_else(|| {
+        CliError::usage("wox::chain::variable", format!("the variable {name} is not set"))
+            .next(format!("export {name}=…"))
+    })
+}
+
+/// A hash of a block or a transaction, in lower case.
+pub(super) fn hash(text: &str) -> Option<TxHash> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
+    let hex = digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    hex.then(|| TxHash::new(format!("0x{}", digits.to_ascii_lowercase())).ok()).flatten()
+}
+
+impl From<ObserveError> for CliError {
+    fn from(error: ObserveError) -> CliError {
+        match error {
+            ObserveError::OtherRules { .. } => CliError::refused("wox::chain::rules", error.to_string())
+                .next("correct the section [chain] of wox.toml")
+                .next("or have the change recorded: wox observe --change-rules"),
+            ObserveError::Append(error) => CliError::from(error).next("run the same command again"),
+            ObserveError::Json(_) => CliError::failed("wox::chain::json", error.to_string())
+                .next("report this with the output of wox observe"),
+        }
+    }
+}

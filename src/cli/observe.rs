@@ -1,0 +1,195 @@
+//! `wox observe`: asks the chain about what is open and records what was seen, so that a verdict needs no network.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use wox_events::{StreamId, id::Label};
+use wox_projections::Replay;
+
+use crate::{
+    cli::{
+        CliError, Context, chain, evidence,
+        progress::Progress,
+        render::{Document, counted},
+        store, time,
+    },
+    exit_code::ExitCode,
+    import::base_receipts::checked_address,
+    log::EventLog as _,
+    recovery::{self, Seen, Targets},
+};
+
+/// Ask the chain and record what it says
+///
+/// Asks every configured source about what is open: deposits on their way, payments and burns that nobody has confirmed.
+/// What is new becomes an event, with each source's answer; nothing else is changed. `wox plan` then decides on what is
+/// in the log.
+///
+/// Exit code 0 when everything is known, 6 when sources could not say.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  wox observe                              everything that is open
+  wox observe deposit 0x5d1f…              one transaction, known or not
+  wox observe withdrawal 66                the slots of one withdrawal, and of its burn
+  wox observe wallet 0x90f8… --from 41     all that a wallet sent from slot 41 on
+  wox observe holdings                     what our addresses hold")]
+pub(super) struct ObserveArgs {
+    /// deposit, withdrawal, burn, wallet or holdings; everything open when left out
+    what: Option<String>,
+    /// A transaction, an id, or a wallet's address
+    id: Option<String>,
+    /// The first slot of a wallet to look at
+    #[arg(long, value_name = "NONCE", default_value_t = 0)]
+    from: u64,
+    /// Have the chain judged by the rules of the settings from here on, where the log has others
+    #[arg(long)]
+    change_rules: bool,
+}
+
+/// What one thing turned out to be, as it is printed.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Row {
+    /// The stream it is recorded in.
+    stream: String,
+    /// The row of the decision table.
+    row: &'static str,
+    /// What it means.
+    says: String,
+    /// True when nobody can say.
+    unknown: bool,
+    /// True when it was news and is in the log now.
+    recorded: bool,
+}
+
+/// What `wox observe` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Observed {
+    /// One look each.
+    looks: Vec<Row>,
+    /// Answers that had to be waited for one after the other.
+    round_trips: u64,
+}
+
+pub(super) async fn run(args: ObserveArgs, context: Context) -> Result<ExitCode, CliError> {
+    let chain = chain::configured(&context)?;
+    let replay = replay(&context).await?;
+    let targets = targets(&args, &replay)?;
+    let seen = look(&chain, replay, &targets, args.change_rules, &context).await?;
+    print(&seen, chain.network.round_trips(), &context)?;
+    Ok(if seen.iter().any(|seen| seen.unknown) { ExitCode::Unknown } else { ExitCode::Done })
+}
+
+/// The log as it stands; damage is an error, because nothing may be appended behind it.
+pub(super) async fn replay(context: &Context) -> Result<Replay, CliError> {
+    let log = store::open_to_read(context).await?;
+    let until = log.head().await?.position;
+    let progress = Progress::new(context.progress, 1);
+    let evidence = evidence::gather(&log, until, evidence::threads(None), context, progress, 1).await?;
+    log.close().await;
+    match evidence::damage_error(&evidence, context) {
+        Some(error) => Err(error),
+        None => Ok(evidence.replay),
+    }
+}
+
+/// Asks and records, in this order: rules, then looks.
+pub(super) async fn look(
+    chain: &chain::Chain,
+    mut replay: Replay,
+    targets: &Targets,
+    change_rules: bool,
+    context: &Context,
+) -> Result<Vec<Seen>, CliError> {
+    let (policy, network) = (&chain.policy, &chain.network);
+    let log = store::open_to_write(context).await?;
+    let now = time::now();
+    let looking = async {
+        if recovery::observe::declare(&log, &replay, policy, change_rules, &context.actor, now).await? {
+            context.say(format!("from here on chain {} is judged by the rules of the settings", policy.chain));
+            replay = self::replay(context).await?;
+        }
+        Ok::<_, CliError>(recovery::observe(&log, network, &replay, policy, targets, &context.actor, now).await?)
+    };
+    let seen = tokio::select! {
+        biased;
+        seen = looking => seen?,
+        () = context.interrupt.wait() => {
+            return Err(CliError::interrupted("stopped while the chain was being asked; what was recorded is durable")
+                .next("run the same command again: what is known already is not recorded twice"));
+        }
+    };
+    log.close().await;
+    Ok(seen)
+}
+
+fn targets(args: &ObserveArgs, replay: &Replay) -> Result<Targets, CliError> {
+    let unnamed = |next: &str| CliError::usage("wox::observe::what", "that names nothing to look at").next(next);
+    match (args.what.as_deref(), args.id.as_deref()) {
+        (None, None) => Ok(Targets::open(&replay.state)),
+        (Some("holdings"), None) => Ok(Targets { holdings: true, ..Targets::default() }),
+        (Some("wallet"), Some(address)) => {
+            let wallet: Label = checked_address(address).map_err(|error| {
+                CliError::usage("wox::observe::wallet", error.to_string()).next("wox observe wallet 0x…")
+            })?;
+            Ok(Targets { wallets: vec![(wallet, args.from)], ..Targets::default() })
+        }
+        (Some("deposit"), Some(id)) => match chain::hash(id) {
+            Some(tx) => Ok(Targets { transactions: [tx].into(), ..Targets::default() }),
+            None => of_stream("deposit", id, replay),
+        },
+        (Some(what @ ("withdrawal" | "burn")), Some(id)) => of_stream(what, id, replay),
+        _ => Err(unnamed("wox observe, wox observe deposit 0x…, wox observe withdrawal ID, wox observe holdings")),
+    }
+}
+
+/// What can be looked at about one stream; a stream nobody has heard of is a typo.
+pub(super) fn of_stream(what: &str, id: &str, replay: &Replay) -> Result<Targets, CliError> {
+    let name = format!("{what}-{id}");
+    let meant_as_hash = what == "deposit" && id.starts_with("0x");
+    let stream = StreamId::new(&name).ok().filter(|_| !meant_as_hash).ok_or_else(|| {
+        CliError::usage("wox::observe::what", format!("`{id}` is no id and no transaction hash"))
+            .next("a transaction hash is 0x and 64 hex digits")
+    })?;
+    let targets = Targets::of_stream(&replay.state, &stream);
+    let known = replay.revision(&stream).0 > 0;
+    match known || !targets.is_empty() {
+        true => Ok(targets),
+        false => Err(CliError::usage("wox::observe::unknown", format!("there is no stream {stream} in this log"))
+            .next(format!("wox recover {what} lists the ones something is wrong with"))),
+    }
+}
+
+/// Prints what was seen.
+fn print(seen: &[Seen], round_trips: u64, context: &Context) -> Result<(), CliError> {
+    let looks: Vec<Row> = seen
+        .iter()
+        .map(|seen| Row {
+            stream: seen.stream.to_string(),
+            row: seen.row,
+            says: seen.says.clone(),
+            unknown: seen.unknown,
+            recorded: seen.recorded,
+        })
+        .collect();
+    let new = looks.iter().filter(|look| look.recorded).count();
+    let rows: Vec<_> = looks
+        .iter()
+        .map(|look| {
+            let news = if look.recorded { "recorded" } else { "as before" };
+            vec![look.row.to_owned(), news.to_owned(), look.stream.clone(), look.says.clone()]
+        })
+        .collect();
+    let line = format!("{} looked at, {new} recorded", counted(looks.len() as u64, "thing"));
+    Document::new("wox/looks/v1", &Observed { looks, round_trips })
+        .records("looks")
+        .table(["row", "news", "stream", "what it is"], rows)
+        .line(line)
+        .print(context.output)
+}
+
+/// What was seen, told in passing by a command that goes on with it.
+pub(super) fn say(seen: &[Seen], context: &Context) {
+    for seen in seen {
+        context.say(format!("{} {}: {}", seen.row, seen.stream, seen.says));
+    }
+}

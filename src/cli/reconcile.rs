@@ -1,0 +1,160 @@
+//! `wox reconcile`: the ledger against what can be counted elsewhere: players' balances against the facts, the pool
+//! against the game's figure, custody against the token at one final block. Differences are findings; nothing is adjusted.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use wox_events::Amount;
+use wox_projections::{Account, verdict::HoldingsVerdict};
+
+use crate::{
+    cli::{CliError, Context, chain, evidence, observe, progress::Progress, render::Document, store},
+    exit_code::ExitCode,
+    log::EventLog as _,
+    recovery::{Finding, Targets, diagnose},
+};
+
+/// Compare the ledger with the chain and the game's own figures
+///
+/// Counts the players' balances (R14), the prize pool (R15) and, where the settings name a chain, what our addresses hold
+/// at one final block. A difference names the first bad event; nothing is adjusted without an approved plan.
+///
+/// Exit code 0 when everything agrees, 3 when something differs, 6 when the chain could not be asked.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  wox reconcile                 ledger, pool and chain
+  wox reconcile --offline       what the log alone can say")]
+pub(super) struct ReconcileArgs {
+    /// Do not ask the chain; compare with what was last seen of it
+    #[arg(long)]
+    offline: bool,
+}
+
+/// One comparison, as it is printed.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Compared {
+    /// What was compared.
+    what: &'static str,
+    /// The runbook's row.
+    row: &'static str,
+    /// What the ledger has, in Galleons.
+    ledger: String,
+    /// What the other side has, in Galleons; nothing when nobody could say.
+    other: Option<String>,
+    /// Where the other figure comes from.
+    from: String,
+    /// Whether they agree.
+    agrees: bool,
+}
+
+/// What `wox reconcile` prints.
+#[derive(Debug, Serialize)]
+struct Reconciled<'a> {
+    /// The comparisons.
+    compared: &'a [Compared],
+    /// What is wrong, with its first bad event.
+    findings: &'a [Finding],
+}
+
+pub(super) async fn run(args: ReconcileArgs, context: Context) -> Result<ExitCode, CliError> {
+    let mut unknown = false;
+    match chain::optional(&context)? {
+        Some(configured) if !args.offline => {
+            let replay = observe::replay(&context).await?;
+            let targets = Targets { holdings: true, ..Targets::default() };
+            let seen = observe::look(&configured, replay, &targets, false, &context).await?;
+            observe::say(&seen, &context);
+            unknown = seen.iter().any(|seen| seen.unknown);
+        }
+        Some(_) => {}
+        None => context.say("no chain is configured: custody is not compared"),
+    }
+    let log = store::open_to_read(&context).await?;
+    let until = log.head().await?.position;
+    let progress = Progress::new(context.progress, 1);
+    let evidence = evidence::gather(&log, until, evidence::threads(None), &context, progress, 1).await?;
+    log.close().await;
+    let compared = compare(&evidence.replay.state);
+    let rows = ["R12", "R13", "R14", "R15", "E1", "E3"];
+    let mut findings: Vec<Finding> = diagnose(&evidence).cases.into_iter().map(|case| case.finding).collect();
+    findings.retain(|finding| rows.contains(&finding.row.as_str()));
+    findings.dedup();
+    print(&compared, &findings, &context)?;
+    if let Some(error) = evidence::damage_error(&evidence, &context) {
+        return Err(error);
+    }
+    Ok(match findings.is_empty() && compared.iter().all(|one| one.agrees) {
+        false => ExitCode::Differences,
+        true if unknown => ExitCode::Unknown,
+        true => ExitCode::Done,
+    })
+}
+
+fn compare(state: &wox_projections::State) -> Vec<Compared> {
+    let held = state.ledger.held();
+    let drift = state.conservation.drift;
+    let mut compared = vec![Compared {
+        what: "all balances",
+        row: "R14",
+        ledger: held.to_string(),
+        other: Some(if drift.0 >= 0 { held.saturating_sub(drift.size()) } else { sum(held, drift.size()) }.to_string()),
+        from: "deposits, grants and contributions less what was paid and burned".into(),
+        agrees: drift.is_zero(),
+    }];
+    if let Some(stated) = &state.pool.stated {
+        compared.push(Compared {
+            what: "prize pool",
+            row: "R15",
+            ledger: state.ledger.balance(&Account::Pool).to_string(),
+            other: Some(stated.balance.to_string()),
+            from: format!("the game, at its last statement, when its events made {}", stated.folded),
+            agrees: state.pool.drift.is_zero(),
+        });
+    }
+    for look in state.chain.holdings() {
+        let verdict = state.chain.holdings_verdict(look);
+        let (other, from, block) = match &verdict {
+            HoldingsVerdict::Held { block, total } => {
+                (Some(*total), format!("{} at final block {}", look.subject, block.number), Some(block.number))
+            }
+            HoldingsVerdict::Unknown { why } => (None, format!("unknown: {why}"), None),
+        };
+        let owed = block.and_then(|block| wox_projections::chain::owed(state, block));
+        compared.push(Compared {
+            what: "custody",
+            row: "R14",
+            ledger: owed.map(|owed| owed.to_string()).unwrap_or_default(),
+            other: other.map(|total| total.to_string()),
+            from,
+            agrees: other.is_none() || other == owed,
+        });
+    }
+    compared
+}
+
+fn sum(left: Amount, right: Amount) -> Amount {
+    left.checked_add(right).unwrap_or(left)
+}
+
+fn print(compared: &[Compared], findings: &[Finding], context: &Context) -> Result<(), CliError> {
+    let rows: Vec<_> = compared
+        .iter()
+        .map(|one| {
+            let verdict = match (&one.other, one.agrees) {
+                (None, _) => "UNKNOWN",
+                (Some(_), true) => "agrees",
+                (Some(_), false) => "DIFFERS",
+            };
+            let other = one.other.clone().unwrap_or_default();
+            vec![verdict.to_owned(), one.what.to_owned(), one.ledger.clone(), other, one.from.clone()]
+        })
+        .collect();
+    let mut document = Document::new("wox/reconciliation/v1", &Reconciled { compared, findings })
+        .records("compared")
+        .table(["result", "what", "ledger (G)", "other (G)", "from"], rows);
+    for finding in findings {
+        let since = finding.since.as_ref().map(|since| format!("; first bad event {since}")).unwrap_or_default();
+        document = document.line(format!("{} {}: {}{since}", finding.row, finding.subject, finding.says));
+    }
+    document.print(context.output)
+}

@@ -1,0 +1,238 @@
+//! Money that is ours by the chain's final word and on nobody's balance (row R12, D1): observed, attributed and credited,
+//! once for each log. Whose it is follows from a bound wallet, the bank's post or an earlier attribution, never from
+//! whoever names a hash; where they disagree or say nothing the money waits in suspense.
+
+use wox_events::{DepositEvent, EventId, Label, PlayerId, StreamId, chain::BlockId, deposit::Finality};
+use wox_projections::{
+    chain::{Judged, judged},
+    deposits::{Deposit, DepositPhase},
+    verdict::{DepositVerdict, quorum::Transfer},
+};
+
+use super::super::{Procedure, Steps, hold, stream};
+use crate::recovery::{Case, Evidence, Finding, Repair, Severity};
+
+/// This procedure.
+pub const PROCEDURE: Procedure =
+    Procedure { name: "uncredited_deposit", row: "R12", finds: "money that came in and is on no balance", examine };
+
+fn examine(evidence: &Evidence) -> Vec<Case> {
+    let confirmed = judged(&evidence.replay.state);
+    confirmed.iter().flat_map(|judged| cases(evidence, judged, None)).collect()
+}
+
+/// What an operator decides: a deposit is this player's. Only for money that the chain's final word says is ours.
+#[must_use]
+pub fn attributed_by_operator(evidence: &Evidence, deposit: &StreamId, player: &PlayerId) -> Vec<Case> {
+    let confirmed = judged(&evidence.replay.state);
+    let all = confirmed.iter().flat_map(|judged| cases(evidence, judged, Some((deposit, player))));
+    all.filter(|case| case.finding.subject == *deposit).collect()
+}
+
+/// A decision that a deposit belongs to a player.
+type Decided<'a> = Option<(&'a StreamId, &'a PlayerId)>;
+
+fn cases(evidence: &Evidence, judged: &Judged<'_>, decided: Decided<'_>) -> Vec<Case> {
+    let DepositVerdict::Confirmed { block, transfers } = &judged.verdict else { return Vec::new() };
+    let chain = judged.look.chain;
+    let case = |transfer: &Transfer| {
+        let subject = format!("{chain}:{}:{}", judged.look.subject, transfer.ordinal);
+        let named = |deposit: &Deposit| deposit.reference.as_deref() == Some(subject.as_str());
+        let known = judged.deposits.iter().find(|(stream, deposit)| *stream == subject || named(deposit));
+        let stream = stream("deposit", known.map_or(subject.as_str(), |(stream, _)| *stream));
+        let known = known.map(|(_, deposit)| *deposit);
+        Came { evidence, judged, transfer, block, stream, known }.case(decided)
+    };
+    transfers.iter().filter_map(case).collect()
+}
+
+/// One transfer that came in for good.
+struct Came<'a> {
+    evidence: &'a Evidence,
+    judged: &'a Judged<'a>,
+    transfer: &'a Transfer,
+    block: &'a BlockId,
+    stream: StreamId,
+    known: Option<&'a Deposit>,
+}
+
+/// Whose a deposit is, and how that is known.
+enum Owner {
+    Player(PlayerId, &'static str),
+    Nobody(&'static str),
+}
+
+impl Came<'_> {
+    fn case(self, decided: Decided<'_>) -> Option<Case> {
+        let phase = self.known.map(|deposit| deposit.phase);
+        let owner = match decided {
+            Some((stream, player)) if *stream == self.stream => Owner::Player(player.clone(), "operator"),
+            _ => self.owner(),
+        };
+        let value = self.transfer.value;
+        let by_operator = matches!(&owner, Owner::Player(_, "operator"));
+        let (what, repair) = match phase {
+            Some(DepositPhase::Credited | DepositPhase::Debited) => return None,
+            Some(DepositPhase::Quarantined | DepositPhase::Dust) => match owner {
+                // Dust is too little to credit, whoever sent it, until a person says otherwise.
+                Owner::Nobody(_) => return None,
+                Owner::Player(..) if phase == Some(DepositPhase::Dust) && !by_operator => return None,
+                Owner::Player(player, method) => {
+                    ("is in suspense, and is now known to be theirs", self.release(&player, method))
+                }
+            },
+            Some(DepositPhase::Rejected) => (
+                "was refused, and the chain says it came",
+                hold("somebody refused it for a reason", "look at why it was refused; two people decide"),
+            ),
+            Some(
+                DepositPhase::Observed | DepositPhase::Attributed | DepositPhase::Reorged | DepositPhase::Replaced,
+            )
+            | None => ("is on nobody's balance", self.book(owner, by_operator)),
+        };
+        let finding = Finding {
+            severity: Severity::High,
+            since: Some(self.judged.look.event.clone()),
+            ..PROCEDURE.finding(
+                "WOX-BANK-VERIFY-002",
+                &self.stream,
+                format!(
+                    "{value} G from {} came in block {} (final, D1) and {what}: transaction {}, log {}",
+                    self.transfer.from, self.block.number, self.judged.look.subject, self.transfer.ordinal,
+                ),
+            )
+        };
+        Some(Case { finding, repair: self.stopped().unwrap_or(repair) })
+    }
+
+    /// While a final block is missing nobody knows what else is: no money moves (D10).
+    fn stopped(&self) -> Option<Repair> {
+        let violation = self.evidence.replay.state.chain.first_violation()?;
+        Some(hold(
+            format!("a final block went away ({violation}): no money moves until two people have decided"),
+            "look at the finality violation first",
+        ))
+    }
+
+    fn owner(&self) -> Owner {
+        let state = &self.evidence.replay.state;
+        let bound = state.players.holder(&self.transfer.from);
+        let tx = wox_events::TxHash::new(self.judged.look.subject.as_str()).ok();
+        let confirmed = tx.and_then(|tx| state.chain.confirmation(&tx)).map(|confirmed| &confirmed.player);
+        let before = self.known.and_then(|deposit| deposit.player.as_ref());
+        let mut said = [(bound, "bound-wallet"), (confirmed, "bank-post"), (before, "attributed-before")]
+            .into_iter()
+            .filter_map(|(player, method)| player.map(|player| (player, method)));
+        match said.next() {
+            None => Owner::Nobody("no-binding"),
+            Some((player, method)) => match said.any(|(other, _)| other != player) {
+                true => Owner::Nobody("claims-disagree"),
+                false if state.ledger.player(player).is_some() => Owner::Player(player.clone(), method),
+                false => Owner::Nobody("unknown-player"),
+            },
+        }
+    }
+
+    /// What every id of these steps follows from: the deposit itself, so that it is booked once for ever.
+    fn cause(&self) -> EventId {
+        EventId::derived(&["wox/deposit", self.stream.as_str()])
+    }
+
+    fn observed(&self) -> Option<DepositEvent> {
+        let chain = self.judged.look.chain;
+        let said = self
+            .judged
+            .look
+            .answers
+            .iter()
+            .find(|said| said.receipt.found().is_some_and(|receipt| receipt.block == *self.block))?;
+        Some(DepositEvent::DepositObserved {
+            chain,
+            tx: said.receipt.found()?.tx.clone(),
+            ordinal: self.transfer.ordinal,
+            log_index: self.transfer.log_index,
+            block: self.block.number,
+            block_hash: self.block.hash.clone(),
+            token: self.transfer.token.clone(),
+            from: self.transfer.from.clone(),
+            to: self.transfer.to.clone(),
+            value: self.transfer.value,
+            finality: Finality::Finalized,
+            source: said.standing.source.clone(),
+            digest: said.standing.digest,
+        })
+    }
+
+    fn book(&self, owner: Owner, by_operator: bool) -> Repair {
+        let value = self.transfer.value;
+        let mut steps = Steps::on(self.evidence, self.stream.clone());
+        let seen = self.known.is_some_and(|deposit| {
+            deposit.finality == Some(Finality::Finalized)
+                && deposit.block.as_ref() == Some(self.block)
+                && deposit.value == Some(value)
+        });
+        if !seen {
+            let Some(observed) = self.observed() else {
+                return hold(
+                    "no source's answer has the receipt any more",
+                    "have the chain looked at again: wox observe",
+                );
+            };
+            let says = format!("observe {value} G to {} in final block {}", self.transfer.to, self.block.number);
+            steps = steps.add(self.judged.look.event.id, "", observed, says);
+        }
+        let policy = self.evidence.replay.state.chain.policy(self.judged.look.chain);
+        if policy.is_some_and(|policy| value < policy.minimum) && !by_operator {
+            let dust = DepositEvent::DepositDustRecorded { value };
+            let says = format!("keep {value} G in suspense: below the minimum");
+            return steps.add(self.cause(), "", dust, says).repair();
+        }
+        match owner {
+            Owner::Nobody(reason) => {
+                let label = Label::new(reason).expect("an identity");
+                let kept = DepositEvent::DepositQuarantined { value, reason: label };
+                steps.add(self.cause(), "", kept, format!("keep {value} G in suspense: {reason}")).repair()
+            }
+            Owner::Player(player, method) => {
+                let known = self.known.is_some_and(|deposit| deposit.player.as_ref() == Some(&player));
+                if !known {
+                    let attributed = DepositEvent::DepositAttributed {
+                        player: player.clone(),
+                        method: Label::new(method).expect("an identity"),
+                    };
+                    steps = steps.add(self.cause(), "", attributed, format!("it is player {player}'s: {method}"));
+                }
+                let (amount, dust) = value.split_dust();
+                let Some(tx) = wox_events::TxHash::new(self.judged.look.subject.as_str()).ok() else {
+                    return hold("its transaction has no hash", "report this as a defect");
+                };
+                let credited = DepositEvent::DepositCredited {
+                    chain: self.judged.look.chain,
+                    tx,
+                    ordinal: self.transfer.ordinal,
+                    player: player.clone(),
+                    amount,
+                    dust,
+                };
+                let says = format!("credit {amount} G to player {player}, withdrawable");
+                steps.add(self.cause(), "", credited, says).repair()
+            }
+        }
+    }
+
+    fn release(&self, player: &PlayerId, method: &str) -> Repair {
+        let Some(corrects) = self.known.and_then(|deposit| deposit.suspended) else {
+            return hold("nobody knows which event put it into suspense", "report this as a defect");
+        };
+        let (amount, dust) = self.transfer.value.split_dust();
+        let released = DepositEvent::QuarantineReleased {
+            player: player.clone(),
+            amount,
+            dust,
+            method: Label::new(method).expect("an identity"),
+            corrects,
+        };
+        let says = format!("release {amount} G from suspense to player {player}, withdrawable: {method}");
+        Steps::on(self.evidence, self.stream.clone()).add(corrects, "", released, says).repair()
+    }
+}

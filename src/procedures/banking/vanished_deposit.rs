@@ -1,0 +1,91 @@
+//! A deposit that was seen and is not what it seemed (row R12): failed, no money of ours, replaced, its block gone (D4,
+//! D5, D7, D9), or still on its way (D2, D3, D6, D8, D11). Nothing was credited, so nothing has to be undone; what may
+//! still come is watched and never closed.
+
+use wox_events::{DepositEvent, Label};
+use wox_projections::{
+    chain::{Judged, judged},
+    deposits::{Deposit, DepositPhase},
+    verdict::DepositVerdict,
+};
+
+use super::super::{Procedure, Steps, hold, stream};
+use crate::recovery::{Case, Evidence, Finding, Repair, Severity};
+
+/// This procedure.
+pub const PROCEDURE: Procedure = Procedure {
+    name: "vanished_deposit",
+    row: "R12",
+    finds: "a deposit that was seen and did not become money",
+    examine,
+};
+
+fn examine(evidence: &Evidence) -> Vec<Case> {
+    let judged = judged(&evidence.replay.state);
+    judged
+        .iter()
+        .flat_map(|judged| judged.deposits.iter().map(move |(subject, deposit)| (judged, *subject, *deposit)))
+        .filter_map(|(judged, subject, deposit)| case(evidence, judged, subject, deposit))
+        .collect()
+}
+
+fn case(evidence: &Evidence, judged: &Judged<'_>, subject: &str, deposit: &Deposit) -> Option<Case> {
+    // Money that is booked is another procedure's: it does not vanish quietly.
+    if deposit.is_booked() || matches!(deposit.phase, DepositPhase::Rejected | DepositPhase::Debited) {
+        return None;
+    }
+    let stream = stream("deposit", subject);
+    let cause = judged.look.event.id;
+    let repair = match &judged.verdict {
+        DepositVerdict::Confirmed { transfers, .. } => {
+            let there =
+                |named: &str| transfers.iter().any(|transfer| named.ends_with(&format!(":{}", transfer.ordinal)));
+            // Its own log is there: that is money that came in.
+            if there(deposit.reference.as_deref().unwrap_or(subject)) {
+                return None;
+            }
+            reject(evidence, judged, &stream, "no-matching-log")
+        }
+        DepositVerdict::Reverted { .. } => reject(evidence, judged, &stream, "reverted"),
+        DepositVerdict::NotADeposit { .. } => reject(evidence, judged, &stream, "no-matching-log"),
+        DepositVerdict::Replaced { by } if deposit.phase != DepositPhase::Replaced => {
+            let replaced = DepositEvent::DepositReplaced { by: by.clone() };
+            let says = format!("it can never be mined: {by} took its slot");
+            Steps::on(evidence, stream.clone()).add(cause, "", replaced, says).repair()
+        }
+        DepositVerdict::Reorged { was } if deposit.phase != DepositPhase::Reorged => {
+            let gone = DepositEvent::DepositReorged { block: was.number, block_hash: was.hash.clone() };
+            let says = format!("block {} that had it is gone; nothing was credited", was.number);
+            Steps::on(evidence, stream.clone()).add(cause, "", gone, says).repair()
+        }
+        // Said already, and watched.
+        DepositVerdict::Replaced { .. } | DepositVerdict::Reorged { .. } | DepositVerdict::FinalityViolation { .. } => {
+            return None;
+        }
+        DepositVerdict::Pending { .. }
+        | DepositVerdict::Detached
+        | DepositVerdict::InPool
+        | DepositVerdict::Dropped
+        | DepositVerdict::Unknown { .. } => {
+            hold("it may still come: nothing is credited and nothing closed", "look again later: wox observe")
+        }
+    };
+    let waits = matches!(repair, Repair::Hold { .. });
+    let finding = Finding {
+        severity: if waits { Severity::Medium } else { Severity::Low },
+        since: Some(judged.look.event.clone()),
+        outcome_unknown: waits,
+        ..PROCEDURE.finding(
+            "WOX-BANK-VERIFY-002",
+            &stream,
+            format!("deposit {subject}: {}, {}", judged.verdict.row(), judged.verdict.says()),
+        )
+    };
+    Some(Case { finding, repair })
+}
+
+fn reject(evidence: &Evidence, judged: &Judged<'_>, stream: &wox_events::StreamId, reason: &str) -> Repair {
+    let rejected = DepositEvent::DepositRejected { reason: Label::new(reason).expect("an identity") };
+    let says = format!("close it: {}", judged.verdict.says());
+    Steps::on(evidence, stream.clone()).add(judged.look.event.id, "", rejected, says).repair()
+}

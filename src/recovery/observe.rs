@@ -1,0 +1,447 @@
+//! Looking at the chain and recording what was seen, as events: a verdict rests on the log and never on a connection. A
+//! look is recorded when it changes what follows; asked again with the same result, nothing is appended. Decides nothing:
+//! what a look means is the business of the procedures.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wox_events::{
+    Actor, ChainEvent, Digest, Event, EventId, NewEvent, Provenance, Revision, StreamId, Timestamp, TxHash,
+    chain::{self, Answer, Consumer, TransactionAnswer},
+    id::Label,
+    record::JsonError,
+};
+use wox_projections::{
+    Replay, State,
+    burns::BurnPhase,
+    chain::{Look, before},
+    deposits::{Deposit, DepositPhase},
+    verdict::{DepositVerdict, HoldingsVerdict, WithdrawalVerdict, quorum::Policy, withdrawal::Payment},
+    withdrawals::WithdrawalPhase,
+};
+
+use crate::{
+    log::{AppendError, AppendRequest, EventLog},
+    world::chain::{Network, SlotSubject, TransactionSubject},
+};
+
+/// What is to be looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Targets {
+    /// Transactions.
+    pub transactions: BTreeSet<TxHash>,
+    /// Payments and burns, by slot.
+    pub payments: Vec<Payment>,
+    /// Wallets, with the first slot: all they sent from there on.
+    pub wallets: Vec<(Label, u64)>,
+    /// What our addresses hold.
+    pub holdings: bool,
+}
+
+/// What was seen of one thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The stream it is recorded in.
+    pub stream: StreamId,
+    /// The row of the decision table; empty where there is none.
+    pub row: &'static str,
+    /// What it means, in one sentence.
+    pub says: String,
+    /// True when nobody can say.
+    pub unknown: bool,
+    /// True when it was news and is in the log now.
+    pub recorded: bool,
+}
+
+/// Why nothing, or not everything, was recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum ObserveError {
+    /// The rules are not those of the log.
+    #[error("chain {chain} is judged by other rules in this log than in the settings")]
+    OtherRules {
+        /// Chain id.
+        chain: u64,
+    },
+    /// The log did not take an event.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// An event could not be written as JSON.
+    #[error("what was seen cannot be written as JSON")]
+    Json(#[from] JsonError),
+}
+
+impl Targets {
+    /// Everything that may still change: deposits on their way, payments and burns that nobody has confirmed, transfers
+    /// that the bank's bot named.
+    #[must_use]
+    pub fn open(state: &State) -> Targets {
+        let mut targets = Targets::default();
+        let open = state.deposits.iter().filter(|(_, deposit)| {
+            matches!(
+                deposit.phase,
+                DepositPhase::Observed | DepositPhase::Attributed | DepositPhase::Reorged | DepositPhase::Replaced
+            )
+        });
+        targets.transactions.extend(
+            open.filter_map(|(subject, deposit)| transaction_of(deposit.reference.as_deref().unwrap_or(subject))),
+        );
+        let unclaimed = state.chain.confirmations().map(|(tx, _)| tx);
+        let waiting = state.chain.transactions().filter_map(|look| TxHash::new(look.subject.as_str()).ok());
+        for tx in unclaimed.cloned().chain(waiting) {
+            targets.transactions.extend((!is_settled(state, &tx)).then_some(tx));
+        }
+        for (_, withdrawal) in state.withdrawals.iter() {
+            if matches!(withdrawal.phase, WithdrawalPhase::InDoubt | WithdrawalPhase::Failed) {
+                targets.payments.extend(withdrawal.slots.iter().cloned());
+                targets.transactions.extend(withdrawal.asked.iter().cloned());
+            }
+        }
+        let burns = state.burns.iter().filter(|(_, burn)| burn.phase == BurnPhase::InDoubt);
+        targets.payments.extend(burns.flat_map(|(_, burn)| burn.slots.iter().cloned()));
+        targets
+    }
+
+    /// All that can be looked at about one stream, closed or not.
+    #[must_use]
+    pub fn of_stream(state: &State, stream: &StreamId) -> Targets {
+        let mut targets = Targets::default();
+        let subject = stream.subject();
+        match stream.category() {
+            "deposit" => {
+                let reference = state.deposits.get(subject).and_then(|deposit| deposit.reference.as_deref());
+                targets.transactions.extend(transaction_of(reference.unwrap_or(subject)));
+            }
+            "withdrawal" => {
+                if let Some(withdrawal) = state.withdrawals.get(subject) {
+                    targets.payments.extend(withdrawal.slots.iter().cloned());
+                    targets.transactions.extend(withdrawal.asked.iter().cloned());
+                }
+                targets
+                    .payments
+                    .extend(state.burns.get(subject).into_iter().flat_map(|burn| burn.slots.iter().cloned()));
+            }
+            "burn" => {
+                targets
+                    .payments
+                    .extend(state.burns.get(subject).into_iter().flat_map(|burn| burn.slots.iter().cloned()));
+            }
+            _ => {}
+        }
+        targets
+    }
+
+    /// True when there is nothing to look at.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.transactions.is_empty() && self.payments.is_empty() && self.wallets.is_empty() && !self.holdings
+    }
+}
+
+/// The transaction in a deposit's reference `<chain>:<tx>:<ordinal>`.
+fn transaction_of(reference: &str) -> Option<TxHash> {
+    let tx = reference.split(':').nth(1)?;
+    TxHash::new(tx).ok().filter(|tx| tx.as_str().starts_with("0x") && tx.as_str().len() == 66)
+}
+
+/// Whether nothing more can come of a transaction that somebody asked about.
+fn is_settled(state: &State, tx: &TxHash) -> bool {
+    state.chain.policies().any(|policy| {
+        state.chain.transaction(policy.chain, tx).is_some_and(|look| {
+            matches!(
+                state.chain.deposit_verdict(look, &Default::default()),
+                DepositVerdict::Confirmed { .. }
+                    | DepositVerdict::Reverted { .. }
+                    | DepositVerdict::NotADeposit { .. }
+                    | DepositVerdict::Replaced { .. }
+            )
+        })
+    })
+}
+
+/// Makes sure that the log judges the chain by these rules. The first declaration is recorded; another one only when
+/// somebody asks for the change.
+pub async fn declare(
+    log: &dyn EventLog,
+    replay: &Replay,
+    rules: &Policy,
+    change: bool,
+    by: &Actor,
+    now: Timestamp,
+) -> Result<bool, ObserveError> {
+    match replay.state.chain.policy(rules.chain) {
+        Some(known) if known == rules => return Ok(false),
+        Some(_) if !change => return Err(ObserveError::OtherRules { chain: rules.chain }),
+        Some(_) | None => {}
+    }
+    let rules = rules.clone();
+    let declared = ChainEvent::ChainPolicyDeclared {
+        chain: rules.chain,
+        genesis: rules.genesis,
+        quorum: rules.quorum,
+        sources: rules.sources,
+        tokens: rules.tokens,
+        watched: rules.watched,
+        wallets: rules.wallets,
+        minimum: rules.minimum,
+        finalized_age_max: rules.finalized_age_max,
+        journaled: rules.journaled,
+    };
+    let stream = chain::stream(rules.chain);
+    let deposits = BTreeMap::new();
+    let mut recorder = Recorder { log, replay, by, now, deposits, revisions: BTreeMap::new() };
+    recorder.append(stream, declared, Provenance::Recovery).await?;
+    Ok(true)
+}
+
+/// Looks, and records what changes anything. The replay is the log as it stands, with the rules declared.
+pub async fn observe(
+    log: &dyn EventLog,
+    network: &Network,
+    replay: &Replay,
+    policy: &Policy,
+    targets: &Targets,
+    by: &Actor,
+    now: Timestamp,
+) -> Result<Vec<Seen>, ObserveError> {
+    let deposits = replay.state.deposits.by_transaction();
+    let mut recorder = Recorder { log, replay, by, now, deposits, revisions: BTreeMap::new() };
+    let mut seen = Vec::new();
+    // What won a slot from a deposit is a transaction to look at too (D7).
+    let mut wanted: Vec<TxHash> = targets.transactions.iter().cloned().collect();
+    let mut looked: BTreeSet<TxHash> = BTreeSet::new();
+    while !wanted.is_empty() {
+        let subjects: Vec<TransactionSubject> = wanted.iter().map(|tx| recorder.subject(policy, tx)).collect();
+        let answers = network.look_at_transactions(&subjects).await;
+        looked.extend(wanted.drain(..));
+        for (subject, answers) in subjects.iter().zip(answers) {
+            let (found, winner) = recorder.transaction(policy, &subject.tx, answers).await?;
+            seen.push(found);
+            wanted.extend(winner.filter(|winner| !looked.contains(winner)));
+        }
+    }
+    let subjects: Vec<SlotSubject> = targets
+        .payments
+        .iter()
+        .map(|payment| SlotSubject {
+            wallet: payment.wallet.clone(),
+            nonce: payment.nonce,
+            attempts: payment.attempts.iter().chain(&payment.cancels).cloned().collect(),
+        })
+        .collect();
+    let answers = network.look_at_slots(&subjects).await;
+    for (payment, answers) in targets.payments.iter().zip(answers) {
+        seen.push(recorder.slot(policy, payment, answers).await?);
+    }
+    for (wallet, from_nonce) in &targets.wallets {
+        let answers = network.scan(wallet, *from_nonce, SCAN_MAX).await;
+        seen.push(recorder.scan(policy, wallet, *from_nonce, answers).await?);
+    }
+    if targets.holdings {
+        let mut addresses: Vec<Label> = policy.watched.iter().chain(&policy.wallets).cloned().collect();
+        addresses.sort();
+        addresses.dedup();
+        for token in &policy.tokens {
+            let looked = network.look_at_holdings(token, &addresses).await;
+            seen.push(recorder.holdings(policy, token, looked).await?);
+        }
+    }
+    Ok(seen)
+}
+
+/// Most slots of one scan: an event holds what took each of them.
+const SCAN_MAX: usize = 1_000;
+
+/// Appends looks, each in its own stream.
+struct Recorder<'a> {
+    log: &'a dyn EventLog,
+    replay: &'a Replay,
+    by: &'a Actor,
+    now: Timestamp,
+    /// The deposits of each transaction.
+    deposits: BTreeMap<&'a str, Vec<(&'a str, &'a Deposit)>>,
+    /// Streams that this run has appended to.
+    revisions: BTreeMap<StreamId, Revision>,
+}
+
+impl<'a> Recorder<'a> {
+    fn deposits_of(&self, policy: &Policy, tx: &TxHash) -> Vec<(&'a str, &'a Deposit)> {
+        self.deposits.get(format!("{}:{tx}", policy.chain).as_str()).cloned().unwrap_or_default()
+    }
+
+    /// What is known of a transaction before it is looked at.
+    fn subject(&self, policy: &Policy, tx: &TxHash) -> TransactionSubject {
+        let chain = &self.replay.state.chain;
+        let look = chain.transaction(policy.chain, tx);
+        let deposits = self.deposits_of(policy, tx);
+        let booked = deposits.iter().find(|(_, deposit)| deposit.is_booked()).or(deposits.first());
+        let seen = booked
+            .and_then(|(_, deposit)| deposit.block.clone())
+            .or_else(|| look.and_then(|look| chain.still_seen(look)));
+        let sender = look.and_then(|look| look.sender.clone());
+        TransactionSubject { tx: tx.clone(), seen, sender }
+    }
+
+    async fn transaction(
+        &mut self,
+        policy: &Policy,
+        tx: &TxHash,
+        answers: Vec<TransactionAnswer>,
+    ) -> Result<(Seen, Option<TxHash>), ObserveError> {
+        let state = &self.replay.state;
+        let known = state.chain.transaction(policy.chain, tx);
+        let deposits = self.deposits_of(policy, tx);
+        let judge = |look: &Look<TransactionAnswer>| state.chain.deposit_verdict(look, &before(look, &deposits));
+        let look = Look {
+            chain: policy.chain,
+            subject: Label::new(tx.as_str()).expect("a hash is an identity"),
+            number: 0,
+            at: self.now,
+            answers: answers.clone(),
+            seen: known.and_then(|known| state.chain.still_seen(known)),
+            sender: None,
+            event: known.map_or_else(placeholder, |known| known.event.clone()),
+        };
+        let verdict = judge(&look);
+        let news = known.is_none_or(|known| judge(known) != verdict);
+        let stream = chain::transaction_stream(policy.chain, tx).unwrap_or_else(|| chain::stream(policy.chain));
+        if news {
+            let event = ChainEvent::TransactionLooked { chain: policy.chain, tx: tx.clone(), at: self.now, answers };
+            self.append(stream.clone(), event, Provenance::Observed).await?;
+        }
+        let winner = match &verdict {
+            DepositVerdict::Replaced { by } => Some(by.clone()),
+            _ => None,
+        };
+        let unknown = matches!(verdict, DepositVerdict::Unknown { .. });
+        Ok((Seen { stream, row: verdict.row(), says: verdict.says(), unknown, recorded: news }, winner))
+    }
+
+    async fn slot(
+        &mut self,
+        policy: &Policy,
+        payment: &Payment,
+        answers: Vec<chain::SlotAnswer>,
+    ) -> Result<Seen, ObserveError> {
+        let (chain, wallet, nonce) = (policy.chain, payment.wallet.clone(), payment.nonce);
+        let judge = |at, answers: &[chain::SlotAnswer]| {
+            wox_projections::verdict::withdrawal::verdict(policy, at, answers, payment)
+        };
+        let verdict = judge(self.now, &answers);
+        let known = self.replay.state.chain.slot(chain, &wallet, nonce);
+        let news = known.is_none_or(|known| judge(known.at, &known.answers) != verdict);
+        let stream = chain::slot_stream(chain, &wallet, nonce).unwrap_or_else(|| chain::stream(chain));
+        if news {
+            let event = ChainEvent::SlotLooked { chain, wallet, nonce, at: self.now, answers };
+            self.append(stream.clone(), event, Provenance::Observed).await?;
+        }
+        let unknown = matches!(verdict, WithdrawalVerdict::Unknown { .. });
+        Ok(Seen { stream, row: verdict.row(), says: verdict.says(), unknown, recorded: news })
+    }
+
+    async fn scan(
+        &mut self,
+        policy: &Policy,
+        wallet: &Label,
+        from_nonce: u64,
+        answers: Vec<chain::ScanAnswer>,
+    ) -> Result<Seen, ObserveError> {
+        let shown = wox_projections::verdict::withdrawal::complete_scan(policy, self.now, from_nonce, &answers);
+        let foreign = answers.iter().flat_map(|said| &said.slots);
+        let unsigned = foreign.filter(|slot| matches!(slot, Answer::Found(Consumer::Unsigned { .. }))).count();
+        let says = match &shown {
+            Some(transfers) => {
+                format!("{wallet} sent {} transfers from slot {from_nonce} on, none missing", transfers.len())
+            }
+            None => format!("what {wallet} sent from slot {from_nonce} on is not complete, or sources disagree"),
+        };
+        tracing::debug!(%wallet, unsigned, "scanned");
+        let stream = chain::wallet_stream(policy.chain, wallet).unwrap_or_else(|| chain::stream(policy.chain));
+        let event = ChainEvent::WalletScanned {
+            chain: policy.chain,
+            wallet: wallet.clone(),
+            from_nonce,
+            at: self.now,
+            answers,
+        };
+        self.append(stream.clone(), event, Provenance::Observed).await?;
+        Ok(Seen { stream, row: "S5", says, unknown: shown.is_none(), recorded: true })
+    }
+
+    async fn holdings(
+        &mut self,
+        policy: &Policy,
+        token: &Label,
+        looked: Option<(u64, Vec<chain::HoldingsAnswer>)>,
+    ) -> Result<Seen, ObserveError> {
+        let stream = chain::stream(policy.chain);
+        let seen = |row, says, unknown, recorded| Seen { stream: stream.clone(), row, says, unknown, recorded };
+        let Some((block, answers)) = looked else {
+            return Ok(seen(
+                "R14",
+                format!("unknown: no source names a final block, so nobody says what we hold of {token}"),
+                true,
+                false,
+            ));
+        };
+        let verdict = wox_projections::verdict::holdings::verdict(policy, self.now, block, &answers);
+        let event =
+            ChainEvent::HoldingsLooked { chain: policy.chain, token: token.clone(), block, at: self.now, answers };
+        let known =
+            self.replay.state.chain.holdings().find(|look| look.chain == policy.chain && look.subject == *token);
+        let news = known.is_none_or(|known| self.replay.state.chain.holdings_verdict(known) != verdict);
+        if news {
+            self.append(stream.clone(), event, Provenance::Observed).await?;
+        }
+        Ok(match verdict {
+            HoldingsVerdict::Held { block, total } => seen(
+                "R14",
+                format!("our addresses hold {total} G of {token} at final block {}", block.number),
+                false,
+                news,
+            ),
+            HoldingsVerdict::Unknown { why } => seen("R14", format!("unknown: {why}"), true, news),
+        })
+    }
+
+    async fn append(
+        &mut self,
+        stream: StreamId,
+        event: ChainEvent,
+        provenance: Provenance,
+    ) -> Result<(), ObserveError> {
+        let known = self.revisions.get(&stream).copied();
+        let expected = known.unwrap_or_else(|| self.replay.revision(&stream));
+        let (kind, version, data) = Event::from(event).encode()?;
+        let place = expected.0.to_string();
+        let event = NewEvent {
+            // The same answer at the same place is the same event: asked twice in a race, recorded once.
+            id: EventId::derived(&[
+                "wox/look",
+                stream.as_str(),
+                &place,
+                &Digest::of(data.as_str().as_bytes()).to_string(),
+            ]),
+            kind,
+            version,
+            time: self.now,
+            actor: self.by.clone(),
+            causation: None,
+            correlation: None,
+            provenance,
+            rules: 1,
+            data,
+        };
+        self.log.append(AppendRequest { stream: stream.clone(), expected, events: vec![event] }).await?;
+        self.revisions.insert(stream, Revision(expected.0 + 1));
+        Ok(())
+    }
+}
+
+/// The place of a look that is not in the log yet; no verdict depends on it.
+fn placeholder() -> wox_projections::EventRef {
+    wox_projections::EventRef {
+        position: wox_events::Position(0),
+        stream: chain::stream(0),
+        revision: Revision::NO_STREAM,
+        id: EventId::derived(&["wox/look", "not recorded"]),
+    }
+}

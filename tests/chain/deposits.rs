@@ -1,0 +1,393 @@
+//! D1 to D11: what a transaction is, and what follows.
+
+use wox_events::{
+    Amount, ChainEvent, DepositEvent, PlayerEvent,
+    chain::{Answer, Fault},
+};
+use wox_recovery::recovery::Scope;
+
+use super::{
+    Table,
+    anvil::{Anvil, PLAYER, STRANGER, TREASURY, WATCHED, call, cents, pay, sign, token, wallet, word},
+    endpoint,
+    game::{g, label, stream, who},
+    kinds, rt,
+};
+
+const BOOKED: [&str; 3] = ["DepositObserved", "DepositAttributed", "DepositCredited"];
+
+fn deposit(tx: &wox_events::TxHash, ordinal: u32) -> String {
+    format!("deposit-8453:{tx}:{ordinal}")
+}
+
+#[test]
+fn d1_a_final_transfer_is_credited_once() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = Table::set(&anvil).await;
+        let payment = pay(PLAYER, 0, WATCHED, cents(5_050) + alloy::primitives::U256::from(7));
+        anvil.send(&payment).await;
+        anvil.finalize().await;
+        assert_eq!(table.look_at(&payment.tx).await.row, "D1");
+        let plan = table.plan(&payment.tx).await;
+        assert_eq!(kinds(&plan), BOOKED);
+        assert!(plan.needs_approval);
+        table.game.carry_out(&plan).await;
+        assert_eq!(table.held().await, Amount::cents(5_050), "what two decimals show; the rest is dust");
+        // Looked at and planned again: nothing is news, nothing is left.
+        assert!(!table.look_at(&payment.tx).await.recorded);
+        assert!(!table.plan(&payment.tx).await.changes);
+        table.game.apply(&plan).await.unwrap();
+        assert!(table.game.count_of(&plan).await.iter().all(|count| *count == 1));
+        assert_eq!(table.game.look().await.replay.state.conservation.drift.0, 0);
+    });
+}
+
+#[test]
+fn d1_every_matching_log_of_a_transaction_is_a_deposit_of_its_own() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = Table::set(&anvil).await;
+        let twice = call("transferTwice(address,uint256,uint256)", &[word(WATCHED), cents(1_000), cents(2_500)]);
+        let payment = sign(PLAYER, 0, Some(token().as_str()), twice, 10);
+        anvil.send(&payment).await;
+        anvil.finalize().await;
+        table.look_at(&payment.tx).await;
+        let plan = table.plan(&payment.tx).await;
+        assert_eq!(plan.items.len(), 2);
+        table.game.carry_out(&plan).await;
+        assert_eq!(table.held().await, g(35));
+    });
+}
+
+#[test]
+fn d1_the_log_is_credited_and_not_what_was_called() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = Table::set(&anvil).await;
+        let fee = [alloy::primitives::U256::ZERO, alloy::primitives::U256::ZERO, alloy::primitives::U256::from(10)];
+        anvil.send(&sign(TREASURY, 3, Some(token().as_str()), call("set(bool,bool,uint256)", &fee), 10)).await;
+        anvil.mine(1).await;
+        let payment = pay(PLAYER, 0, WATCHED, cents(10_000));
+        anvil.send(&payment).await;
+        anvil.finalize().await;
+        table.look_at(&payment.tx).await;
+        table.game.carry_out(&table.plan(&payment.tx).await).await;
+        assert_eq!(table.held().await, g(99), "one percent stayed on the way");
+    });
+}
+
+#[test]
+fn d1_money_of_nobody_known_waits_in_suspense_until_a_person_decides() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = Table::set(&anvil).await;
+        anvil.send(&pay(TREASURY, 3, wallet(STRANGER).as_str(), cents(100_000))).await;
+        anvil.mine(1).await;
+        let payment = pay(STRANGER, 0, WATCHED, cents(4_000));
+        anvil.send(&payment).await;
+        anvil.finalize().await;
+        table.look_at(&payment.tx).await;
+        let plan = table.plan(&payment.tx).await;
+        assert_eq!(kinds(&plan), ["DepositObserved", "DepositQuarantined"]);
+        table.game.carry_out(&plan).await;
+        assert_eq!(table.held().await, g(0));
+        assert!(!table.plan(&payment.tx).await.changes, "it waits");
+        let decided =
+            Scope::Attribute { deposit: stream(&deposit(&payment.tx, 0)), player: who("ann"), why: "ticket-88".into() };
+        let plan = table.game.plan_for(&decided).await;
+        assert_eq!(kinds(&plan), ["QuarantineReleased"]);
+        assert!(plan.needs_approval);
+        table.game.carry_out(&plan).await;
+        assert_eq!(table.held().await, g(40));
+        assert!(!table.game.plan_for(&decided).await.changes);
+    });
+}
+
+#[test]
+fn d1_a_wallet_bound_later_brings_its_money_out_of_suspense() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = Table::set(&anvil).await;
+        anvil.send(&pay(TREASURY, 3, wallet(STRANGER).as_str(), cents(100_000))).await;
+        anvil.mine(1).await;
+        let payment = pay(STRANGER, 0, WATCHED, cents(4_000));
+        anvil.send(&payment).await;
+        anvil.finalize().await;
+        table.look_at(&payment.tx).await;
+        table.game.carry_out(&table.plan(&payment.tx).await).await;
+        table
+            .game
+            .tell("player-ann", PlayerEvent::WalletBound { wallet: wallet(STRANGER), method: label("signed-message") })
+            .await;
+        let plan = table.plan(&payment.tx).await;
+        assert_eq!(kinds(&plan), ["QuarantineReleased"]);
+        table.game.carry_out(&plan).await;
+        assert_eq!(table.held().await, g(40));
+    });
+}
+
+#[test]
+fn d1_the_banks_post_says_whose_it_is_and_a_contradiction_is_nobodys() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = Table::set(&anvil).await;
+        table.game.player("ben", 0).await;
+        let payment = pay(PLAYER, 0, WATCHED, cents(4_000));
+        anvil.send(&payment).await;
+        anvil.finalize().await;
+        // The wallet is Ann's, the bank's post names Ben.
+        let said = ChainEvent::BankConfirmed { tx: payment.tx.clone(), player: who("ben"), post: label("post-9") };
+        table.game.tell("chain-8453", said).await;
+        table.look_at(&payment.tx).await;
+        assert_eq!(kinds(&table.plan(&payment.tx).await), ["DepositObserved", "DepositQuarantined"]);
+    });
+}
+
+#[test]
+fn d1_below_the_minimum_waits_as_dust() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = Table::set(&anvil).await;
+        let payment = pay(PLAYER, 0, WATCHED, cents(99));
+        anvil.send(&payment).await;
+        anvil.finalize().await;
+        table.look_at(&payment.tx).await;
+        let plan = table.plan(&payment.tx).await;
+        assert_eq!(kinds(&plan), ["DepositObserved", "DepositDustRecorded"]);
+        table.game.carry_out(&plan).await;
+        assert!(!table.plan(&payment.tx).await.changes);
+        assert_eq!(table.held().await, g(0));
+    });
+}
+
+#[test]
+fn d2_a_block_that_may_still_go_moves_nothing() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = Table::set(&anvil).await;
+        let payment = pay(PLAYER, 0, WATCHED, cents(5_000));
+        anvil.send(&payment).await;
+        anvil.mine(3).await;
+        assert_eq!(table.look_at(&payment.tx).await.row, "D2");
+        assert!(!table.plan(&payment.tx).await.changes);
+        anvil.finalize().await;
+        assert_eq!(table.look_at(&payment.tx).await.row, "D1");
+        assert_eq!(kinds(&table.plan(&payment.tx).await), BOOKED);
+    });
+}
+
+#[test]
+fn d3_a_receipt_ahead_of_its_block_is_no_inclusion() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let liar = super::sources::Between::start(&anvil.url, super::sources::Lie::OtherBlockHash).await;
+        let table = Table::with(&anvil, vec![endpoint("one", &liar.url), endpoint("two", &liar.url)]).await;
+        let payment = pay(PLAYER, 0, WATCHED, cents(5_000));
+        anvil.send(&payment).await;
+        anvil.finalize().await;
+        let seen = table.look_at(&payment.tx).await;
+        assert_eq!(seen.row, "D3", "{}", seen.says);
+        assert!(!table.plan(&payment.tx).await.changes);
+    });
+}
+
+#[test]
+fn d4_a_failed_transfer_moved_nothing() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = Table::set(&anvil).await;
+        let payment = pay(PLAYER, 0, WATCHED, cents(900_000_000));
+        anvil.send(&payment).await;
+        anvil.finalize().await;
+        assert_eq!(table.look_at(&payment.tx).await.row, "D4");
+        assert!(!table.plan(&payment.tx).await.changes);
+        observed(&anvil, &table, &payment.tx).await;
+        let plan = table.plan(&payment.tx).await;
+        assert_eq!(kinds(&plan), ["DepositRejected"]);
+        table.game.carry_out(&plan).await;
+        assert!(!table.plan(&payment.tx).await.changes);
+    });
+}
+
+/// The game says that it saw a deposit of 50 G in the block that has it now.
+async fn observed(anvil: &Anvil, table: &Table, tx: &wox_events::TxHash) {
+    let receipt = anvil.rpc("eth_getTransactionReceipt", serde_json::json!([tx.as_str()])).await;
+    let number = receipt["blockNumber"].as_str().unwrap().trim_start_matches("0x").to_owned();
+    let seen = DepositEvent::DepositObserved {
+        chain: 8453,
+        tx: tx.clone(),
+        ordinal: 0,
+        log_index: 0,
+        block: u64::from_str_radix(&number, 16).unwrap(),
+        block_hash: wox_events::TxHash::new(receipt["blockHash"].as_str().unwrap()).unwrap(),
+        token: token(),
+        from: wallet(PLAYER),
+        to: label(WATCHED),
+        value: g(50),
+        finality: wox_events::deposit::Finality::Unsafe,
+        source: label("game"),
+        digest: super::game::digest("said"),
+    };
+    table.game.tell(&deposit(tx, 0), seen).await;
+}
+
+#[test]
+fn d5_an_item_and_a_foreign_token_are_no_deposit() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = Table::set(&anvil).await;
+        let item = call("moveItem(address,uint256)", &[word(WATCHED), cents(5_000)]);
+        let item = sign(PLAYER, 0, Some(token().as_str()), item, 10);
+        let elsewhere = pay(PLAYER, 1, wallet(STRANGER).as_str(), cents(5_000));
+        anvil.send(&item).await;
+        anvil.send(&elsewhere).await;
+        anvil.finalize().await;
+        for tx in [&item.tx, &elsewhere.tx] {
+            assert_eq!(table.look_at(tx).await.row, "D5");
+            assert!(!table.plan(tx).await.changes);
+        }
+    });
+}
+
+#[test]
+fn d6_waiting_in_the_pool_is_waiting() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = Table::set(&anvil).await;
+        let payment = pay(PLAYER, 0, WATCHED, cents(5_000));
+        anvil.send(&payment).await;
+        assert_eq!(table.look_at(&payment.tx).await.row, "D6");
+        assert!(!table.plan(&payment.tx).await.changes);
+    });
+}
+
+#[test]
+fn d7_a_replaced_transaction_is_dead_and_its_winner_is_watched() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = Table::set(&anvil).await;
+        let payment = pay(PLAYER, 0, WATCHED, cents(5_000));
+        anvil.send(&payment).await;
+        anvil.mine(2).await;
+        assert_eq!(table.look_at(&payment.tx).await.row, "D2");
+        observed(&anvil, &table, &payment.tx).await;
+        anvil.reorg(4).await;
+        assert_eq!(table.look_at(&payment.tx).await.row, "D9");
+        let plan = table.plan(&payment.tx).await;
+        assert_eq!(kinds(&plan), ["DepositReorged"]);
+        table.game.carry_out(&plan).await;
+        let bumped = call("transfer(address,uint256)", &[word(WATCHED), cents(6_000)]);
+        let bumped = sign(PLAYER, 0, Some(token().as_str()), bumped, 20);
+        anvil.send(&bumped).await;
+        anvil.finalize().await;
+        let targets = wox_recovery::recovery::Targets {
+            transactions: [payment.tx.clone()].into(),
+            ..wox_recovery::recovery::Targets::default()
+        };
+        let seen = table.observe(&targets).await;
+        assert_eq!(seen.iter().map(|seen| seen.row).collect::<Vec<_>>(), ["D7", "D1"]);
+        let plan = table.plan(&payment.tx).await;
+        assert_eq!(kinds(&plan), ["DepositReplaced"]);
+        table.game.carry_out(&plan).await;
+        assert!(!table.plan(&payment.tx).await.changes);
+        assert_eq!(kinds(&table.plan(&bumped.tx).await), BOOKED);
+    });
+}
+
+#[test]
+fn d8_unknown_to_all_may_still_come() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = Table::set(&anvil).await;
+        let payment = pay(PLAYER, 0, WATCHED, cents(5_000));
+        anvil.send(&payment).await;
+        table.look_at(&payment.tx).await;
+        anvil.drop_from_pool(&payment.tx).await;
+        anvil.finalize().await;
+        assert_eq!(table.look_at(&payment.tx).await.row, "D8");
+        assert!(!table.plan(&payment.tx).await.changes);
+        // It comes back: the same bytes are as good as ever.
+        anvil.send(&payment).await;
+        anvil.finalize().await;
+        assert_eq!(table.look_at(&payment.tx).await.row, "D1");
+    });
+}
+
+#[test]
+fn d9_a_reorg_before_the_credit_undoes_nothing_and_the_deposit_may_come_again() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = Table::set(&anvil).await;
+        let payment = pay(PLAYER, 0, WATCHED, cents(5_000));
+        anvil.send(&payment).await;
+        anvil.mine(3).await;
+        assert_eq!(table.look_at(&payment.tx).await.row, "D2");
+        anvil.reorg(5).await;
+        assert_eq!(table.look_at(&payment.tx).await.row, "D9");
+        assert!(!table.plan(&payment.tx).await.changes, "nothing was booked");
+        anvil.send(&payment).await;
+        anvil.finalize().await;
+        assert_eq!(table.look_at(&payment.tx).await.row, "D1");
+        table.game.carry_out(&table.plan(&payment.tx).await).await;
+        assert_eq!(table.held().await, g(50));
+    });
+}
+
+#[test]
+fn d10_a_final_block_that_goes_away_stops_all_money() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = Table::set(&anvil).await;
+        let payment = pay(PLAYER, 0, WATCHED, cents(5_000));
+        anvil.send(&payment).await;
+        anvil.finalize().await;
+        table.look_at(&payment.tx).await;
+        table.game.carry_out(&table.plan(&payment.tx).await).await;
+        anvil.reorg(11).await;
+        anvil.mine(12).await;
+        assert_eq!(table.look_at(&payment.tx).await.row, "D10");
+        let plan = table.plan(&payment.tx).await;
+        assert_eq!((kinds(&plan), plan.held.len()), (vec!["FinalityViolation".to_owned()], 1));
+        table.game.carry_out(&plan).await;
+        assert_eq!(table.held().await, g(50), "only people take it back");
+        // Another deposit, as good as any: it waits until somebody has decided.
+        let other = pay(PLAYER, 0, WATCHED, cents(7_000));
+        anvil.send(&other).await;
+        anvil.finalize().await;
+        assert_eq!(table.look_at(&other.tx).await.row, "D1");
+        let plan = table.plan(&other.tx).await;
+        assert!(!plan.changes && plan.held.len() == 1, "{plan:#?}");
+    });
+}
+
+#[test]
+fn d11_a_source_that_disagrees_makes_it_unknown() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let liar = super::sources::Between::start(&anvil.url, super::sources::Lie::OtherAmount).await;
+        let table = Table::with(&anvil, vec![endpoint("honest", &anvil.url), endpoint("liar", &liar.url)]).await;
+        let payment = pay(PLAYER, 0, WATCHED, cents(5_000));
+        anvil.send(&payment).await;
+        anvil.finalize().await;
+        let seen = table.look_at(&payment.tx).await;
+        assert_eq!(seen.row, "D11");
+        assert!(seen.unknown && seen.says.contains("honest and liar disagree"), "{}", seen.says);
+        assert!(!table.plan(&payment.tx).await.changes);
+    });
+}
+
+#[test]
+fn what_was_seen_of_a_source_that_fails_is_its_failure_and_no_absence() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = Table::with(&anvil, vec![endpoint("up", &anvil.url), endpoint("down", "http://127.0.0.1:1")]).await;
+        let payment = pay(PLAYER, 0, WATCHED, cents(5_000));
+        let seen = table.look_at(&payment.tx).await;
+        assert_eq!(seen.row, "D11");
+        let evidence = table.game.look().await;
+        let look = evidence.replay.state.chain.transaction(8453, &payment.tx).unwrap();
+        assert!(matches!(look.answers[0].transaction, Answer::Null {}));
+        assert!(matches!(look.answers[1].transaction, Answer::Error { class: Fault::Unreachable }));
+    });
+}

@@ -1,0 +1,302 @@
+//! Sources that lag, lie and fail: nothing of it ever moves money, and every failure is told from an absence.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+use wox_events::chain::{Answer, Fault};
+
+use super::{
+    Table,
+    anvil::{Anvil, PLAYER, WATCHED, cents, pay},
+    endpoint, interest, limits, rt, source,
+};
+use wox_recovery::world::chain::{Endpoint, Limits, Network, TransactionSubject};
+
+/// What a liar does to the answers it passes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lie {
+    /// Transactions and receipts name a block that is none.
+    OtherBlockHash,
+    /// Logs state another value.
+    OtherAmount,
+    /// Transactions name another sender.
+    OtherSender,
+    /// It is on another chain.
+    OtherChain,
+    /// It knows no transaction.
+    NothingKnown,
+    /// It answers another request.
+    OtherId,
+    /// A page.
+    Html,
+    /// HTTP 500.
+    Broken,
+    /// It wants to be asked elsewhere.
+    Elsewhere,
+    /// Never ends.
+    Endless,
+    /// Never begins.
+    Silent,
+    /// One answer is missing.
+    OneMissing,
+    /// Both a result and an error.
+    Both,
+}
+
+/// A liar between the engine and an honest chain.
+pub struct Between {
+    pub url: String,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Between {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+const FAKE: &str = "0x00000000000000000000000000000000000000000000000000000000deadbeef";
+
+impl Between {
+    pub async fn start(to: &str, lie: Lie) -> Between {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let to = to.to_owned();
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let to = to.clone();
+                tokio::spawn(async move { serve(stream, &to, lie).await });
+            }
+        });
+        Between { url, task }
+    }
+}
+
+async fn serve(mut stream: TcpStream, to: &str, lie: Lie) -> Option<()> {
+    let body = request(&mut stream).await?;
+    let head = |status: &str, length: usize| {
+        format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+        )
+    };
+    match lie {
+        Lie::Silent => tokio::time::sleep(Duration::from_secs(600)).await,
+        Lie::Html => {
+            let page = "<html>come back later, apikey=s3cret</html>";
+            stream.write_all((head("200 OK", page.len()) + page).as_bytes()).await.ok()?;
+        }
+        Lie::Broken => stream.write_all(head("500 Internal Server Error", 0).as_bytes()).await.ok()?,
+        Lie::Elsewhere => {
+            let answer =
+                format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            stream.write_all(answer.as_bytes()).await.ok()?;
+        }
+        Lie::Endless => {
+            stream.write_all(head("200 OK", 1 << 30).as_bytes()).await.ok()?;
+            let block = vec![b' '; 1 << 16];
+            while stream.write_all(&block).await.is_ok() {}
+        }
+        _ => {
+            let request: Value = serde_json::from_slice(&body).ok()?;
+            let answer =
+                reqwest::Client::new().post(to).json(&request).send().await.ok()?.json::<Value>().await.ok()?;
+            let answer = told(answer, &request, lie).to_string();
+            stream.write_all((head("200 OK", answer.len()) + &answer).as_bytes()).await.ok()?;
+        }
+    }
+    Some(())
+}
+
+/// Reads one request; gives its body.
+async fn request(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    loop {
+        let mut block = [0; 65_536];
+        let read = stream.read(&mut block).await.ok().filter(|read| *read > 0)?;
+        bytes.extend_from_slice(&block[..read]);
+        let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
+        let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+        if bytes.len() >= end + 4 + length.unwrap_or(0) {
+            return Some(bytes[end + 4..].to_vec());
+        }
+    }
+}
+
+fn told(mut answer: Value, request: &Value, lie: Lie) -> Value {
+    let entries = answer.as_array_mut().unwrap();
+    let method = |id: &Value| {
+        let asked = request.as_array().unwrap().iter().find(|asked| asked["id"] == *id).unwrap();
+        asked["method"].as_str().unwrap().to_owned()
+    };
+    for entry in entries.iter_mut() {
+        let method = method(&entry["id"]);
+        let is_receipt = method == "eth_getTransactionReceipt" && !entry["result"].is_null();
+        let is_transaction = method == "eth_getTransactionByHash" && !entry["result"].is_null();
+        match lie {
+            Lie::OtherBlockHash if is_receipt || is_transaction => {
+                entry["result"]["blockHash"] = json!(FAKE);
+                for log in entry["result"]["logs"].as_array_mut().into_iter().flatten() {
+                    log["blockHash"] = json!(FAKE);
+                }
+            }
+            Lie::OtherAmount if is_receipt => {
+                entry["result"]["logs"][0]["data"] = json!(format!("0x{:064x}", 7_000_000_000_000_000_000_000u128));
+            }
+            Lie::OtherSender if is_transaction => entry["result"]["from"] = json!(WATCHED),
+            Lie::OtherChain if method == "eth_chainId" => entry["result"] = json!("0x1"),
+            Lie::NothingKnown if is_receipt || is_transaction => entry["result"] = Value::Null,
+            Lie::Both => entry["error"] = json!({"code": -32000, "message": "s3cret"}),
+            _ => {}
+        }
+    }
+    match lie {
+        Lie::OtherId => entries[0]["id"] = json!(1_000_000),
+        Lie::OneMissing => drop(entries.pop()),
+        _ => {}
+    }
+    answer
+}
+
+fn quick(name: &str, url: &str) -> Endpoint {
+    let limits = Limits { timeout: Duration::from_millis(800), answer_bytes_max: 4 << 20, ..limits() };
+    Endpoint::new(source(name), 8453, url, None, limits).unwrap()
+}
+
+#[test]
+fn every_way_to_fail_has_its_class_and_none_is_an_absence() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let payment = pay(PLAYER, 0, WATCHED, cents(5_000));
+        anvil.send(&payment).await;
+        anvil.finalize().await;
+        let subject = TransactionSubject { tx: payment.tx.clone(), seen: None, sender: None };
+        for (lie, class) in [
+            (Lie::Html, Some(Fault::NotJson)),
+            (Lie::Broken, Some(Fault::Status)),
+            (Lie::Elsewhere, Some(Fault::Redirected)),
+            (Lie::Endless, Some(Fault::TooLarge)),
+            (Lie::OtherId, Some(Fault::WrongId)),
+            (Lie::OneMissing, Some(Fault::NotJson)),
+            (Lie::Both, Some(Fault::Malformed)),
+            (Lie::OtherSender, Some(Fault::SenderMismatch)),
+            (Lie::Silent, None),
+        ] {
+            let liar = Between::start(&anvil.url, lie).await;
+            let network = Network::new(vec![quick("liar", &liar.url)], interest());
+            let answers = network.look_at_transactions(std::slice::from_ref(&subject)).await;
+            let said = &answers[0][0].transaction;
+            match class {
+                Some(class) => assert_eq!(*said, Answer::Error { class }, "{lie:?}"),
+                None => assert_eq!(*said, Answer::Timeout {}, "{lie:?}"),
+            }
+            let told = serde_json::to_string(&answers).unwrap();
+            assert!(!told.contains("s3cret") && !told.contains("127.0.0.1"), "the words of a source are not kept");
+        }
+    });
+}
+
+#[test]
+fn two_honest_sources_of_three_decide_whatever_the_third_says() {
+    rt().block_on(async {
+        for lie in [Lie::OtherChain, Lie::Html, Lie::Silent, Lie::Broken, Lie::OtherId] {
+            let anvil = Anvil::start().await;
+            let liar = Between::start(&anvil.url, lie).await;
+            let sources = vec![quick("a", &anvil.url), quick("b", &anvil.url), quick("liar", &liar.url)];
+            let table = Table::with(&anvil, sources).await;
+            let payment = pay(PLAYER, 0, WATCHED, cents(5_000));
+            anvil.send(&payment).await;
+            anvil.finalize().await;
+            assert_eq!(table.look_at(&payment.tx).await.row, "D1", "{lie:?}");
+        }
+    });
+}
+
+#[test]
+fn honest_lagging_and_reorged_chains_make_no_quorum_of_a_lie() {
+    rt().block_on(async {
+        let (honest, lagging, reorged) = (Anvil::start().await, Anvil::start().await, Anvil::start().await);
+        let payment = pay(PLAYER, 0, WATCHED, cents(5_000));
+        // All three see the same chain, hash by hash; then one stops there and one loses a block.
+        for anvil in [&honest, &lagging, &reorged] {
+            anvil.send(&payment).await;
+            anvil.mine(2).await;
+        }
+        let newest = json!(["latest", false]);
+        let one = honest.rpc("eth_getBlockByNumber", newest.clone()).await;
+        let two = lagging.rpc("eth_getBlockByNumber", newest).await;
+        assert_eq!(one["hash"], two["hash"], "deterministic chains agree");
+        honest.finalize().await;
+        reorged.reorg(3).await;
+        reorged.mine(12).await;
+        let sources = || {
+            let named = [("honest", &honest), ("lagging", &lagging), ("reorged", &reorged)];
+            named.map(|(name, anvil)| endpoint(name, &anvil.url)).into()
+        };
+        let table = Table::with(&honest, sources()).await;
+        let seen = table.look_at(&payment.tx).await;
+        assert!(!table.plan(&payment.tx).await.changes, "{} {}", seen.row, seen.says);
+        assert_ne!(seen.row, "D1");
+        // The one that lagged catches up: two operators agree, and the third is outvoted or apart.
+        lagging.finalize().await;
+        let seen = table.look_at(&payment.tx).await;
+        assert!(["D1", "D11"].contains(&seen.row), "{} {}", seen.row, seen.says);
+        let evidence = table.game.look().await;
+        let look = evidence.replay.state.chain.transaction(8453, &payment.tx).unwrap();
+        let verdict = evidence.replay.state.chain.deposit_verdict(look, &Default::default());
+        assert_eq!(verdict.row(), seen.row, "whoever has the log reaches the same verdict with no network");
+    });
+}
+
+#[test]
+fn another_network_with_the_same_id_does_not_vote() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let mut table = Table::set(&anvil).await;
+        table.policy.genesis = super::game::hash(1);
+        let evidence = table.game.look().await;
+        let again = wox_recovery::recovery::observe::declare(
+            &table.game.log,
+            &evidence.replay,
+            &table.policy,
+            false,
+            &super::actor("alice"),
+            super::NOW,
+        )
+        .await;
+        assert!(again.is_err(), "rules are not changed in passing");
+    });
+}
+
+#[test]
+fn a_thousand_transactions_cost_three_round_trips_a_hundred() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let mut all = Vec::new();
+        for nonce in 0..1_000 {
+            let payment = pay(PLAYER, nonce, WATCHED, cents(100 + nonce % 7));
+            // A part of them is never sent: what is not there must not cost more.
+            if nonce < 700 {
+                anvil.send(&payment).await;
+                if nonce % 100 == 99 {
+                    anvil.mine(1).await;
+                }
+            }
+            all.push(payment.tx);
+        }
+        anvil.finalize().await;
+        let table = Table::set(&anvil).await;
+        let targets = wox_recovery::recovery::Targets {
+            transactions: all.into_iter().collect(),
+            ..wox_recovery::recovery::Targets::default()
+        };
+        let seen = table.observe(&targets).await;
+        let count = |row: &str| seen.iter().filter(|seen| seen.row == row).count();
+        assert_eq!((count("D1"), count("D8")), (700, 300));
+        assert!(table.network.round_trips() <= 30, "{} round trips", table.network.round_trips());
+    });
+}
