@@ -200,6 +200,73 @@ fn every_way_to_fail_has_its_class_and_none_is_an_absence() {
     });
 }
 
+/// An explorer of the Etherscan V2 shape over an honest chain; it serves only callers with its key.
+async fn explorer(anvil: &Anvil) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v2/api", listener.local_addr().unwrap());
+    let to = anvil.url.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = vec![0; 8_192];
+            let read = stream.read(&mut head).await.unwrap_or(0);
+            let line = String::from_utf8_lossy(&head[..read]).lines().next().unwrap_or_default().to_owned();
+            let asked =
+                reqwest::Url::parse(&format!("http://x{}", line.split(' ').nth(1).unwrap_or_default())).unwrap();
+            let of = |name: &str| asked.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+            let answer = if of("apikey").as_deref() != Some("s3cret") || of("chainid").as_deref() != Some("8453") {
+                json!({"status": "0", "message": "NOTOK", "result": "Missing/Invalid API Key s3cret"})
+            } else {
+                let params = match of("txhash") {
+                    Some(tx) => json!([tx]),
+                    None => json!([of("tag"), of("boolean").as_deref() == Some("true")]),
+                };
+                let body = json!({"jsonrpc": "2.0", "id": 1, "method": of("action"), "params": params});
+                reqwest::Client::new().post(&to).json(&body).send().await.unwrap().json::<Value>().await.unwrap()
+            };
+            let answer = answer.to_string();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", answer.len());
+            let _gone = stream.write_all((head + &answer).as_bytes()).await;
+        }
+    });
+    url
+}
+
+fn explored(url: &str, key: &str) -> Endpoint {
+    let source = wox_events::chain::Source { kind: wox_events::chain::SourceKind::Explorer, ..source("scan") };
+    Endpoint::new(source, 8453, url, Some(key.into()), limits()).unwrap()
+}
+
+#[test]
+fn an_explorer_corroborates_and_never_votes() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let url = explorer(&anvil).await;
+        let payment = pay(PLAYER, 0, WATCHED, cents(5_000));
+        anvil.send(&payment).await;
+        anvil.finalize().await;
+        let table = Table::with(&anvil, vec![endpoint("one", &anvil.url), explored(&url, "s3cret")]).await;
+        let seen = table.look_at(&payment.tx).await;
+        assert_eq!(seen.row, "D11", "a node and an explorer are no two nodes: {}", seen.says);
+        let evidence = table.game.look().await;
+        let look = evidence.replay.state.chain.transaction(8453, &payment.tx).unwrap();
+        assert_eq!(look.answers[0].receipt, look.answers[1].receipt, "it says the same, and stands in the evidence");
+        assert!(look.answers[1].receipt.found().is_some());
+    });
+}
+
+#[test]
+fn an_explorers_error_in_a_good_answer_is_a_refusal_and_no_empty_wallet() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let url = explorer(&anvil).await;
+        let subject = TransactionSubject { tx: super::game::hash(9), seen: None, sender: None };
+        let network = Network::new(vec![explored(&url, "wrong")], interest());
+        let answers = network.look_at_transactions(std::slice::from_ref(&subject)).await;
+        assert_eq!(answers[0][0].transaction, Answer::Error { class: Fault::Refused });
+        assert!(!serde_json::to_string(&answers).unwrap().contains("s3cret"));
+    });
+}
+
 #[test]
 fn two_honest_sources_of_three_decide_whatever_the_third_says() {
     rt().block_on(async {
