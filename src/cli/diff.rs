@@ -36,7 +36,7 @@ mod html;
 ///
 /// Reads the tables at one consistent snapshot, writes nothing, and says of every row that differs which columns, what the
 /// log says, which event wrote it last, and whether the live value is one the log once had (the table fell behind) or one
-/// it never had (changed outside the engine). Columns the log does not know are left out; `wox rebuild` keeps them.
+/// it never had (changed outside the engine). Columns the log does not know are left out.
 ///
 /// Exit code 3 when something differs, 0 when nothing does.
 #[derive(Debug, clap::Args)]
@@ -264,7 +264,7 @@ fn print(result: &DiffResult, context: &Context) -> Result<ExitCode, CliError> {
     if differs {
         let (wox, store) = (context.program(), super::plan::store_flag(context));
         context.say(format!(
-            "next: {wox} rebuild{store} shows what a rebuild would write; a wrong event is found with {wox} plan{store}"
+            "next: where the log is right, the row is to be corrected in the database; a wrong event is found with {wox} plan{store}"
         ));
     }
     Ok(if differs || !result.unholdable.is_empty() { ExitCode::Differences } else { ExitCode::Done })

@@ -97,26 +97,28 @@ impl From<GameDbError> for CliError {
                 "wox::game-db::read-only",
                 "use the primary server, or SET GLOBAL read_only = 0 when nothing is replicating to it; looking works as it is",
             ),
-            GameDbError::Busy { .. } => {
-                ("wox::game-db::busy", "wox assess says who holds the connections and which hosts are blocked")
-            }
+            GameDbError::Busy { .. } => (
+                "wox::game-db::busy",
+                "SHOW PROCESSLIST says who holds the connections, performance_schema.host_cache which hosts are blocked",
+            ),
             GameDbError::Locked { .. } => (
                 "wox::game-db::locked",
-                "end the transaction that holds the table (wox assess names the long ones), then run the command again; nothing was switched",
+                "end the transaction that holds the table (information_schema.INNODB_TRX names the long ones), then run the command again; nothing was switched",
             ),
             GameDbError::Full { .. } => {
                 ("wox::game-db::full", "free some space on the database's disk, then run the command again")
             }
             GameDbError::Moved { .. } => ("wox::game-db::moved", "run the command again once the migration is over"),
-            GameDbError::Timeout => {
-                ("wox::game-db::timeout", "look what the server is busy with (wox assess), then run the command again")
-            }
+            GameDbError::Timeout => (
+                "wox::game-db::timeout",
+                "look what the server is busy with (SHOW FULL PROCESSLIST), then run the command again",
+            ),
             GameDbError::Broken { .. } => (
                 "wox::game-db::broken",
                 "look whether the server was restarted (its error log says), then run the command again",
             ),
             GameDbError::Answer { .. } | GameDbError::Statement { .. } => {
-                ("wox::game-db::statement", "wox assess looks at the server; report this when it finds nothing")
+                ("wox::game-db::statement", "look into the error log of the server; report this when it says nothing")
             }
         };
         let usage = matches!(error, GameDbError::Url { .. });
