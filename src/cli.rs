@@ -19,6 +19,7 @@ pub mod input;
 pub mod interrupt;
 pub mod progress;
 pub mod render;
+pub mod shapes;
 pub mod time;
 
 mod append;

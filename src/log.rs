@@ -53,7 +53,7 @@ pub trait EventLog: Send + Sync {
 }
 
 /// Where a log stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Head {
     /// Which log.
     pub log: LogId,

@@ -10,7 +10,7 @@ use wox_events::{Amount, Bucket, DuelId, PlayerId, TournamentId, WithdrawalId};
 use crate::{Table, projection::Rejection};
 
 /// Where money can be (banking.md 5.2).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Account {
     /// A player's bonus balance.
@@ -36,7 +36,7 @@ pub enum Account {
 }
 
 /// The reasons money enters or leaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum External {
     /// On-chain deposits.
@@ -99,7 +99,7 @@ impl fmt::Display for Account {
 const INFLOW_MAX: u128 = 1 << 100;
 
 /// One movement of money.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Posting {
     /// Takes from.
@@ -361,6 +361,19 @@ impl fmt::Display for Drift {
             _ => "-",
         };
         write!(f, "{sign}{}", self.size())
+    }
+}
+
+impl schemars::JsonSchema for Drift {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Drift".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "pattern": "^[+-]?[0-9]+([.][0-9]{1,18})?$",
+            "description": "Galleons with their sign: a decimal text"
+        })
     }
 }
 

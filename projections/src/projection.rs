@@ -23,7 +23,7 @@ pub trait Projection: Default {
 }
 
 /// Where an event stands: enough to find it again and to cite it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EventRef {
     /// In the whole log.

@@ -17,7 +17,7 @@ pub struct Recoveries {
 }
 
 /// One plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PlanRecord {
     /// Who proposed it.
     pub proposed_by: Actor,
@@ -40,7 +40,7 @@ pub struct PlanRecord {
 }
 
 /// One approval.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ApprovalRecord {
     /// Who approved.
     pub by: Actor,

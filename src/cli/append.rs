@@ -21,7 +21,7 @@ use crate::{
     cli::{
         CliError, Context,
         input::{Line, Lines},
-        render::counted,
+        render::{Shape as _, counted},
         store,
     },
     exit_code::ExitCode,
@@ -80,12 +80,16 @@ struct EventLine {
 }
 
 /// One acknowledgement, as printed.
-#[derive(Debug, Serialize)]
-struct AckLine<'a> {
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(super) struct AckLine {
     schema: &'static str,
-    stream: &'a StreamId,
+    /// The event's stream.
+    stream: StreamId,
+    /// Its place in the stream.
     revision: Revision,
+    /// Its place in the log.
     position: wox_events::Position,
+    /// Its leaf in the Merkle tree.
     leaf: wox_events::Digest,
     /// The event had been there before.
     repeat: bool,
@@ -222,8 +226,8 @@ async fn gather(
 fn print(ack: &Ack, out: &mut impl io::Write) -> io::Result<()> {
     for event in &ack.events {
         let line = AckLine {
-            schema: "wox/ack/v1",
-            stream: &ack.stream,
+            schema: AckLine::NAME,
+            stream: ack.stream.clone(),
             revision: event.revision,
             position: event.position,
             leaf: event.leaf,

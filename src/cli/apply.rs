@@ -7,7 +7,10 @@ use std::{
     sync::Arc,
 };
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
+use wox_events::{Digest, EventId};
+use wox_projections::Drift;
 
 use crate::{
     cli::{
@@ -17,7 +20,7 @@ use crate::{
         store, time,
     },
     exit_code::ExitCode,
-    log::{EmbeddedLog, EventLog as _},
+    log::{EmbeddedLog, EventLog as _, Head},
     recovery::{self, Applied, Finding, Verdict, apply::Recorded},
     replay,
 };
@@ -44,6 +47,37 @@ pub(super) struct ApplyArgs {
     /// Threads that decode events [default: as many as the machine runs]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+}
+
+/// What applying did. Everything below `verdict` is there when the log was read again.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ApplyReport {
+    /// The plan's id.
+    plan: Digest,
+    /// True when events were appended.
+    changes: bool,
+    /// The events that were appended.
+    appended: Vec<EventId>,
+    /// `verified`, `remaining` or `diverged`; of the last time when there was nothing to do.
+    verdict: Option<String>,
+    /// Findings the plan was to repair, and that are still there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unrepaired: Option<Vec<Finding>>,
+    /// Findings left to people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remaining: Option<Vec<Finding>>,
+    /// How many outcomes of the plan's own findings are unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown: Option<usize>,
+    /// What conservation is off by now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift: Option<Drift>,
+    /// The digest of the state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<Digest>,
+    /// Where the log stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    head: Option<Head>,
 }
 
 pub(super) async fn run(args: ApplyArgs, context: Context) -> Result<ExitCode, CliError> {
@@ -85,9 +119,20 @@ pub(super) async fn run(args: ApplyArgs, context: Context) -> Result<ExitCode, C
 }
 
 fn nothing_to_do(recorded: &Recorded, context: &Context) -> Result<ExitCode, CliError> {
-    let body = json!({"plan": recorded.plan.id, "changes": false, "appended": [], "verdict": recorded.record.verdict});
+    let body = ApplyReport {
+        plan: recorded.plan.id,
+        changes: false,
+        appended: Vec::new(),
+        verdict: recorded.record.verdict.clone(),
+        unrepaired: None,
+        remaining: None,
+        unknown: None,
+        drift: None,
+        state: None,
+        head: None,
+    };
     let why = if recorded.record.applied.is_some() { "it was applied before" } else { "it appends nothing" };
-    Document::new("wox/apply/v1", &body)
+    Document::of(&body)
         .line(format!("nothing to do for plan {}: {why}", recorded.plan.short_id()))
         .print(context.output)?;
     Ok(ExitCode::Done)
@@ -139,19 +184,19 @@ async fn report(
     // Only what the plan is about: a plan for one duel does not answer for every payment in doubt.
     let in_plan = |finding: &&Finding| plan.held.iter().any(|hold| hold.finding.subject == finding.subject);
     let unknown = verdict.remaining.iter().filter(|finding| finding.outcome_unknown).filter(in_plan).count();
-    let body = json!({
-        "plan": plan.id,
-        "changes": !appended.is_empty(),
-        "appended": appended,
-        "verdict": verdict.name(),
-        "unrepaired": verdict.unrepaired,
-        "remaining": verdict.remaining,
-        "unknown": unknown,
-        "drift": verdict.drift,
-        "state": verdict.state,
-        "head": head,
-    });
-    let mut document = Document::new("wox/apply/v1", &body)
+    let body = ApplyReport {
+        plan: plan.id,
+        changes: !appended.is_empty(),
+        appended: appended.to_vec(),
+        verdict: Some(verdict.name().to_owned()),
+        unrepaired: Some(verdict.unrepaired.clone()),
+        remaining: Some(verdict.remaining.clone()),
+        unknown: Some(unknown),
+        drift: Some(verdict.drift),
+        state: Some(verdict.state),
+        head: Some(head),
+    };
+    let mut document = Document::of(&body)
         .line(format!(
             "plan {} applied: {} appended in {}, {unknown} unknown",
             plan.short_id(),

@@ -1,6 +1,9 @@
 //! `wox approve`: a second person lets a plan move money.
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
+use wox_events::Digest;
+use wox_projections::recoveries::PlanRecord;
 
 use crate::{
     cli::{CliError, Context, plan, plan_view, render::Document, store, time},
@@ -25,6 +28,15 @@ pub(super) struct ApproveArgs {
     comment: String,
 }
 
+/// An approved plan.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Approved {
+    /// The plan's id.
+    plan: Digest,
+    /// Its history, the approval included.
+    record: PlanRecord,
+}
+
 pub(super) async fn run(args: ApproveArgs, context: Context) -> Result<ExitCode, CliError> {
     let log = store::open_to_write(&context).await?;
     let id = match plan::from_file(std::path::Path::new(&args.plan))? {
@@ -33,8 +45,8 @@ pub(super) async fn run(args: ApproveArgs, context: Context) -> Result<ExitCode,
     };
     let recorded = recovery::approve(&log, id, &context.actor, &args.comment, time::now()).await?;
     log.close().await;
-    let body = json!({"plan": recorded.plan.id, "record": recorded.record});
-    let document = Document::new("wox/approval/v1", &body).line(plan_view::headline(&recorded.plan));
+    let body = Approved { plan: recorded.plan.id, record: recorded.record.clone() };
+    let document = Document::of(&body).line(plan_view::headline(&recorded.plan));
     plan_view::history(document, &recorded.record).print(context.output)?;
     for step in plan::next_steps(&recorded, &context) {
         context.say(format!("next: {step}"));

@@ -21,7 +21,7 @@ use crate::{
     rfc3339,
 };
 
-mod command;
+pub(super) mod command;
 mod invariant;
 
 /// Find the first event after which something is broken
@@ -73,6 +73,22 @@ pub(super) struct BisectArgs {
     run: Vec<String>,
 }
 
+/// The invariants that can be watched.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Invariants {
+    /// Every one.
+    invariants: Vec<InvariantLine>,
+}
+
+/// One invariant.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct InvariantLine {
+    /// Its name.
+    name: &'static str,
+    /// What it says.
+    says: &'static str,
+}
+
 /// What was found.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(super) struct BisectResult {
@@ -95,23 +111,21 @@ pub(super) struct BisectResult {
     /// Breaks that were mended before the bad end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mended: Option<u64>,
-    /// Every subject that is broken at the bad end, the earliest first; for --run the positions that were judged.
-    pub records: Vec<BisectRecord>,
+    /// Every subject that is broken at the bad end, the earliest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub broken: Option<Vec<BadEvent>>,
+    /// The positions that a command judged, in that order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub looks: Option<Vec<Look>>,
 }
 
-/// One line of the result.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-#[serde(untagged)]
-pub(super) enum BisectRecord {
-    /// A subject that is broken.
-    Broken(BadEvent),
-    /// A position that was judged.
-    Look {
-        /// Where.
-        position: Position,
-        /// What was said.
-        judged: Judged,
-    },
+/// A position that was judged.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+pub(super) struct Look {
+    /// Where.
+    pub position: Position,
+    /// What was said.
+    pub judged: Judged,
 }
 
 /// An event after which something is broken.
@@ -142,12 +156,9 @@ pub(super) struct BadEvent {
 pub(super) async fn run(args: BisectArgs, context: Context) -> Result<ExitCode, CliError> {
     if args.list {
         let rows = invariants::ALL.iter().map(|invariant| vec![invariant.name.to_owned(), invariant.says.to_owned()]);
-        let records: Vec<_> = invariants::ALL
-            .iter()
-            .map(|invariant| serde_json::json!({"name": invariant.name, "says": invariant.says}))
-            .collect();
-        Document::new("wox/invariants/v1", &serde_json::json!({"invariants": records}))
-            .records("invariants")
+        let line = |invariant: &invariants::Invariant| InvariantLine { name: invariant.name, says: invariant.says };
+        Document::of(&Invariants { invariants: invariants::ALL.iter().map(line).collect() })
+            .records::<InvariantLine>("invariants")
             .table(["invariant", "says"], rows)
             .print(context.output)?;
         return Ok(ExitCode::Done);
@@ -206,7 +217,10 @@ async fn bad_event(log: &EmbeddedLog, position: Position) -> Result<BadEvent, Cl
 
 /// Prints what was found. `what` is what was looked for.
 fn print(result: &BisectResult, what: &str, context: &Context) -> Result<ExitCode, CliError> {
-    let mut document = Document::new("wox/bisect/v1", result).records("records");
+    let mut document = match &result.looks {
+        Some(_) => Document::of(result).records::<Look>("looks"),
+        None => Document::of(result).records::<BadEvent>("broken"),
+    };
     document = match (&result.first_bad, result.range) {
         (Some(bad), _) => {
             let mut facts = vec![
@@ -231,14 +245,7 @@ fn print(result: &BisectResult, what: &str, context: &Context) -> Result<ExitCod
     if let Some(mended) = result.mended.filter(|mended| *mended > 0) {
         document = document.line(format!("{} mended before position {}", was(mended), result.bad));
     }
-    let broken: Vec<_> = result
-        .records
-        .iter()
-        .filter_map(|record| match record {
-            BisectRecord::Broken(bad) => Some(bad),
-            BisectRecord::Look { .. } => None,
-        })
-        .collect();
+    let broken = result.broken.as_deref().unwrap_or_default();
     if broken.len() > 1 {
         let rows = broken.iter().map(|bad| {
             let text = |text: &Option<String>| text.clone().unwrap_or_default();

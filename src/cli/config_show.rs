@@ -1,6 +1,7 @@
 //! `wox config show`: the settings in force.
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::{
     cli::{CliError, Context, config, render::Document},
@@ -30,23 +31,41 @@ enum ConfigCommand {
     },
 }
 
+/// The settings in force.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct SettingsShown {
+    /// Every one.
+    settings: Vec<SettingShown>,
+}
+
+/// One setting.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct SettingShown {
+    /// Its name.
+    setting: &'static str,
+    /// Its value; secrets are masked.
+    value: String,
+    /// Where the value came from, when that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<String>,
+}
+
 pub(super) async fn run(args: ConfigArgs, context: Context) -> Result<ExitCode, CliError> {
     let ConfigCommand::Show { origin } = args.command;
     let shown = context.settings.shown();
     let help = |name: &str| config::SETTINGS.iter().find(|setting| setting.name == name).map_or("", |found| found.help);
-    let records: Vec<_> = shown
-        .iter()
-        .map(|setting| match origin {
-            true => json!({"setting": setting.name, "value": setting.value, "origin": setting.origin}),
-            false => json!({"setting": setting.name, "value": setting.value}),
-        })
-        .collect();
+    let settings = shown.iter().map(|setting| SettingShown {
+        setting: setting.name,
+        value: setting.value.clone(),
+        origin: origin.then(|| setting.origin.clone()),
+    });
+    let body = SettingsShown { settings: settings.collect() };
     let rows = shown.iter().map(|setting| {
         let last = if origin { setting.origin.clone() } else { help(setting.name).to_owned() };
         vec![setting.name.to_owned(), setting.value.clone(), last]
     });
-    Document::new("wox/config/v1", &json!({"settings": records}))
-        .records("settings")
+    Document::of(&body)
+        .records::<SettingShown>("settings")
         .table(["setting", "value", if origin { "origin" } else { "what for" }], rows)
         .print(context.output)?;
     Ok(ExitCode::Done)

@@ -5,7 +5,9 @@ use std::{
     time::Instant,
 };
 
-use wox_events::{Actor, EventId, LogId};
+use schemars::JsonSchema;
+use serde::Serialize;
+use wox_events::{Actor, Digest, EventId, LogId, Position, Revision, StreamId};
 
 use crate::{
     cli::{
@@ -17,7 +19,7 @@ use crate::{
     demo::{self, Batch, Options},
     exit_code::ExitCode,
     log::{AppendRequest, EmbeddedLog, EventLog as _, embedded},
-    recovery::{self, Scope},
+    recovery::{self, Plan, Scope},
 };
 
 /// Make a broken game, find what is wrong, plan the repair
@@ -45,6 +47,40 @@ pub(super) struct DemoArgs {
     /// Replace the store of an earlier demo
     #[arg(long)]
     force: bool,
+}
+
+/// A demo.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct DemoReport {
+    /// Its directory.
+    store: PathBuf,
+    /// What everything was drawn from.
+    seed: u64,
+    /// How many events there are.
+    events: Position,
+    /// The log.
+    log: LogId,
+    /// Its Merkle root.
+    root: Digest,
+    /// The digest of the state.
+    state: Digest,
+    /// The faults that were put in.
+    planted: Vec<PlantedFault>,
+    /// What was found and what would repair it.
+    plan: Plan,
+}
+
+/// A fault that was put in.
+#[derive(Debug, Serialize, JsonSchema)]
+struct PlantedFault {
+    /// Which.
+    fault: &'static str,
+    /// What it happened to.
+    subject: String,
+    /// The stream of the first event that is wrong, or of the last one before a gap.
+    stream: StreamId,
+    /// That event's revision.
+    revision: Revision,
 }
 
 /// Where the demo lives unless --store says otherwise: never the store of real events.
@@ -80,23 +116,24 @@ pub(super) async fn run(args: DemoArgs, mut context: Context) -> Result<ExitCode
     let plan = recovery::plan(&evidence, &Scope::All)
         .map_err(|error| CliError::failed("wox::plan::json", "the plan cannot be written as JSON").caused_by(error))?;
 
-    let body = serde_json::json!({
-        "store": context.store,
-        "seed": args.seed,
-        "events": head.position,
-        "log": head.log,
-        "root": head.root,
-        "state": evidence.replay.state.digest(),
-        "planted": planted,
-        "plan": plan,
-    });
-    let mut document = Document::new("wox/demo/v1", &body)
+    let faults = planted.len() as u64;
+    let body = DemoReport {
+        store: context.store.clone(),
+        seed: args.seed,
+        events: head.position,
+        log: head.log,
+        root: head.root,
+        state: evidence.replay.state.digest(),
+        planted,
+        plan: plan.clone(),
+    };
+    let mut document = Document::of(&body)
         .line(format!(
             "{} of a game in {}, seed {}; {}",
             counted(head.position.0, "event"),
             context.store.display(),
             args.seed,
-            counted(planted.len() as u64, "planted fault"),
+            counted(faults, "planted fault"),
         ))
         .line("");
     document = plan_view::describe(document, &plan);
@@ -130,7 +167,7 @@ async fn write(
     options: &Options,
     context: &Context,
     progress: Progress,
-) -> Result<Vec<serde_json::Value>, CliError> {
+) -> Result<Vec<PlantedFault>, CliError> {
     let phase = progress.phase(1, "play the game", "events", options.events);
     let mut history = demo::history(options);
     let mut waiting: Vec<AppendRequest> = Vec::new();
@@ -160,10 +197,11 @@ async fn write(
     Ok(history
         .planted()
         .iter()
-        .map(|planted| {
-            serde_json::json!({
-                "fault": planted.fault, "subject": planted.subject, "stream": planted.at.0, "revision": planted.at.1,
-            })
+        .map(|planted| PlantedFault {
+            fault: planted.fault,
+            subject: planted.subject.clone(),
+            stream: planted.at.0.clone(),
+            revision: planted.at.1,
         })
         .collect())
 }

@@ -2,7 +2,9 @@
 
 use std::num::NonZeroUsize;
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
+use wox_events::{Digest, LogId, Position};
 use wox_projections::State;
 
 use crate::{
@@ -29,6 +31,53 @@ pub(super) struct DigestArgs {
     from: evidence::From,
 }
 
+/// The digest of a state and what it is a digest of.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct DigestReport {
+    /// Of the whole state.
+    state: Digest,
+    /// Of each projection.
+    projections: Vec<ProjectionDigest>,
+    /// The log.
+    log: LogId,
+    /// The last event that was folded.
+    position: Position,
+    /// The Merkle root there.
+    root: Digest,
+    /// The code that folded.
+    folds: &'static str,
+    /// Events read: the sum of the next three.
+    read: u64,
+    /// Events folded.
+    applied: u64,
+    /// Events refused.
+    refused: u64,
+    /// Events left out by name.
+    waived: u64,
+}
+
+/// One projection.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ProjectionDigest {
+    /// Its name.
+    projection: &'static str,
+    /// The digest of its state.
+    digest: Digest,
+}
+
+impl ProjectionDigest {
+    /// All of them.
+    pub(super) fn list(digests: &[(&'static str, Digest)]) -> Vec<ProjectionDigest> {
+        digests.iter().map(|(projection, digest)| ProjectionDigest { projection, digest: *digest }).collect()
+    }
+
+    /// As rows of a table.
+    pub(super) fn table(document: Document, digests: &[(&'static str, Digest)]) -> Document {
+        let rows = digests.iter().map(|(name, digest)| vec![(*name).to_owned(), digest.to_string()]);
+        document.table(["projection", "digest"], rows)
+    }
+}
+
 pub(super) async fn run(args: DigestArgs, context: Context) -> Result<ExitCode, CliError> {
     let log = store::open_to_read(&context).await?;
     let until = as_of::position(&log, &context).await?;
@@ -39,19 +88,19 @@ pub(super) async fn run(args: DigestArgs, context: Context) -> Result<ExitCode, 
     let digests = state.digests();
     let whole = State::digest_of(&digests);
     let account = evidence.replay.accounting;
-    let body = json!({
-        "state": whole,
-        "projections": digests.iter().map(|(name, digest)| json!({"projection": name, "digest": digest})).collect::<Vec<_>>(),
-        "log": evidence.log,
-        "position": evidence.as_of,
-        "root": evidence.root,
-        "folds": wox_projections::FOLD_HASH,
-        "read": account.read,
-        "applied": account.applied,
-        "refused": account.refused,
-        "waived": account.waived,
-    });
-    Document::new("wox/digest/v1", &body)
+    let body = DigestReport {
+        state: whole,
+        projections: ProjectionDigest::list(&digests),
+        log: evidence.log,
+        position: evidence.as_of,
+        root: evidence.root,
+        folds: wox_projections::FOLD_HASH,
+        read: account.read,
+        applied: account.applied,
+        refused: account.refused,
+        waived: account.waived,
+    };
+    let document = Document::of(&body)
         .facts([
             ("state", whole.to_string()),
             ("log", evidence.log.to_string()),
@@ -59,11 +108,7 @@ pub(super) async fn run(args: DigestArgs, context: Context) -> Result<ExitCode, 
             ("root", evidence.root.to_string()),
             ("folds", wox_projections::FOLD_HASH.to_owned()),
         ])
-        .line("")
-        .table(
-            ["projection", "digest"],
-            digests.iter().map(|(name, digest)| vec![(*name).to_owned(), digest.to_string()]),
-        )
-        .print(context.output)?;
+        .line("");
+    ProjectionDigest::table(document, &digests).print(context.output)?;
     evidence::damage_error(&evidence, &context).map_or(Ok(ExitCode::Done), Err)
 }

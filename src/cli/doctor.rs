@@ -2,6 +2,7 @@
 
 use std::{fs::File, path::Path};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use wox_events::{Duration, Position, Timestamp, upcast};
 
@@ -35,7 +36,7 @@ const CLOCK_SKEW_WARN: Duration = Duration::seconds(300);
 /// This program did not exist earlier: a clock before it is not set. 2026-01-01.
 const CLOCK_MIN: Timestamp = Timestamp(1_767_225_600_000_000);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Outcome {
     Ok,
@@ -43,12 +44,25 @@ enum Outcome {
     Fail,
 }
 
-/// One thing that was looked at.
-#[derive(Debug, Serialize)]
-struct Check {
-    name: &'static str,
+/// Everything that was looked at.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct DoctorReport {
+    /// The worst of the checks.
     result: Outcome,
+    /// All of them.
+    checks: Vec<Check>,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Check {
+    /// What.
+    name: &'static str,
+    /// How it is.
+    result: Outcome,
+    /// What was found.
     found: String,
+    /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<String>,
 }
@@ -69,7 +83,7 @@ impl Check {
 
 pub(super) async fn run(_: DoctorArgs, context: Context) -> Result<ExitCode, CliError> {
     let (store, newest) = look_at_store(&context).await;
-    let checks = [
+    let checks = vec![
         versions(),
         upcasters(),
         store,
@@ -79,17 +93,20 @@ pub(super) async fn run(_: DoctorArgs, context: Context) -> Result<ExitCode, Cli
         clock(time::now(), newest),
     ];
     let worst = checks.iter().map(|check| check.result).max().unwrap_or(Outcome::Ok);
-    let rows = checks.iter().map(|check| {
-        let result = match check.result {
-            Outcome::Ok => "ok",
-            Outcome::Warn => "warn",
-            Outcome::Fail => "FAIL",
-        };
-        let fix = check.fix.clone().unwrap_or_default();
-        vec![result.to_owned(), check.name.to_owned(), check.found.clone(), fix]
-    });
-    Document::new("wox/doctor/v1", &serde_json::json!({"result": worst, "checks": checks}))
-        .records("checks")
+    let rows: Vec<_> = checks
+        .iter()
+        .map(|check| {
+            let result = match check.result {
+                Outcome::Ok => "ok",
+                Outcome::Warn => "warn",
+                Outcome::Fail => "FAIL",
+            };
+            let fix = check.fix.clone().unwrap_or_default();
+            vec![result.to_owned(), check.name.to_owned(), check.found.clone(), fix]
+        })
+        .collect();
+    Document::of(&DoctorReport { result: worst, checks })
+        .records::<Check>("checks")
         .table(["", "check", "found", "fix"], rows)
         .print(context.output)?;
     Ok(if worst == Outcome::Fail { ExitCode::Failed } else { ExitCode::Done })

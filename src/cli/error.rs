@@ -2,15 +2,17 @@
 //! The kind decides the exit code. Only this file knows how errors look; the texts come from the errors themselves.
 
 use std::{
+    collections::BTreeMap,
     error::Error,
     fmt::{self, Write as _},
     io,
 };
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use crate::exit_code::ExitCode;
+use crate::{cli::render::Shape as _, exit_code::ExitCode};
 
 /// Why a command could not finish.
 #[derive(Debug)]
@@ -38,6 +40,25 @@ pub enum ErrorKind {
     Interrupted,
     /// Nobody reads the output any more; there is nobody to tell.
     OutputClosed,
+}
+
+/// An error as programs read it, on stderr.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ErrorLine {
+    schema: &'static str,
+    /// Stable, such as `wox::append::line`.
+    code: &'static str,
+    /// What happened.
+    message: String,
+    /// Where: a file, a line, a stream, a position, each as text.
+    #[serde(rename = "where")]
+    place: BTreeMap<&'static str, String>,
+    /// Why, outermost first, each once.
+    causes: Vec<String>,
+    /// What to do next: commands or sentences.
+    next: Vec<String>,
+    /// The exit code of the run.
+    exit: u8,
 }
 
 impl CliError {
@@ -151,18 +172,16 @@ impl CliError {
     /// The error for programs: one JSON object on one line.
     #[must_use]
     pub fn for_programs(&self) -> String {
-        let place: serde_json::Map<_, _> =
-            self.place.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-        json!({
-            "schema": "wox/error/v1",
-            "code": self.code,
-            "message": self.what,
-            "where": place,
-            "causes": self.causes(),
-            "next": self.next,
-            "exit": self.exit_code().number(),
-        })
-        .to_string()
+        let line = ErrorLine {
+            schema: ErrorLine::NAME,
+            code: self.code,
+            message: self.what.clone(),
+            place: self.place.iter().cloned().collect(),
+            causes: self.causes(),
+            next: self.next.clone(),
+            exit: self.exit_code().number(),
+        };
+        serde_json::to_string(&line).expect("an error is plain text")
     }
 
     /// The messages of the causes, outermost first. A cause whose words already stand in the message above it is left

@@ -242,7 +242,7 @@ fn print(
         postings: entries.to_vec(),
         refused: refused.iter().map(|(position, _)| *position).collect(),
     };
-    let mut document = Document::new("wox/explain/v1", &body).records("postings");
+    let mut document = Document::of(&body).records::<Entry>("postings");
     for statement in &body.accounts {
         let mine = entries.iter().filter(|entry| entry.account == statement.account);
         let mut rows: Vec<_> = mine.map(|entry| row(entry, entries)).collect();

@@ -8,8 +8,9 @@ use std::{
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use flate2::{Compression, write::GzEncoder};
-use serde_json::json;
-use wox_events::Position;
+use schemars::JsonSchema;
+use serde::Serialize;
+use wox_events::{Digest, LogId, Position};
 
 use crate::{
     cli::{
@@ -44,6 +45,23 @@ pub(super) struct ExportArgs {
     /// File to write (.gz and .zst are compressed), or - for stdout
     #[arg(default_value = "-")]
     file: PathBuf,
+}
+
+/// A file that was written.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Exported {
+    /// The file.
+    file: PathBuf,
+    /// `canonical` or `cloudevents`.
+    format: String,
+    /// How many events are in it.
+    events: u64,
+    /// The log it is of.
+    log: LogId,
+    /// The last event in it.
+    position: Position,
+    /// The Merkle root there.
+    root: Digest,
 }
 
 /// How a file is compressed, by its extension.
@@ -94,10 +112,15 @@ pub(super) async fn run(args: ExportArgs, context: Context) -> Result<ExitCode, 
     }
     let head = log.head().await?;
     let root = log.root_at(until).await?;
-    let body = json!({
-        "file": file, "format": args.format.to_string(), "events": until.0, "log": head.log, "position": until, "root": root,
-    });
-    Document::new("wox/export/v1", &body)
+    let body = Exported {
+        file: file.clone(),
+        format: args.format.to_string(),
+        events: until.0,
+        log: head.log,
+        position: until,
+        root,
+    };
+    Document::of(&body)
         .line(format!("{} written to {}", counted(until.0, "event"), file.display()))
         .line(format!("log {} up to position {until}, root {root}", head.log))
         .print(context.output)?;

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use tokio::sync::mpsc::Receiver;
 use wox_events::{Event, LogId, Position, Revision};
 
@@ -20,7 +21,7 @@ use crate::{
     log::{AppendError, AppendRequest, EmbeddedLog, EventLog as _, Head, embedded},
 };
 
-mod base_receipts;
+pub(super) mod base_receipts;
 
 /// Import an export, or observed facts, into the log
 ///
@@ -59,6 +60,23 @@ struct Read {
     incoming: Incoming,
     /// This build can read the payload.
     readable: bool,
+}
+
+/// What an import did, as it is printed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ImportReport {
+    /// `canonical` or `cloudevents`.
+    format: String,
+    /// Events read.
+    read: u64,
+    /// Those that are new in the log.
+    appended: u64,
+    /// Those that were there already.
+    repeats: u64,
+    /// Those this build cannot read; their streams are held.
+    unreadable: u64,
+    /// Where the log stands.
+    head: Head,
 }
 
 /// What an import did.
@@ -111,17 +129,14 @@ async fn import(file: PathBuf, context: Context) -> Result<ExitCode, CliError> {
 
 fn report(imported: &Imported, format: Format, head: &Head, context: &Context) -> Result<ExitCode, CliError> {
     let new = imported.read - imported.repeats;
-    Document::new(
-        "wox/import/v1",
-        &json!({
-            "format": format.to_string(),
-            "read": imported.read,
-            "appended": new,
-            "repeats": imported.repeats,
-            "unreadable": imported.unreadable,
-            "head": head,
-        }),
-    )
+    Document::of(&ImportReport {
+        format: format.to_string(),
+        read: imported.read,
+        appended: new,
+        repeats: imported.repeats,
+        unreadable: imported.unreadable,
+        head: *head,
+    })
     .line(format!("{} read, {new} appended, {} repeats", counted(imported.read, "event"), imported.repeats))
     .line(format!("log {} is at position {}, root {}", head.log, head.position, head.root))
     .print(context.output)?;

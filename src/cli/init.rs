@@ -1,6 +1,10 @@
 //! `wox init`: an empty event log.
 
-use serde_json::json;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use wox_events::LogId;
 
 use crate::{
     cli::{CliError, Context, render::Document, store},
@@ -20,13 +24,26 @@ pub(super) struct InitArgs {
     page_size: u32,
 }
 
+/// The new store.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Created {
+    /// Its directory.
+    store: PathBuf,
+    /// The log's id.
+    log: LogId,
+    /// 1.
+    epoch: u64,
+    /// Events of a sealed page.
+    page_size: u32,
+}
+
 pub(super) async fn run(args: InitArgs, context: Context) -> Result<ExitCode, CliError> {
     let options = Options { page_size: args.page_size, ..Options::default() };
     store::make_parent(&context.store)?;
     let log = EmbeddedLog::create(&context.store, options).await?;
     let head = log.head().await?;
-    let body = json!({"store": context.store, "log": head.log, "epoch": head.epoch, "page_size": args.page_size});
-    Document::new("wox/init/v1", &body)
+    let body = Created { store: context.store.clone(), log: head.log, epoch: head.epoch, page_size: args.page_size };
+    Document::of(&body)
         .facts([
             ("store", context.store.display().to_string()),
             ("log", head.log.to_string()),

@@ -6,14 +6,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use wox_events::{Digest, Family};
+use wox_projections::recoveries::PlanRecord;
 
 use crate::{
     cli::{CliError, Context, as_of, evidence, plan_view, progress::Progress, render::Document, store, time},
     exit_code::ExitCode,
     log::{EmbeddedLog, EventLog as _},
-    recovery::{self, Evidence, Finding, Plan, Scope, apply::Recorded},
+    recovery::{self, Evidence, Finding, Item, Plan, Scope, apply::Recorded},
 };
 
 /// Say what is wrong in the log and what would repair it
@@ -60,6 +62,15 @@ impl MakingArgs {
     }
 }
 
+/// A recorded plan with its history.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct PlanShown {
+    /// The plan.
+    plan: Plan,
+    /// Who proposed, approved, applied it.
+    record: PlanRecord,
+}
+
 #[derive(Debug, clap::Subcommand)]
 enum PlanCommand {
     /// Show a plan again, with who approved and applied it
@@ -78,6 +89,10 @@ pub(super) async fn run(args: PlanArgs, context: Context) -> Result<ExitCode, Cl
     }
 }
 
+fn document(plan: &Plan) -> Document {
+    Document::of(plan).records::<Item>("items")
+}
+
 /// Makes, records and prints the plan for a scope.
 pub(super) async fn make(args: MakingArgs, scope: &Scope, context: &Context) -> Result<ExitCode, CliError> {
     let log = store::open_to_read(context).await?;
@@ -88,7 +103,7 @@ pub(super) async fn make(args: MakingArgs, scope: &Scope, context: &Context) -> 
     let plan = recovery::plan(&evidence, scope).map_err(|error| unwritable_plan(error, context))?;
     log.close().await;
 
-    plan_view::describe(Document::new("wox/plan/v1", &plan).records("items"), &plan).print(context.output)?;
+    plan_view::describe(document(&plan), &plan).print(context.output)?;
     if let Some(out) = &args.out {
         write(&plan, out)?;
         context.say(format!("plan written to {}", out.display()));
@@ -181,7 +196,7 @@ async fn show(which: &str, context: &Context) -> Result<ExitCode, CliError> {
         };
         let Some((log, recorded)) = recorded else {
             context.say("the plan is not recorded in the log of this store; wox plan records it");
-            plan_view::describe(Document::new("wox/plan/v1", &plan).records("items"), &plan).print(context.output)?;
+            plan_view::describe(document(&plan), &plan).print(context.output)?;
             return Ok(ExitCode::Done);
         };
         return print(&log, &recorded, context).await;
@@ -193,8 +208,7 @@ async fn show(which: &str, context: &Context) -> Result<ExitCode, CliError> {
 }
 
 async fn print(log: &EmbeddedLog, recorded: &Recorded, context: &Context) -> Result<ExitCode, CliError> {
-    let body = json!({"plan": recorded.plan, "record": recorded.record});
-    let document = Document::new("wox/plan-record/v1", &body);
+    let document = Document::of(&PlanShown { plan: recorded.plan.clone(), record: recorded.record.clone() });
     plan_view::history(plan_view::describe(document, &recorded.plan), &recorded.record).print(context.output)?;
     if recorded.record.applied.is_some() {
         return Ok(ExitCode::Done);

@@ -12,9 +12,10 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use crate::cli::render::grouped;
+use crate::cli::render::{Shape as _, grouped};
 
 /// Where progress goes and how it looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, strum::Display)]
@@ -180,6 +181,34 @@ impl Drop for Phase {
     }
 }
 
+/// Progress as programs read it, on stderr.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ProgressLine {
+    schema: &'static str,
+    /// Which phase this is, from 1.
+    phase: u32,
+    /// How many there are.
+    phases: u32,
+    /// What is done in it.
+    name: &'static str,
+    /// What is counted.
+    unit: &'static str,
+    /// How many are done.
+    done: u64,
+    /// How many there are, where that is known.
+    total: Option<u64>,
+    /// Never 100 before the end.
+    percent: Option<u64>,
+    /// The rate.
+    per_second: u64,
+    /// Time taken, in milliseconds.
+    elapsed_ms: u64,
+    /// Time left by the rate so far, in milliseconds.
+    left_ms: Option<u64>,
+    /// The phase is over.
+    ended: bool,
+}
+
 impl Facts {
     fn percent(&self, done: u64, ended: bool) -> Option<u64> {
         let total = self.total?;
@@ -214,21 +243,22 @@ impl Facts {
     }
 
     fn json(&self, done: u64, elapsed: Duration, ended: bool) -> String {
-        json!({
-            "schema": "wox/progress/v1",
-            "phase": self.index,
-            "phases": self.phases,
-            "name": self.name,
-            "unit": self.unit,
-            "done": done,
-            "total": self.total,
-            "percent": self.percent(done, ended),
-            "per_second": rate(done, elapsed),
-            "elapsed_ms": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
-            "left_ms": self.left(done, elapsed).map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
-            "ended": ended,
-        })
-        .to_string()
+        let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        let line = ProgressLine {
+            schema: ProgressLine::NAME,
+            phase: self.index,
+            phases: self.phases,
+            name: self.name,
+            unit: self.unit,
+            done,
+            total: self.total,
+            percent: self.percent(done, ended),
+            per_second: rate(done, elapsed),
+            elapsed_ms: millis(elapsed),
+            left_ms: self.left(done, elapsed).map(millis),
+            ended,
+        };
+        serde_json::to_string(&line).expect("progress is plain data")
     }
 
     fn left(&self, done: u64, elapsed: Duration) -> Option<Duration> {

@@ -1,5 +1,7 @@
 //! `wox recover`: the plan for one subject, or the decision to leave one event out.
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use wox_events::{Label, PlayerId, Revision, StreamId, TxHash, id::TextIdError};
 use wox_projections::verdict::DepositVerdict;
 
@@ -14,7 +16,7 @@ use crate::{
     },
     exit_code::ExitCode,
     log::EventLog as _,
-    recovery::{Scope, Targets, diagnose},
+    recovery::{Finding, Scope, Targets, diagnose},
 };
 
 /// Plan the repair of one thing
@@ -51,6 +53,13 @@ pub(super) struct RecoverArgs {
     offline: bool,
     #[command(flatten)]
     making: plan::MakingArgs,
+}
+
+/// What is wrong with things of one sort.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct FindingsReport {
+    /// Every one.
+    findings: Vec<Finding>,
 }
 
 pub(super) async fn run(args: RecoverArgs, context: Context) -> Result<ExitCode, CliError> {
@@ -236,18 +245,19 @@ async fn list(category: &str, context: &Context) -> Result<ExitCode, CliError> {
             ]
         })
         .collect();
-    Document::new("wox/findings/v1", &serde_json::json!({"findings": findings}))
-        .records("findings")
+    let first = findings.first().map(|finding| finding.subject.clone());
+    Document::of(&FindingsReport { findings })
+        .records::<Finding>("findings")
         .table(["subject", "severity", "code", "since", "what"], rows)
         .print(context.output)?;
     if let Some(error) = evidence::damage_error(&evidence, context) {
         return Err(error);
     }
-    match findings.first() {
+    match first {
         None => Ok(ExitCode::Done),
-        Some(first) => {
+        Some(subject) => {
             let (wox, store) = (context.program(), plan::store_flag(context));
-            context.say(format!("next: {wox} recover {}{store}", first.subject));
+            context.say(format!("next: {wox} recover {subject}{store}"));
             Ok(ExitCode::Differences)
         }
     }

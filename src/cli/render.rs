@@ -5,6 +5,7 @@
 use std::io::{self, IsTerminal as _, Write};
 
 use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -36,12 +37,20 @@ impl Output {
     }
 }
 
+/// A JSON object that commands print: a document, or one line of JSON Lines. All of them stand in
+/// [`shapes`](crate::cli::shapes), which publishes their schemas.
+pub trait Shape: Serialize + JsonSchema {
+    /// `wox/<name>/v<n>`: what the object says of itself in its field `schema`.
+    const NAME: &'static str;
+}
+
 /// One result: a JSON object for programs, and the blocks people see. Both are made from the same values.
 #[derive(Debug)]
 pub struct Document {
     schema: &'static str,
     body: Map<String, Value>,
     records: Option<&'static str>,
+    record_schema: &'static str,
     rows: Option<Vec<Value>>,
     blocks: Vec<Block>,
 }
@@ -56,32 +65,40 @@ enum Block {
 }
 
 impl Document {
+    /// A result whose machine form are the fields of `body`.
+    pub fn of<S: Shape>(body: &S) -> Document {
+        Document::new(S::NAME, body)
+    }
+
     /// A result named `schema` (`wox/<name>/v<n>`), whose machine form are the fields of `body`, a struct or map.
-    pub fn new(schema: &'static str, body: &impl Serialize) -> Document {
+    pub(super) fn new(schema: &'static str, body: &impl Serialize) -> Document {
         let body = match serde_json::to_value(body).expect("results are plain data with text keys") {
             Value::Object(fields) => fields,
             other => Map::from_iter([("value".to_owned(), other)]),
         };
-        Document { schema, body, records: None, rows: None, blocks: Vec::new() }
+        Document { schema, body, records: None, record_schema: schema, rows: None, blocks: Vec::new() }
     }
 
     /// A result that is a text already: a schema, a plan file.
     #[must_use]
     pub fn raw(text: impl Into<String>) -> Document {
-        Document { schema: "", body: Map::new(), records: None, rows: None, blocks: vec![Block::Raw(text.into())] }
+        Document { blocks: vec![Block::Raw(text.into())], ..Document::new("", &Map::new()) }
     }
 
     /// Names the field that holds the list of records: one line each as JSON Lines, one row each as CSV.
     #[must_use]
-    pub fn records(mut self, field: &'static str) -> Document {
+    pub fn records<S: Shape>(mut self, field: &'static str) -> Document {
         self.records = Some(field);
+        self.record_schema = S::NAME;
         self
     }
 
     /// Gives the records themselves, where they are no field of the body.
     #[must_use]
-    pub fn rows(mut self, rows: Vec<Value>) -> Document {
-        self.rows = Some(rows);
+    pub fn rows<S: Shape>(mut self, rows: &[S]) -> Document {
+        let value = |row: &S| serde_json::to_value(row).expect("results are plain data with text keys");
+        self.rows = Some(rows.iter().map(value).collect());
+        self.record_schema = S::NAME;
         self
     }
 
@@ -125,11 +142,11 @@ impl Document {
         match output {
             Output::Table => self.write_text(width, out),
             Output::Json => {
-                serde_json::to_writer_pretty(&mut *out, &self.with_schema(&self.body))?;
+                serde_json::to_writer_pretty(&mut *out, &with_schema(self.schema, &self.body))?;
                 writeln!(out)
             }
             Output::Jsonl => self.lines().iter().try_for_each(|line| {
-                serde_json::to_writer(&mut *out, &self.with_schema(line))?;
+                serde_json::to_writer(&mut *out, &with_schema(self.line_schema(), line))?;
                 writeln!(out)
             }),
             Output::Csv => self.write_csv(out),
@@ -208,11 +225,16 @@ impl Document {
         writer.flush()
     }
 
-    fn with_schema(&self, fields: &Map<String, Value>) -> Map<String, Value> {
-        let mut all = Map::from_iter([("schema".to_owned(), self.schema.into())]);
-        all.extend(fields.iter().map(|(key, value)| (key.clone(), value.clone())));
-        all
+    /// What a line says of itself: a record is no document.
+    fn line_schema(&self) -> &'static str {
+        if self.rows.is_some() || self.records.is_some() { self.record_schema } else { self.schema }
     }
+}
+
+fn with_schema(schema: &'static str, fields: &Map<String, Value>) -> Map<String, Value> {
+    let mut all = Map::from_iter([("schema".to_owned(), schema.into())]);
+    all.extend(fields.iter().map(|(key, value)| (key.clone(), value.clone())));
+    all
 }
 
 /// Prints bytes on stdout as they are: a script, a manual page.
@@ -251,6 +273,13 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    #[derive(Serialize, JsonSchema)]
+    struct Line {}
+
+    impl Shape for Line {
+        const NAME: &'static str = "wox/sample-line/v1";
+    }
+
     fn sample() -> Document {
         Document::new(
             "wox/sample/v1",
@@ -259,7 +288,7 @@ mod tests {
                 {"revision": 2, "kind": "evil \u{1b}[31m, \"quoted\"", "note": {"a": [1]}},
             ]}),
         )
-        .records("events")
+        .records::<Line>("events")
         .facts([("stream", "duel-1")])
         .table(["revision", "kind"], [vec!["1".into(), "a".into()], vec!["2".into(), "evil \u{1b}[31m".into()]])
     }
@@ -289,7 +318,7 @@ mod tests {
         let text = written(Output::Jsonl, None);
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 2);
-        assert!(lines.iter().all(|line| line["schema"] == "wox/sample/v1"));
+        assert!(lines.iter().all(|line| line["schema"] == "wox/sample-line/v1"));
         assert_eq!(lines[1]["revision"], 2);
     }
 

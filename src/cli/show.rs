@@ -1,8 +1,9 @@
 //! `wox show`: one stream, or one event with every field and what this build makes of it.
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use uuid::Uuid;
-use wox_events::{EventId, Position, RawEvent, StreamId};
+use wox_events::{Actor, Digest, EventId, Json, LogId, Position, Provenance, RawEvent, Revision, StreamId, Timestamp};
 
 use crate::{
     cli::{
@@ -29,6 +30,57 @@ pub(super) struct ShowArgs {
     /// Most rows of a table; machine formats are never cut
     #[arg(long, value_name = "N", default_value = "200")]
     limit: usize,
+}
+
+/// A stream.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct StreamShown {
+    /// Its name.
+    stream: StreamId,
+    /// The last position that was looked at.
+    as_of: Position,
+    /// Its events, in order.
+    events: Vec<EventShown>,
+}
+
+/// One event: its canonical record, its leaf, and what this build cannot read of it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct EventShown {
+    /// Who caused it.
+    actor: Actor,
+    /// The event that led to this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    causation: Option<EventId>,
+    /// The conversation it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlation: Option<EventId>,
+    /// The payload.
+    data: Json,
+    /// The event's id.
+    id: EventId,
+    /// What happened.
+    kind: String,
+    /// The log it belongs to.
+    log: LogId,
+    /// Its place in that log.
+    position: Position,
+    /// Where it comes from.
+    provenance: Provenance,
+    /// Its place in the stream.
+    revision: Revision,
+    /// The version of the game's rules.
+    rules: u16,
+    /// Its stream.
+    stream: StreamId,
+    /// When it happened, microseconds since 1970.
+    time: Timestamp,
+    /// The version of the kind's shape.
+    version: u16,
+    /// Its leaf in the Merkle tree.
+    leaf: Digest,
+    /// Why this build cannot read the payload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
 }
 
 /// Most letters of a payload in a table cell.
@@ -71,9 +123,9 @@ async fn whole_stream(
         context.say(format!("the first {shown} of {all} events; --limit shows more, --output jsonl all"));
     }
     let rows: Vec<_> = events.iter().take(limit).map(row).collect();
-    let records: Vec<_> = events.iter().map(|event| record(log, event)).collect();
-    Ok(Document::new("wox/stream/v1", &json!({"stream": stream, "as_of": until, "events": records}))
-        .records("events")
+    let events = events.iter().map(|event| record(log, event)).collect();
+    Ok(Document::of(&StreamShown { stream: stream.clone(), as_of: until, events })
+        .records::<EventShown>("events")
         .table(["revision", "position", "time", "kind", "actor", "data"], rows))
 }
 
@@ -145,17 +197,29 @@ fn one_event(log: &EmbeddedLog, event: RawEvent) -> Document {
     facts.push(("leaf", leaf.to_string()));
     facts.push(("data", new.data.as_str().to_owned()));
     facts.extend(problem(&event).map(|problem| ("problem", problem)));
-    Document::new("wox/event/v1", &record(log, &event)).facts(facts)
+    Document::of(&record(log, &event)).facts(facts)
 }
 
-fn record(log: &EmbeddedLog, event: &RawEvent) -> Value {
-    let canonical = event.canonical(log.id());
-    let mut record: Value = serde_json::from_str(&canonical).expect("a canonical record is JSON");
-    record["leaf"] = json!(event.leaf(log.id()));
-    if let Some(problem) = problem(event) {
-        record["problem"] = json!(problem);
+fn record(log: &EmbeddedLog, event: &RawEvent) -> EventShown {
+    let new = &event.event;
+    EventShown {
+        actor: new.actor.clone(),
+        causation: new.causation,
+        correlation: new.correlation,
+        data: new.data.clone(),
+        id: new.id,
+        kind: new.kind.to_string(),
+        log: log.id(),
+        position: event.position,
+        provenance: new.provenance,
+        revision: event.revision,
+        rules: new.rules,
+        stream: event.stream.clone(),
+        time: new.time,
+        version: new.version,
+        leaf: event.leaf(log.id()),
+        problem: problem(event),
     }
-    record
 }
 
 fn row(event: &RawEvent) -> Vec<String> {

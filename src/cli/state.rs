@@ -1,10 +1,13 @@
 //! `wox state`: what the events mean, as of any position.
 
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use wox_events::Digest;
 use wox_projections::State;
 
 use crate::{
-    cli::{CliError, Context, as_of, evidence, progress::Progress, render::Document, store},
+    cli::{CliError, Context, as_of, digest::ProjectionDigest, evidence, progress::Progress, render::Document, store},
     exit_code::ExitCode,
 };
 
@@ -21,6 +24,52 @@ pub(super) struct StateArgs {
     projection: Option<String>,
     /// A player, duel, tournament, … in it
     key: Option<String>,
+}
+
+/// The projections there are.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct StateReport {
+    /// The last event that was folded.
+    as_of: u64,
+    /// The digest of the whole state.
+    state: Digest,
+    /// The digest of each projection.
+    projections: Vec<ProjectionDigest>,
+}
+
+/// One projection, whole. What is in it follows from the folds and changes with them.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct WholeProjection {
+    /// Its name.
+    projection: String,
+    /// The last event that was folded.
+    as_of: u64,
+    /// Its fields.
+    value: Map<String, Value>,
+}
+
+/// One entry of one map of a projection.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ProjectionLine {
+    /// The map.
+    map: String,
+    /// The entry's key.
+    key: String,
+    /// The entry.
+    value: Value,
+}
+
+/// One thing in a projection.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ProjectionEntry {
+    /// The projection.
+    projection: String,
+    /// What was asked for.
+    key: String,
+    /// The last event that was folded.
+    as_of: u64,
+    /// What stands there.
+    value: Value,
 }
 
 pub(super) async fn run(args: StateArgs, context: Context) -> Result<ExitCode, CliError> {
@@ -49,14 +98,11 @@ pub(super) async fn run(args: StateArgs, context: Context) -> Result<ExitCode, C
 
 fn overview(state: &State, as_of: u64) -> Document {
     let digests = state.digests();
-    let records: Vec<_> = digests.iter().map(|(name, digest)| json!({"projection": name, "digest": digest})).collect();
-    Document::new("wox/state/v1", &json!({"as_of": as_of, "state": state.digest(), "projections": records}))
-        .records("projections")
-        .facts([("as of position", as_of.to_string()), ("state", state.digest().to_string())])
-        .table(
-            ["projection", "digest"],
-            digests.iter().map(|(name, digest)| vec![(*name).to_owned(), digest.to_string()]),
-        )
+    let projections = ProjectionDigest::list(&digests);
+    let document = Document::of(&StateReport { as_of, state: state.digest(), projections })
+        .records::<ProjectionDigest>("projections")
+        .facts([("as of position", as_of.to_string()), ("state", state.digest().to_string())]);
+    ProjectionDigest::table(document, &digests)
 }
 
 /// A projection as JSON. Its fields are its own business; here it is data.
@@ -87,13 +133,17 @@ fn projection(state: &State, name: &str) -> Result<Map<String, Value>, CliError>
 }
 
 fn whole(name: &str, fields: &Map<String, Value>, as_of: u64) -> Document {
-    let mut document =
-        Document::new("wox/projection/v1", &json!({"projection": name, "as_of": as_of, "value": fields}));
+    let body = WholeProjection { projection: name.to_owned(), as_of, value: fields.clone() };
+    let mut document = Document::of(&body);
     let mut records = Vec::new();
     for (field, value) in fields {
         document = match entries(value) {
             Some(entries) => {
-                records.extend(entries.iter().map(|(key, value)| json!({"map": field, "key": key, "value": value})));
+                records.extend(entries.iter().map(|(key, value)| ProjectionLine {
+                    map: field.clone(),
+                    key: key.clone(),
+                    value: value.clone(),
+                }));
                 let rows: Vec<_> = entries.into_iter().map(|(key, value)| vec![key, cell(&value)]).collect();
                 document.line(format!("{field} ({})", rows.len())).table([name, "value"], rows)
             }
@@ -101,17 +151,22 @@ fn whole(name: &str, fields: &Map<String, Value>, as_of: u64) -> Document {
         };
     }
     if !records.is_empty() {
-        document = document.rows(records);
+        document = document.rows(&records);
     }
     document
 }
 
 fn one(name: &str, key: &str, fields: &Map<String, Value>, as_of: u64) -> Result<Document, CliError> {
+    let entry = |value: &Value| ProjectionEntry {
+        projection: name.to_owned(),
+        key: key.to_owned(),
+        as_of,
+        value: value.clone(),
+    };
     for value in fields.values() {
         let found = entries(value).and_then(|entries| entries.into_iter().find(|(entry, _)| entry == key));
         if let Some((_, found)) = found {
-            let body = json!({"projection": name, "key": key, "as_of": as_of, "value": found});
-            let document = Document::new("wox/projection-entry/v1", &body);
+            let document = Document::of(&entry(&found));
             return Ok(match found {
                 Value::Object(fields) => {
                     document.facts(fields.iter().map(|(field, value)| (field.clone(), text(value))))
@@ -121,8 +176,7 @@ fn one(name: &str, key: &str, fields: &Map<String, Value>, as_of: u64) -> Result
         }
     }
     if let Some(value) = fields.get(key) {
-        let body = json!({"projection": name, "key": key, "as_of": as_of, "value": value});
-        return Ok(Document::new("wox/projection-entry/v1", &body).facts([(key.to_owned(), text(value))]));
+        return Ok(Document::of(&entry(value)).facts([(key.to_owned(), text(value))]));
     }
     Err(CliError::failed("wox::state::no-key", format!("projection {name} has nothing called `{key}`"))
         .at("as of position", as_of)

@@ -1,6 +1,9 @@
 //! `wox status`: where the log stands and what waits for somebody. Reads a handful of rows, never the whole log.
 
-use serde_json::json;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Serialize;
 use wox_events::{Event, Position, RecoveryEvent, StreamId};
 
 use crate::{
@@ -10,7 +13,7 @@ use crate::{
         store,
     },
     exit_code::ExitCode,
-    log::{EmbeddedLog, EventLog as _},
+    log::{EmbeddedLog, EventLog as _, Head},
     recovery::Plan,
     rfc3339,
 };
@@ -24,6 +27,30 @@ Examples:
   wox status
   wox status --output json | jq .head.position")]
 pub(super) struct StatusArgs {}
+
+/// Where a store stands.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct StatusReport {
+    /// Its directory.
+    store: PathBuf,
+    /// Where the log stands.
+    head: Head,
+    /// The time of the newest event, RFC 3339.
+    newest_event: Option<String>,
+    /// Bytes of its files.
+    bytes: u64,
+    /// Plans that were proposed and not applied.
+    plans_waiting: Vec<WaitingPlan>,
+}
+
+/// A plan that somebody has to decide about.
+#[derive(Debug, Serialize, JsonSchema)]
+struct WaitingPlan {
+    /// Its id.
+    plan: String,
+    /// `proposed` or `approved`.
+    state: &'static str,
+}
 
 /// Most plans that are looked at.
 const PLANS_MAX: usize = 10_000;
@@ -41,8 +68,8 @@ pub(super) async fn run(_: StatusArgs, context: Context) -> Result<ExitCode, Cli
     let newest = newest.map(|event| rfc3339::text(event.event.time));
     let bytes = size(&context.store);
     let plans = waiting(&log).await?;
-    let pending: Vec<_> =
-        plans.iter().map(|(stream, state)| json!({"plan": stream.subject(), "state": state})).collect();
+    let pending = plans.iter().map(|(stream, state)| WaitingPlan { plan: stream.subject().to_owned(), state });
+    let plans_waiting = pending.collect();
     let mut facts = vec![
         ("store", context.store.display().to_string()),
         ("log", head.log.to_string()),
@@ -54,12 +81,9 @@ pub(super) async fn run(_: StatusArgs, context: Context) -> Result<ExitCode, Cli
         ("plans waiting", plans.len().to_string()),
     ];
     facts.extend(plans.iter().map(|(stream, state)| ("  plan", format!("{} {state}", stream.subject()))));
-    Document::new(
-        "wox/status/v1",
-        &json!({"store": context.store, "head": head, "newest_event": newest, "bytes": bytes, "plans_waiting": pending}),
-    )
-    .facts(facts)
-    .print(context.output)?;
+    Document::of(&StatusReport { store: context.store.clone(), head, newest_event: newest, bytes, plans_waiting })
+        .facts(facts)
+        .print(context.output)?;
     if let Some((stream, _)) = plans.first() {
         let (wox, store) = (context.program(), super::plan::store_flag(&context));
         context.say(format!("next: {wox} plan show {}{store}", stream.subject()));

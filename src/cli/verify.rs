@@ -1,7 +1,10 @@
 //! `wox verify`: reads every byte of the store again, with other code than the one that reads it every day, and says
 //! which checks were made and which were not.
 
-use serde_json::json;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::{
     cli::{
@@ -11,7 +14,10 @@ use crate::{
         render::{Document, grouped},
     },
     exit_code::ExitCode,
-    log::embedded::verify::{CheckResult, VerifyReport, verify},
+    log::{
+        Head,
+        embedded::verify::{Bad, CheckResult, VerifyReport, verify},
+    },
 };
 
 /// Check every byte of the store
@@ -26,6 +32,54 @@ Examples:
   wox verify
   wox verify --output json | jq .first_bad")]
 pub(super) struct VerifyArgs {}
+
+/// What was verified.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Verified {
+    /// The directory.
+    store: PathBuf,
+    /// True when every check was made and passed.
+    passed: bool,
+    /// Events read and hashed.
+    events: u64,
+    /// Where the log stands by what was recomputed.
+    head: Option<Head>,
+    /// Every check there is, made or not.
+    checks: Vec<CheckLine>,
+    /// The first bad thing, in the order of the log.
+    first_bad: Option<Bad>,
+}
+
+/// One check.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct CheckLine {
+    /// Its name.
+    name: &'static str,
+    /// What came of it.
+    result: Outcome,
+    /// What is wrong, or why it was not made.
+    detail: String,
+}
+
+/// What came of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    Passed,
+    Failed,
+    NotMade,
+}
+
+impl Outcome {
+    /// Failures stand out without colour.
+    fn shown(self) -> &'static str {
+        match self {
+            Outcome::Passed => "passed",
+            Outcome::Failed => "FAILED",
+            Outcome::NotMade => "not made",
+        }
+    }
+}
 
 pub(super) async fn run(_: VerifyArgs, context: Context) -> Result<ExitCode, CliError> {
     let progress = Progress::new(context.progress, 1);
@@ -53,52 +107,49 @@ pub(super) async fn run(_: VerifyArgs, context: Context) -> Result<ExitCode, Cli
 
 fn print(report: &VerifyReport, context: &Context) -> Result<(), CliError> {
     let (mut passed, mut failed, mut not_made) = (0, 0, 0);
-    let mut records = Vec::new();
+    let mut checks = Vec::new();
     let mut rows = Vec::new();
     for check in &report.checks {
         let (result, detail) = match &check.result {
             CheckResult::Passed => {
                 passed += 1;
-                ("passed", String::new())
+                (Outcome::Passed, String::new())
             }
             CheckResult::Failed { what, count } => {
                 failed += 1;
                 let others = count.saturating_sub(1);
-                ("failed", if others == 0 { what.clone() } else { format!("{what} (and {} more)", grouped(others)) })
+                (
+                    Outcome::Failed,
+                    if others == 0 { what.clone() } else { format!("{what} (and {} more)", grouped(others)) },
+                )
             }
             CheckResult::NotMade { why } => {
                 not_made += 1;
-                ("not made", why.clone())
+                (Outcome::NotMade, why.clone())
             }
         };
-        records.push(json!({"name": check.name, "result": result.replace(' ', "_"), "detail": detail}));
-        rows.push(vec![shouted(result), check.name.to_owned(), detail]);
+        rows.push(vec![result.shown().to_owned(), check.name.to_owned(), detail.clone()]);
+        checks.push(CheckLine { name: check.name, result, detail });
     }
-    let body = json!({
-        "store": context.store,
-        "passed": report.passed(),
-        "events": report.events,
-        "head": report.head,
-        "checks": records,
-        "first_bad": report.first_bad,
-    });
-    let mut document = Document::new("wox/verify/v1", &body)
-        .records("checks")
-        .table(["result", "check", "detail"], rows)
-        .line("")
-        .line(format!(
-            "{} events read; {passed} checks passed, {failed} failed, {not_made} not made",
-            grouped(report.events)
-        ));
+    let body = Verified {
+        store: context.store.clone(),
+        passed: report.passed(),
+        events: report.events,
+        head: report.head,
+        checks,
+        first_bad: report.first_bad.clone(),
+    };
+    let mut document =
+        Document::of(&body).records::<CheckLine>("checks").table(["result", "check", "detail"], rows).line("").line(
+            format!(
+                "{} events read; {passed} checks passed, {failed} failed, {not_made} not made",
+                grouped(report.events)
+            ),
+        );
     if let Some(head) = &report.head {
         document = document.line(format!("log {} at position {}, root {}", head.log, head.position, head.root));
     }
     document.print(context.output)
-}
-
-/// Failures stand out without colour.
-fn shouted(result: &str) -> String {
-    if result == "failed" { result.to_uppercase() } else { result.to_owned() }
 }
 
 /// The first bad place as an error, so that a script sees it on stderr and in the exit code too.

@@ -6,7 +6,7 @@ use wox_events::{Event, EventId, Json, NewEvent, Provenance, StreamId, Timestamp
 use wox_projections::{EventRef, Posting};
 
 /// One diagnosed cause.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Finding {
     /// The procedure that found it, as in `src/procedures/`.
@@ -30,7 +30,7 @@ pub struct Finding {
 }
 
 /// How soon somebody has to act (domain.md "Error codes").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// At once.
@@ -85,7 +85,7 @@ pub enum Repair {
 }
 
 /// One compensating event of a plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// Its id: derived from stream, cause and kind, so that twice applied is once applied.

@@ -11,7 +11,7 @@ use super::{Case, Evidence, Finding, Repair, Severity, Step, diagnose};
 use crate::procedures::banking::{uncredited_deposit, withdrawal_in_doubt};
 
 /// What a plan was asked to be about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Scope {
     /// Everything that is wrong.
@@ -56,7 +56,7 @@ pub enum Scope {
 
 /// What would be done about what is wrong. Strict, like everything in it: a field nobody knows is under no digest, so
 /// nobody has approved it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// `wox/plan/v1`.
@@ -84,7 +84,7 @@ pub struct Plan {
 }
 
 /// What a plan was made from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Base {
     /// The position of the evidence.
@@ -96,7 +96,7 @@ pub struct Base {
 }
 
 /// One compensation: one atomic batch in one stream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Item {
     /// What it repairs.
@@ -110,7 +110,7 @@ pub struct Item {
 }
 
 /// A finding left to a person.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hold {
     /// What is wrong.

@@ -10,17 +10,17 @@ use std::{
 use serde::{Deserialize, Serialize};
 use wox_events::{Digest, LogId, Position};
 
-use super::{BisectArgs, BisectRecord, BisectResult, bad_event, print};
+use super::{BisectArgs, BisectResult, Look, bad_event, print};
 use crate::{
     audit::bisect::{Judged, Next, Search},
-    cli::{CliError, Context},
+    cli::{CliError, Context, render::Shape},
     exit_code::ExitCode,
     log::{EmbeddedLog, EventLog as _},
 };
 
 /// The first line of a transcript: what the search is about.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
-pub(super) struct Header {
+pub(in crate::cli) struct Header {
     schema: String,
     /// The log that was searched.
     log: LogId,
@@ -39,7 +39,7 @@ pub(super) struct Verdict {
     exit: i32,
 }
 
-const SCHEMA: &str = "wox/bisect-log/v1";
+const SCHEMA: &str = <Header as Shape>::NAME;
 
 /// A hunt under way.
 struct Hunt<'a> {
@@ -270,8 +270,7 @@ impl Hunt<'_> {
     ) -> Result<ExitCode, CliError> {
         let Header { good, bad, run, .. } = self.header;
         let what = format!("`{}`", run.join(" "));
-        let looks = self.looks.iter().map(|look| BisectRecord::Look { position: look.position, judged: look.judged });
-        let records = looks.collect();
+        let looks = self.looks.iter().map(|look| Look { position: look.position, judged: look.judged }).collect();
         let found = BisectResult {
             invariant: None,
             run: Some(run),
@@ -281,7 +280,8 @@ impl Hunt<'_> {
             first_bad,
             range,
             mended: None,
-            records,
+            broken: None,
+            looks: Some(looks),
         };
         print(&found, &what, self.context)
     }

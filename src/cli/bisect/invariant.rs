@@ -8,7 +8,7 @@ use wox_projections::{
     invariants::{self, Invariant, Reach},
 };
 
-use super::{BadEvent, BisectRecord, BisectResult, bad_event, print};
+use super::{BadEvent, BisectResult, bad_event, print};
 use crate::{
     audit::watch::{Eyes, STRIDE},
     cli::{CliError, Context, evidence, progress::Progress, spelling},
@@ -70,7 +70,8 @@ pub(super) async fn watch(
         first_bad: records.first().cloned(),
         range: None,
         mended: Some(eyes.mended()),
-        records: records.into_iter().map(BisectRecord::Broken).collect(),
+        broken: Some(records),
+        looks: None,
     };
     print(&result, name, context)
 }

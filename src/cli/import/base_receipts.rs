@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 use wox_events::{Label, Timestamp, deposit::Finality};
 
@@ -18,7 +20,7 @@ use crate::{
     },
     exit_code::ExitCode,
     import::base_receipts::{self, Seen, Verdict, Watch},
-    log::{AppendRequest, EmbeddedLog, EventLog as _},
+    log::{AppendRequest, EmbeddedLog, EventLog as _, Head},
     rfc3339,
 };
 
@@ -59,6 +61,23 @@ pub(super) struct BaseReceiptsArgs {
 
 /// Deposits that share one transaction of the store.
 const BATCH_EVENTS_MAX: usize = 10_000;
+
+/// What an import of receipts did.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::cli) struct ReceiptsReport {
+    /// Receipts read.
+    receipts: u64,
+    /// Deposits found in them.
+    deposits: u64,
+    /// Those that are new in the log.
+    appended: u64,
+    /// Those that were there already.
+    repeats: u64,
+    /// Logs that are no deposit, by reason.
+    refused: BTreeMap<String, u64>,
+    /// Where the log stands.
+    head: Head,
+}
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -187,15 +206,15 @@ async fn report(log: &EmbeddedLog, counts: &Counts, context: &Context) -> Result
     let head = log.head().await?;
     log.close().await;
     let refused: u64 = counts.refused.values().sum();
-    let body = json!({
-        "receipts": counts.receipts,
-        "deposits": counts.deposits,
-        "appended": counts.deposits - counts.repeats,
-        "repeats": counts.repeats,
-        "refused": counts.refused,
-        "head": head,
-    });
-    let mut document = Document::new("wox/import-base-receipts/v1", &body).line(format!(
+    let body = ReceiptsReport {
+        receipts: counts.receipts,
+        deposits: counts.deposits,
+        appended: counts.deposits - counts.repeats,
+        repeats: counts.repeats,
+        refused: counts.refused.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
+        head,
+    };
+    let mut document = Document::of(&body).line(format!(
         "{} read: {}, {} of them repeats; {} refused",
         counted(counts.receipts, "receipt"),
         counted(counts.deposits, "deposit"),

@@ -84,7 +84,7 @@ pub enum CheckResult {
 }
 
 /// A bad thing and where it is.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Bad {
     /// The file.
     pub file: PathBuf,
