@@ -20,5 +20,7 @@ mod nobody_reads;
 mod plan_file;
 #[path = "cli/recovery.rs"]
 mod recovery;
+#[path = "cli/shapes.rs"]
+mod shapes;
 #[path = "cli/store.rs"]
 mod store;
