@@ -233,8 +233,8 @@ fn filtered(looked: Look, args: &DiffArgs) -> Found {
 }
 
 fn print(result: &DiffResult, context: &Context) -> Result<ExitCode, CliError> {
-    let mut document = Document::new("wox/diff/v1", result)
-        .records("differences")
+    let mut document = Document::of(result)
+        .records::<Difference>("differences")
         .table(COUNTS_HEADER, result.tables.iter().map(TableCounts::cells));
     let rows: Vec<_> = result.differences.iter().take(SHOWN_ROWS_MAX).flat_map(rows_of).collect();
     if !rows.is_empty() {

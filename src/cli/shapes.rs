@@ -8,10 +8,10 @@ use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::Recursiv
 use serde_json::{Value, json};
 
 use super::{
-    append, apply, approve, bisect, config_show, demo, digest, doctor, error, explain, export, import, init, plan,
-    progress, recover, render::Shape, schema, show, state, status, verify,
+    append, apply, approve, bisect, config_show, demo, diff, digest, doctor, error, explain, export, import, init,
+    plan, progress, recover, render::Shape, schema, show, state, status, verify,
 };
-use crate::{audit, recovery};
+use crate::{audit, recovery, tables};
 
 /// A shape with its schema.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +80,8 @@ shapes! {
     "wox/apply/v1", "apply" => apply::ApplyReport;
     "wox/findings/v1", "recover WHAT" => recover::FindingsReport;
     "wox/finding/v1", "recover WHAT, one line a finding" => recovery::Finding;
+    "wox/diff/v1", "diff" => diff::DiffResult;
+    "wox/difference/v1", "diff, one line a row that differs" => tables::Difference;
     "wox/kinds/v1", "schema" => schema::Kinds;
     "wox/kind/v1", "schema, one line a kind" => schema::KindLine;
     "wox/shapes/v1", "schema --shapes" => schema::Shapes;
