@@ -48,7 +48,7 @@ pub(super) struct ObserveArgs {
 
 /// What one thing turned out to be, as it is printed.
 #[derive(Debug, Serialize, JsonSchema)]
-struct Row {
+pub(super) struct Row {
     /// The stream it is recorded in.
     stream: String,
     /// The row of the decision table.
@@ -63,7 +63,7 @@ struct Row {
 
 /// What `wox observe` prints.
 #[derive(Debug, Serialize, JsonSchema)]
-struct Observed {
+pub(super) struct Observed {
     /// One look each.
     looks: Vec<Row>,
     /// Answers that had to be waited for one after the other.
@@ -180,8 +180,8 @@ fn print(seen: &[Seen], round_trips: u64, context: &Context) -> Result<(), CliEr
         })
         .collect();
     let line = format!("{} looked at, {new} recorded", counted(looks.len() as u64, "thing"));
-    Document::new("wox/looks/v1", &Observed { looks, round_trips })
-        .records("looks")
+    Document::of(&Observed { looks, round_trips })
+        .records::<Row>("looks")
         .table(["row", "news", "stream", "what it is"], rows)
         .line(line)
         .print(context.output)

@@ -31,8 +31,8 @@ pub(super) struct ReconcileArgs {
 }
 
 /// One comparison, as it is printed.
-#[derive(Debug, Serialize, JsonSchema)]
-struct Compared {
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(super) struct Compared {
     /// What was compared.
     what: &'static str,
     /// The runbook's row.
@@ -48,12 +48,12 @@ struct Compared {
 }
 
 /// What `wox reconcile` prints.
-#[derive(Debug, Serialize)]
-struct Reconciled<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Reconciled {
     /// The comparisons.
-    compared: &'a [Compared],
+    compared: Vec<Compared>,
     /// What is wrong, with its first bad event.
-    findings: &'a [Finding],
+    findings: Vec<Finding>,
 }
 
 pub(super) async fn run(args: ReconcileArgs, context: Context) -> Result<ExitCode, CliError> {
@@ -149,8 +149,8 @@ fn print(compared: &[Compared], findings: &[Finding], context: &Context) -> Resu
             vec![verdict.to_owned(), one.what.to_owned(), one.ledger.clone(), other, one.from.clone()]
         })
         .collect();
-    let mut document = Document::new("wox/reconciliation/v1", &Reconciled { compared, findings })
-        .records("compared")
+    let mut document = Document::of(&Reconciled { compared: compared.to_vec(), findings: findings.to_vec() })
+        .records::<Compared>("compared")
         .table(["result", "what", "ledger (G)", "other (G)", "from"], rows);
     for finding in findings {
         let since = finding.since.as_ref().map(|since| format!("; first bad event {since}")).unwrap_or_default();

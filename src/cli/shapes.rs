@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     append, apply, approve, bisect, config_show, demo, diff, digest, doctor, error, explain, export, import, init,
-    plan, progress, recover, render::Shape, schema, show, state, status, verify,
+    observe, plan, progress, reconcile, recover, render::Shape, schema, show, state, status, verify,
 };
 use crate::{audit, recovery, tables};
 
@@ -82,6 +82,10 @@ shapes! {
     "wox/finding/v1", "recover WHAT, one line a finding" => recovery::Finding;
     "wox/diff/v1", "diff" => diff::DiffResult;
     "wox/difference/v1", "diff, one line a row that differs" => tables::Difference;
+    "wox/looks/v1", "observe" => observe::Observed;
+    "wox/look/v1", "observe, one line a look" => observe::Row;
+    "wox/reconciliation/v1", "reconcile" => reconcile::Reconciled;
+    "wox/comparison/v1", "reconcile, one line a comparison" => reconcile::Compared;
     "wox/kinds/v1", "schema" => schema::Kinds;
     "wox/kind/v1", "schema, one line a kind" => schema::KindLine;
     "wox/shapes/v1", "schema --shapes" => schema::Shapes;
