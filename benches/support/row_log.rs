@@ -17,6 +17,8 @@ const TABLE: &str = "CREATE TABLE events (position INTEGER PRIMARY KEY, stream T
                      actor TEXT NOT NULL, causation TEXT, correlation TEXT, provenance TEXT NOT NULL, \
                      rules INTEGER NOT NULL, data TEXT NOT NULL, UNIQUE (stream, revision)) STRICT";
 const PUT: &str = "INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+const PUT_MANY: &str = "INSERT INTO events SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, \
+                        value->>6, value->>7, value->>8, value->>9, value->>10, value->>11, value->>12 FROM json_each(?1)";
 const ALL: &str = "SELECT position, stream, revision, id, kind, version, time, actor, causation, correlation, provenance, \
                    rules, data FROM events ORDER BY position";
 
@@ -25,16 +27,56 @@ async fn connect(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
     options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full).connect().await
 }
 
-/// Writes the events into a new database at `path`, in one transaction.
+/// Writes a table of rows as fast as it can be done: one transaction, a thousand rows a statement. Only the reading is
+/// compared.
 #[allow(dead_code, reason = "not every bench that includes this file writes like this")]
-pub(crate) async fn write(path: &Path, events: impl IntoIterator<Item = RawEvent>) -> Result<(), sqlx::Error> {
-    let mut conn = create(path).await?;
-    let mut transaction = conn.begin().await?;
-    for raw in events {
-        put(&mut transaction, &raw).await?;
+pub(crate) struct Writer(SqliteConnection);
+
+#[allow(dead_code, reason = "not every bench that includes this file writes like this")]
+impl Writer {
+    /// Makes a new database at `path`.
+    pub(crate) async fn create(path: &Path) -> Result<Writer, sqlx::Error> {
+        let mut conn = create(path).await?;
+        sqlx::query("BEGIN").execute(&mut conn).await?;
+        Ok(Writer(conn))
     }
-    transaction.commit().await?;
-    conn.close().await
+
+    /// Writes more events.
+    pub(crate) async fn write(&mut self, events: &[RawEvent]) -> Result<(), sqlx::Error> {
+        for some in events.chunks(1_000) {
+            let rows: Vec<serde_json::Value> = some.iter().map(row).collect();
+            let rows = serde_json::Value::Array(rows).to_string();
+            sqlx::query(PUT_MANY).bind(rows).execute(&mut self.0).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes all of it durable.
+    pub(crate) async fn finish(mut self) -> Result<(), sqlx::Error> {
+        sqlx::query("COMMIT").execute(&mut self.0).await?;
+        self.0.close().await
+    }
+}
+
+#[allow(dead_code, reason = "not every bench that includes this file writes like this")]
+fn row(raw: &RawEvent) -> serde_json::Value {
+    let event = &raw.event;
+    let provenance: &str = event.provenance.into();
+    serde_json::json!([
+        raw.position.0,
+        raw.stream.as_str(),
+        raw.revision.0,
+        event.id.to_string(),
+        event.kind.as_str(),
+        event.version,
+        event.time.0,
+        event.actor.as_str(),
+        event.causation.map(|id| id.to_string()),
+        event.correlation.map(|id| id.to_string()),
+        provenance,
+        event.rules,
+        event.data.as_str(),
+    ])
 }
 
 /// Writes the events into a new database at `path`, one transaction and so one sync a batch.
