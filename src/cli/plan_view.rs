@@ -27,6 +27,10 @@ pub(super) fn describe(mut document: Document, plan: &Plan) -> Document {
     for held in &plan.held {
         document = hold(document, held);
     }
+    if plan.deferred > 0 {
+        let more = counted(plan.deferred as u64, "finding");
+        document = document.line("").line(format!("{more} more did not fit: apply this plan, then wox plan has them"));
+    }
     document.line("").line(conservation(plan))
 }
 

@@ -79,6 +79,9 @@ pub struct Plan {
     pub items: Vec<Item>,
     /// What is left to a person.
     pub held: Vec<Hold>,
+    /// Findings that did not fit: a plan is one event of the log, and people read it whole. The next plan has them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub deferred: usize,
     /// Drift of conservation before, and after the items.
     pub conservation: (Drift, Drift),
 }
@@ -195,12 +198,20 @@ pub fn plan(evidence: &Evidence, scope: &Scope) -> Result<Plan, JsonError> {
             }
         }
     };
-    let (after, unexplained) = match &fork {
-        Some(fork) => (fork.state.conservation.drift, unexplained(fork, &held)),
-        None => (before, unexplained(&evidence.replay, &held)),
-    };
+    // On all of it, also on what does not fit: a finding that has to wait is not an unexplained one.
+    let unexplained = unexplained(fork.as_ref().unwrap_or(&evidence.replay), &held);
     if *scope == Scope::All {
         held.extend(unexplained);
+    }
+    let later = fitting(&items, ITEMS_BYTES_MAX)?;
+    let fork = if later < items.len() { try_out(evidence, &mut items[..later]).unwrap_or(None) } else { fork };
+    let after = fork.map_or(before, |fork| fork.state.conservation.drift);
+    let mut deferred: usize = items.drain(later..).map(|item| item.findings.len()).sum();
+    if fitting(&held, HELD_BYTES_MAX)? < held.len() {
+        // Whoever reads on sees first what nobody knows.
+        held.sort_by_key(|hold| !hold.finding.outcome_unknown);
+        let fit = fitting(&held, HELD_BYTES_MAX)?;
+        deferred += held.drain(fit..).count();
     }
     let mut plan = Plan {
         schema: "wox/plan/v1".into(),
@@ -214,10 +225,32 @@ pub fn plan(evidence: &Evidence, scope: &Scope) -> Result<Plan, JsonError> {
             || items.iter().flat_map(|item| &item.steps).any(|step| !step.postings.is_empty()),
         items,
         held,
+        deferred,
         conservation: (before, after),
     };
     plan.id = plan.content_digest()?;
     Ok(plan)
+}
+
+/// Most bytes of JSON that the items of a plan may have, and its holds: together with the rest they fit one event.
+const ITEMS_BYTES_MAX: usize = 140 << 10;
+const HELD_BYTES_MAX: usize = 80 << 10;
+
+/// How many from the first one on fit so many bytes; always one, so that every plan gets somewhere.
+fn fitting<T: Serialize>(things: &[T], most: usize) -> Result<usize, JsonError> {
+    let mut bytes = 0;
+    for (index, thing) in things.iter().enumerate() {
+        bytes += Json::of(thing)?.as_str().len() + 1;
+        if bytes > most && index > 0 {
+            return Ok(index);
+        }
+    }
+    Ok(things.len())
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// One item a stream, because one stream takes one atomic batch; holds apart.

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use wox_events::{Duration, Json, OpsEvent, PoolEvent, RecoveryEvent, Timestamp};
+use wox_events::{DuelEvent, Duration, Json, OpsEvent, PoolEvent, RecoveryEvent, Timestamp};
 use wox_recovery::{
     log::MemoryLog,
     log::{AppendError, EventLog},
@@ -395,4 +395,35 @@ async fn a_repair_that_did_not_do_what_it_promised_diverges() {
     assert_eq!(game.verify(&plan).await.name(), "verified");
     game.tell("pool-main", PoolEvent::PoolStated { balance: g(1000) }).await;
     assert_eq!(game.verify(&plan).await.name(), "remaining", "something new is wrong, and it is somebody's to decide");
+}
+
+#[test]
+fn a_disaster_larger_than_one_event_is_repaired_plan_by_plan() {
+    crate::rt().block_on(async {
+        let mut game = Game::new();
+        for number in 0..150 {
+            let (a, b, duel) = (format!("a{number}"), format!("b{number}"), format!("d{number}"));
+            game.player(&a, 0).await;
+            game.player(&b, 0).await;
+            game.challenge(&duel, (&a, split(10, 0)), (&b, split(10, 0))).await;
+            game.tell(&format!("duel-{duel}"), DuelEvent::ChallengeExpired {}).await;
+        }
+        game.wait(3_600);
+        game.tick().await;
+        let (mut plans, mut repaired) = (0, 0);
+        loop {
+            let plan = game.plan().await;
+            if !plan.changes {
+                assert_eq!(plan.deferred, 0);
+                break;
+            }
+            let size = serde_json::to_string(&plan).unwrap().len();
+            assert!(size < wox_recovery::log::DATA_BYTES_MAX, "a plan of {size} bytes is no event");
+            assert_eq!(repaired + plan.items.len() + plan.deferred, 150, "what waits is counted");
+            repaired += plan.items.len();
+            plans += 1;
+            game.carry_out(&plan).await;
+        }
+        assert!(plans > 1 && repaired == 150, "{plans} plans repaired {repaired}");
+    });
 }
