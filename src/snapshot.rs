@@ -16,7 +16,8 @@ use wox_projections::{FOLD_HASH, Replay};
 
 use crate::log::{EventLog, ReadError};
 
-const FOLDER: &str = "snapshots";
+/// Where snapshots stand in a store; all of it can be made again.
+pub(crate) const FOLDER: &str = "snapshots";
 const SUFFIX: &str = "snapshot";
 /// Older ones are removed: one to use, one in case the newest is damaged.
 const KEPT: usize = 2;

@@ -88,7 +88,8 @@ const STORE_DEFAULT: &str = "wox-demo";
 /// The plan's file in that directory.
 const PLAN_FILE: &str = "demo.plan";
 /// Everything a demo leaves behind; a directory with anything else in it is not replaced.
-const OURS: &[&str] = &["log.sqlite", "log.sqlite-wal", "log.sqlite-shm", "watermark", "lock", PLAN_FILE];
+const OURS: &[&str] =
+    &["log.sqlite", "log.sqlite-wal", "log.sqlite-shm", "watermark", "lock", PLAN_FILE, crate::snapshot::FOLDER];
 /// Events that share one transaction.
 const BATCH_EVENTS: usize = 10_000;
 
@@ -230,6 +231,11 @@ fn remove(store: &Path) -> Result<(), CliError> {
         }
         files.push(name);
     }
-    files.iter().try_for_each(|name| std::fs::remove_file(store.join(name))).map_err(unremovable)?;
+    let gone = |name: &std::ffi::OsString| {
+        let path = store.join(name);
+        // Snapshots are derived: of a demo's store they are the demo's too.
+        if name == crate::snapshot::FOLDER { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }
+    };
+    files.iter().try_for_each(gone).map_err(unremovable)?;
     std::fs::remove_dir(store).map_err(unremovable)
 }

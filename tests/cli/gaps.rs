@@ -64,3 +64,18 @@ fn a_json_schema_is_no_list_of_records() {
     assert_eq!(code(&session.run("schema DepositCredited --output csv")), 2);
     assert_eq!(code(&session.run("schema --output csv")), 0);
 }
+
+#[test]
+fn a_demo_is_replaced_with_the_snapshots_it_has_got_since() {
+    let session = Session::new();
+    session.run("demo --events 3000");
+    assert_eq!(code(&session.run("digest --from snapshot --store wox-demo")), 0);
+    assert!(session.path().join("wox-demo/snapshots").is_dir());
+    let output = session.run("demo --events 3000 --force");
+    assert_eq!(code(&output), 3, "{}", errors(&output));
+    assert!(!session.path().join("wox-demo/snapshots").exists());
+    // What is not the demo's own is never removed.
+    session.file("wox-demo/notes.txt", "mine");
+    assert_eq!(code(&session.run("demo --events 3000 --force")), 4);
+    assert!(session.path().join("wox-demo/notes.txt").exists() && session.path().join("wox-demo/log.sqlite").exists());
+}
