@@ -228,7 +228,8 @@ impl EmbeddedLog {
         let place = Place::new(path.as_ref());
         place.create()?;
         let lock = place.lock()?;
-        let connect = connect_options(&place).create_if_missing(true).page_size(options.sqlite_page_bytes);
+        // The connection that creates a store goes on as its writer: it must write ahead like every later one.
+        let connect = writing(&place).create_if_missing(true).page_size(options.sqlite_page_bytes);
         let mut conn = connect.connect().await.map_err(|error| database_error(&place, error))?;
         sqlx::migrate!("migrations/sqlite")
             .run(&mut conn)
@@ -568,9 +569,13 @@ fn connect_options(place: &Place) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(&*place.database).busy_timeout(BUSY_TIMEOUT)
 }
 
+/// How a writer connects: synced write-ahead log, so that readers and a killed writer never get in each other's way.
+fn writing(place: &Place) -> SqliteConnectOptions {
+    connect_options(place).journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full)
+}
+
 async fn connect(place: &Place) -> Result<(SqliteConnection, Meta), OpenError> {
-    let options = connect_options(place).journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
-    let mut conn = options.connect().await.map_err(|error| database_error(place, error))?;
+    let mut conn = writing(place).connect().await.map_err(|error| database_error(place, error))?;
     let meta = load_meta(place, &mut conn).await?;
     Ok((conn, meta))
 }

@@ -204,3 +204,15 @@ async fn what_can_never_be_accepted_is_refused_by_name() {
     let beyond = log.chunks(wox_events::Position(0), wox_events::Position(1)).await.unwrap().next().await;
     assert!(beyond.is_err(), "fewer events than promised is an error, never an end");
 }
+
+#[tokio::test]
+async fn a_store_writes_ahead_from_its_first_event_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let log = EmbeddedLog::create(&path, options(16)).await.unwrap();
+    // Bytes 18 and 19 of an SQLite file: 2 is the write-ahead log, 1 a rollback journal that only a writer can undo.
+    let file = fs::read(path.join("log.sqlite")).unwrap();
+    assert_eq!(file[18..20], [2, 2]);
+    log.close().await;
+    assert!(!path.join("log.sqlite-journal").exists());
+}
