@@ -87,6 +87,15 @@ fn hold(why: impl Into<String>, next: impl Into<String>) -> Repair {
     Repair::Hold { why: why.into(), next: next.into() }
 }
 
+/// While a final block is missing nobody knows what else is: no money moves until two people have decided (D10).
+fn stopped(evidence: &Evidence) -> Option<Repair> {
+    let violation = evidence.replay.state.chain.first_violation()?;
+    Some(hold(
+        format!("a final block went away ({violation}): no money moves until two people have decided"),
+        "look at the finality violation first",
+    ))
+}
+
 fn stream(category: &str, subject: &str) -> StreamId {
     StreamId::new(format!("{category}-{subject}")).expect("a known subject has a stream name")
 }

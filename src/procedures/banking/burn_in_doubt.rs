@@ -8,7 +8,7 @@ use wox_projections::{
     withdrawals::WithdrawalPhase,
 };
 
-use super::super::{Procedure, Steps, hold, stream};
+use super::super::{Procedure, Steps, hold, stopped, stream};
 use crate::recovery::{Case, Evidence, Finding, Severity, policy::CONFIRMATION_TIMEOUT};
 
 /// This procedure.
@@ -49,15 +49,11 @@ fn case(evidence: &Evidence, id: &str, burn: &Burn) -> Option<Case> {
             let what = format!("{}, {}", verdict.row(), verdict.says());
             if let WithdrawalVerdict::Executed { tx, .. } = &verdict {
                 let settled = BurnEvent::BurnSettled { tx: tx.clone(), amount: burn.amount };
-                let repair = match state.chain.first_violation() {
-                    Some(violation) => hold(
-                        format!("a final block went away ({violation}): no money moves until two people have decided"),
-                        "look at the finality violation first",
-                    ),
-                    None => Steps::on(evidence, stream.clone())
-                        .add(burn.scheduled, "", settled, format!("settle it: {} G are burned by {tx}", burn.amount))
-                        .repair(),
+                let settle = || {
+                    let says = format!("settle it: {} G are burned by {tx}", burn.amount);
+                    Steps::on(evidence, stream.clone()).add(burn.scheduled, "", settled, says).repair()
                 };
+                let repair = stopped(evidence).unwrap_or_else(settle);
                 return Some(Case { finding: finding(Severity::Medium, what), repair });
             }
             let waiting = evidence.now().since(burn.last_activity) > CONFIRMATION_TIMEOUT;

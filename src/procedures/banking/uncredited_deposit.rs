@@ -9,7 +9,7 @@ use wox_projections::{
     verdict::{DepositVerdict, quorum::Transfer},
 };
 
-use super::super::{Procedure, Steps, hold, stream};
+use super::super::{Procedure, Steps, hold, stopped, stream};
 use crate::recovery::{Case, Evidence, Finding, Repair, Severity};
 
 /// This procedure.
@@ -102,16 +102,7 @@ impl Came<'_> {
                 ),
             )
         };
-        Some(Case { finding, repair: self.stopped().unwrap_or(repair) })
-    }
-
-    /// While a final block is missing nobody knows what else is: no money moves (D10).
-    fn stopped(&self) -> Option<Repair> {
-        let violation = self.evidence.replay.state.chain.first_violation()?;
-        Some(hold(
-            format!("a final block went away ({violation}): no money moves until two people have decided"),
-            "look at the finality violation first",
-        ))
+        Some(Case { finding, repair: stopped(self.evidence).unwrap_or(repair) })
     }
 
     fn owner(&self) -> Owner {

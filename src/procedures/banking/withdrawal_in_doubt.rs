@@ -16,7 +16,7 @@ use wox_projections::{
     withdrawals::{Hold, Withdrawal, WithdrawalPhase},
 };
 
-use super::super::{Procedure, Steps, hold, stream};
+use super::super::{Procedure, Steps, hold, stopped, stream};
 use crate::{
     recovery::{Case, Evidence, Finding, Repair, Severity, policy::CONFIRMATION_TIMEOUT},
     rfc3339,
@@ -107,15 +107,9 @@ impl Doubt<'_> {
             // Its signer may be about to sign: silence proves nothing before its time.
             (WithdrawalVerdict::NotSent, _) if !waiting => Vec::new(),
             (WithdrawalVerdict::Executed { tx, block }, _) => {
-                vec![self.stopped(self.finding(Severity::High, &what), |finding| self.settle(finding, tx, block))]
+                vec![self.settle(self.finding(Severity::High, &what), tx, block)]
             }
-            (_, Some(proof)) => {
-                let finding = self.finding(Severity::High, &what);
-                match self.evidence.replay.state.chain.first_violation() {
-                    Some(violation) => vec![Case { finding, repair: still(violation) }],
-                    None => self.release(finding, &proof, self.dead(&verdict)),
-                }
-            }
+            (_, Some(proof)) => self.release(self.finding(Severity::High, &what), &proof, self.dead(&verdict)),
             _ => {
                 let severity = match verdict.is_for_two_people() {
                     true => Severity::Critical,
@@ -127,13 +121,6 @@ impl Doubt<'_> {
                 let why = "a payment may exist and may still land: an unknown outcome is never compensated";
                 vec![Case { finding, repair: hold(why, verdict.next()) }]
             }
-        }
-    }
-
-    fn stopped(&self, finding: Finding, repair: impl FnOnce(Finding) -> Case) -> Case {
-        match self.evidence.replay.state.chain.first_violation() {
-            Some(violation) => Case { finding, repair: still(violation) },
-            None => repair(finding),
         }
     }
 
@@ -158,6 +145,9 @@ impl Doubt<'_> {
     }
 
     fn settle(&self, finding: Finding, tx: &TxHash, block: &BlockId) -> Case {
+        if let Some(repair) = stopped(self.evidence) {
+            return Case { finding, repair };
+        }
         let Some(held) = &self.withdrawal.hold else {
             let repair = hold("it was paid without ever being held", "find out who paid it; two people decide");
             return Case { finding, repair };
@@ -216,6 +206,9 @@ impl Doubt<'_> {
     /// Gives back what the hold took; what waits to be burned is called off first, because it cannot be after.
     fn release(&self, finding: Finding, proof: &ReversalProof, before: Vec<Said>) -> Vec<Case> {
         let state = &self.evidence.replay.state;
+        if let Some(repair) = stopped(self.evidence) {
+            return vec![Case { finding, repair }];
+        }
         let Some(held) = &self.withdrawal.hold else {
             let repair = hold("nothing was ever held for it", "look at its stream; there is nothing to give back");
             return vec![Case { finding, repair }];
@@ -314,12 +307,4 @@ impl Doubt<'_> {
         cases.push(Case { finding, repair });
         cases
     }
-}
-
-/// While a final block is missing nobody knows what else is: no money moves (D10).
-fn still(violation: &EventRef) -> Repair {
-    hold(
-        format!("a final block went away ({violation}): no money moves until two people have decided"),
-        "look at the finality violation first",
-    )
 }
