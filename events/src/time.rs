@@ -17,6 +17,22 @@ pub struct Timestamp(pub i64);
 pub struct Duration(pub i64);
 
 impl Timestamp {
+    /// The end of the years in which events happen, 2100-01-01T00:00:00Z. A later time is a fault of whoever wrote it
+    /// (milliseconds read as microseconds, a maximum taken for "never"), and one such time would move the game's clock.
+    pub const END: Timestamp = Timestamp(4_102_444_800_000_000);
+
+    /// True for a moment at which an event can have happened: from 1970 to [`Timestamp::END`].
+    ///
+    /// ```
+    /// use wox_events::Timestamp;
+    /// assert!(Timestamp(1_785_585_600_000_000).can_be());
+    /// assert!(!Timestamp(i64::MAX).can_be());
+    /// ```
+    #[must_use]
+    pub const fn can_be(self) -> bool {
+        0 <= self.0 && self.0 < Timestamp::END.0
+    }
+
     /// The span from `earlier` to this moment; negative when `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Timestamp) -> Duration {

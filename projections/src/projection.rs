@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use wox_events::{Amount, DecodeError, EventId, Position, Recorded, Revision, StreamId};
+use wox_events::{Amount, DecodeError, EventId, Position, Recorded, Revision, StreamId, Timestamp};
 
 use crate::ledger::Account;
 
@@ -101,6 +101,12 @@ pub enum Rejection {
     CauseHeld {
         /// The held event.
         cause: EventId,
+    },
+    /// It says of itself that it happened at a time at which nothing can have happened.
+    #[error("its time of {} microseconds is outside the years 1970 to 2099", time.0)]
+    Untimely {
+        /// The time it carries.
+        time: Timestamp,
     },
     /// It speaks of something nobody has heard of.
     #[error("{what} `{id}` does not exist")]

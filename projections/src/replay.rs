@@ -24,6 +24,8 @@ pub struct Replay {
     /// The time of the last event that the game or the world produced: the game's clock. Silence after it counts for
     /// nobody, and what recovery writes does not move it.
     pub game_clock: Timestamp,
+    /// The event that set the game's clock: the one to look at when the clock is ahead of the world's.
+    pub clock_set_by: Position,
     streams: Table<StreamId, Revision>,
     held: BTreeMap<StreamId, HeldStream>,
     held_events: BTreeSet<EventId>,
@@ -126,8 +128,10 @@ impl Replay {
                 self.accounting.applied += 1;
                 // Somebody looking at the chain is no sign of life of the game: an outage must not age because it is looked at.
                 let looked = matches!(at.event, Ok(Event::Chain(_)));
-                if matches!(at.provenance, Provenance::Game | Provenance::Observed) && !looked {
-                    self.game_clock = self.game_clock.max(at.time);
+                let alive = matches!(at.provenance, Provenance::Game | Provenance::Observed) && !looked;
+                if alive && at.time > self.game_clock {
+                    self.game_clock = at.time;
+                    self.clock_set_by = at.position;
                 }
             }
             Judged::Waived => self.accounting.waived += 1,

@@ -100,9 +100,12 @@ impl State {
         "conservation",
     ];
 
-    /// Judges an event: its family's fold first, then the money it moves. Changes nothing.
+    /// Judges an event: its time, then its family's fold, then the money it moves. Changes nothing.
     pub fn check(&self, at: &Recorded) -> Result<Accepted, Rejection> {
         let event = at.event.as_ref().map_err(|error| Rejection::Unreadable(error.clone()))?;
+        if !at.time.can_be() {
+            return Err(Rejection::Untimely { time: at.time });
+        }
         match event {
             Event::Player(event) => self.players.check(at, event)?,
             Event::Duel(event) => self.duels.check(at, event)?,

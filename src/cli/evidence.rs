@@ -12,14 +12,18 @@ use crate::{
         error::ErrorKind,
         progress::{Phase, Progress},
         render::counted,
+        time,
     },
     log::EventLog,
     recovery::{ApplyError, Evidence, GatherError, approval::ApprovalError, gather_upto},
-    replay, snapshot,
+    replay, rfc3339, snapshot,
 };
 
 /// How often progress is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// A game's clock further ahead than this rests on an event whose time is wrong, or this machine's clock is.
+const CLOCK_AHEAD_WARN: wox_events::Duration = wox_events::Duration::seconds(60 * 60);
 
 /// As many threads as this machine runs at the same time.
 #[must_use]
@@ -87,6 +91,17 @@ pub(super) async fn gather_from(
         account.refused,
         account.waived
     ));
+    let ahead = evidence.now().since(time::now());
+    if ahead > CLOCK_AHEAD_WARN {
+        context.say(format!(
+            "the game's clock stands at {}, {} h ahead of this machine's, since the event at position {}: when that time is \
+             wrong, leave the event out with wox recover event {} --why REASON",
+            rfc3339::text(evidence.now()),
+            ahead.as_seconds() / 3600,
+            evidence.replay.clock_set_by,
+            evidence.replay.clock_set_by,
+        ));
+    }
     if let Some(damage) = &evidence.damage {
         context.say(format!("the log cannot be read from position {} on: {}", damage.from, damage.what));
     }

@@ -169,6 +169,23 @@ fn only_the_game_and_the_world_move_the_games_clock_and_never_back() {
     assert_eq!(clock("pool-main BroomRaced .at=9"), Timestamp(0), "a refused event moves nothing");
 }
 
+/// A maximum taken for "never", milliseconds read as microseconds: one such time would let every running duel time out.
+#[test]
+fn an_event_of_an_impossible_time_holds_its_stream_and_moves_no_clock() {
+    for impossible in ["4102444800", "9223372036854775807", "-1"] {
+        let replay = replay(&Story::default().tell_all(&format!(
+            "pool-main PoolContributed .at=9\nagent-main MentionReceived .at={impossible}\npool-main PoolContributed .at=10"
+        )));
+        assert_eq!((replay.game_clock, replay.clock_set_by.0), (Timestamp(10_000_000), 3), "{impossible}");
+        let held: Vec<_> = replay.held().iter().collect();
+        assert_eq!((held.len(), replay.accounting.refused), (1, 1), "{impossible}");
+        let reason = held[0].1.reason.to_string();
+        assert!(reason.contains("outside the years 1970 to 2099"), "{reason}");
+    }
+    let last = replay(&Story::default().tell_all("agent-main MentionReceived .at=4102444799"));
+    assert_eq!(last.accounting.applied, 1);
+}
+
 #[test]
 fn streams_and_events_can_be_found_and_cited() {
     let events = Story::default().tell_all(PLAYERS);
