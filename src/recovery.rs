@@ -17,6 +17,7 @@ pub mod gather;
 pub mod observe;
 pub mod plan;
 pub mod policy;
+mod proposal;
 pub mod verify;
 
 pub use apply::{Applied, ApplyError, apply, approve, propose};

@@ -13,10 +13,17 @@ use crate::{Digest, EventId, Json, Position, Timestamp, id::Label};
 pub enum RecoveryEvent {
     /// A plan was made and shown. Nothing was changed.
     PlanProposed {
-        /// The whole plan.
+        /// The whole plan; of one that is larger than an event, `{"pieces":N}`, and N pieces follow in the same batch.
         plan: Json,
         /// Of the plan: its id.
         digest: Digest,
+    },
+    /// A piece of a plan that is larger than one event.
+    PlanPiece {
+        /// Which, from 1.
+        piece: u32,
+        /// The piece of the plan's canonical JSON.
+        text: String,
     },
     /// Another person approved exactly this plan.
     PlanApproved {

@@ -73,7 +73,9 @@ impl Projection for Recoveries {
                 }
                 Ok(())
             }
-            RecoveryEvent::PlanApplied { .. } | RecoveryEvent::PlanVerified { .. } => plan().map(|_| ()),
+            RecoveryEvent::PlanPiece { .. }
+            | RecoveryEvent::PlanApplied { .. }
+            | RecoveryEvent::PlanVerified { .. } => plan().map(|_| ()),
             RecoveryEvent::PlanProposed { .. }
             | RecoveryEvent::PlanRefused { .. }
             | RecoveryEvent::RunStarted { .. }
@@ -120,6 +122,7 @@ impl Projection for Recoveries {
             RecoveryEvent::PlanApplied { appended } => plan.applied = Some(appended.clone()),
             RecoveryEvent::PlanVerified { verdict, .. } => plan.verdict = Some(verdict.to_string()),
             RecoveryEvent::PlanProposed { .. }
+            | RecoveryEvent::PlanPiece { .. }
             | RecoveryEvent::RunStarted { .. }
             | RecoveryEvent::StepStarted { .. }
             | RecoveryEvent::StepSucceeded { .. }

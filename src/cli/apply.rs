@@ -98,8 +98,12 @@ pub(super) async fn run(args: ApplyArgs, context: Context) -> Result<ExitCode, C
     if recorded.record.applied.is_some() || !recorded.plan.changes {
         return nothing_to_do(&recorded, &context);
     }
-    if !args.yes {
-        ask(&recorded, &context).await?;
+    if !args.yes
+        && let Err(no) = ask(&recorded, &context).await
+    {
+        // Deciding not to is an act too: whoever comes next sees that somebody looked, and stopped.
+        recovery::apply::record_refusal(&log, &recorded, &no.to_string(), &context.actor, time::now()).await?;
+        return Err(no);
     }
     let threads = evidence::threads(args.threads);
     let progress = Progress::new(context.progress, 2);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use wox_events::{Event, Position, RecoveryEvent, StreamId};
+use wox_events::{Position, StreamId};
 
 use crate::{
     cli::{
@@ -14,7 +14,7 @@ use crate::{
     },
     exit_code::ExitCode,
     log::{EmbeddedLog, EventLog as _, Head},
-    recovery::Plan,
+    recovery::{self, ApplyError, Plan, apply::Recorded},
     rfc3339,
 };
 
@@ -96,24 +96,16 @@ pub(super) async fn run(_: StatusArgs, context: Context) -> Result<ExitCode, Cli
 async fn waiting(log: &EmbeddedLog) -> Result<Vec<(StreamId, &'static str)>, CliError> {
     let mut waiting = Vec::new();
     for (stream, _) in log.streams_with_prefix("plan-", PLANS_MAX).await? {
-        let events = log.read_stream(&stream).await?;
-        let mut state = "proposed";
-        let mut plan: Option<Plan> = None;
-        for event in &events {
-            match event.decode().event {
-                Ok(Event::Recovery(RecoveryEvent::PlanProposed { plan: proposed, .. })) if plan.is_none() => {
-                    plan = serde_json::from_str(proposed.as_str()).ok();
-                }
-                Ok(Event::Recovery(RecoveryEvent::PlanApproved { .. })) if state != "applied" => state = "approved",
-                Ok(Event::Recovery(RecoveryEvent::PlanApplied { .. })) => state = "applied",
-                _ => {}
+        let Ok(id) = stream.subject().parse() else { continue };
+        let (state, done) = match recovery::apply::load(log, id).await {
+            Ok(Recorded { record, .. }) if record.applied.is_some() => continue,
+            Ok(Recorded { plan, record }) => {
+                (if record.approvals.is_empty() { "proposed" } else { "approved" }, is_done(log, &plan).await?)
             }
-        }
-        let done = match &plan {
-            Some(plan) => is_done(log, plan).await?,
-            None => false,
+            Err(ApplyError::Altered { .. }) => ("altered", false),
+            Err(error) => return Err(error.into()),
         };
-        if state != "applied" && !done {
+        if !done {
             waiting.push((stream, state));
         }
     }

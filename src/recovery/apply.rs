@@ -6,8 +6,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 
 use wox_events::{
     Actor, Digest, Event, EventId, Label, NewEvent, OpsEvent, Position, Provenance, RecoveryEvent, Revision, StreamId,
-    Timestamp,
-    record::{Json, JsonError},
+    Timestamp, record::JsonError,
 };
 use wox_projections::{
     EventRef, Projection as _,
@@ -21,6 +20,7 @@ use super::{
     gather::{GatherError, gather, gather_upto},
     plan::{plan, stream_of, try_item},
     policy::APPROVAL_VALIDITY,
+    proposal,
 };
 use crate::{
     log::{AppendError, AppendRequest, EventLog, ReadError},
@@ -162,11 +162,14 @@ pub async fn propose(log: &dyn EventLog, plan: &Plan, by: &Actor, now: Timestamp
     if let Some(recorded) = find(log, plan.id).await? {
         return Ok(recorded);
     }
-    let event = RecoveryEvent::PlanProposed { plan: Json::of(plan)?, digest: plan.id };
-    let event = own_event(&plan.stream(), "proposed", event, by, now)?;
-    match append_one(log, plan.stream(), Revision::NO_STREAM, event).await {
+    let mut events = Vec::new();
+    for (index, event) in proposal::events(plan)?.into_iter().enumerate() {
+        let key = if index == 0 { "proposed".to_owned() } else { format!("piece:{index}") };
+        events.push(own_event(&plan.stream(), &key, event, by, now)?);
+    }
+    match log.append(AppendRequest { stream: plan.stream(), expected: Revision::NO_STREAM, events }).await {
         // Somebody proposed the same plan a moment ago: that is the recorded one.
-        Ok(()) | Err(AppendError::Conflict { .. } | AppendError::IdConflict { .. }) => load(log, plan.id).await,
+        Ok(_) | Err(AppendError::Conflict { .. } | AppendError::IdConflict { .. }) => load(log, plan.id).await,
         Err(error) => Err(error.into()),
     }
 }
@@ -357,7 +360,7 @@ pub async fn load(log: &dyn EventLog, id: Digest) -> Result<Recorded, ApplyError
 
 async fn find(log: &dyn EventLog, id: Digest) -> Result<Option<Recorded>, ApplyError> {
     let mut history = Recoveries::default();
-    let mut found: Option<Plan> = None;
+    let mut reader = proposal::Reader::default();
     let mut revision = Revision::NO_STREAM;
     for raw in log.read_stream(&stream_of(id)).await? {
         let at = raw.decode();
@@ -367,22 +370,20 @@ async fn find(log: &dyn EventLog, id: Digest) -> Result<Option<Recorded>, ApplyE
         if history.check(&at, event).is_err() {
             continue;
         }
-        if let RecoveryEvent::PlanProposed { plan, .. } = event {
-            found = serde_json::from_str(plan.as_str()).ok();
-        }
+        reader.take(event);
         history.evolve(&at, event);
     }
     let Some(mut record) = history.plans.remove(&id.to_string()) else { return Ok(None) };
     // Also behind events that count for nothing: the next one goes to the end of the stream.
     record.revision = revision;
-    match found {
+    match reader.plan() {
         Some(plan) if plan.id == id && plan.content_digest()? == id => Ok(Some(Recorded { plan, record })),
         _ => Err(ApplyError::Altered { id }),
     }
 }
 
 /// Records that something was refused, and why: the next person must see it.
-async fn record_refusal(
+pub async fn record_refusal(
     log: &dyn EventLog,
     recorded: &Recorded,
     reason: &str,

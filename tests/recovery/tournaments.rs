@@ -319,6 +319,25 @@ async fn a_prize_paid_twice_goes_back_once() {
     assert_eq!(game.player_has("cid").await.1, g(70));
 }
 
+/// One stream takes one atomic batch, so its repair cannot be cut: the plan of it is larger than one event may be.
+#[tokio::test]
+async fn a_repair_of_one_stream_larger_than_one_event_is_one_plan() {
+    let game = scheduled().await;
+    let contributed = wox_events::PoolEvent::PoolContributed { amount: g(1000), source: label("treasury") };
+    game.tell("pool-main", contributed).await;
+    for _ in 0..900 {
+        game.tell(T, paid(PrizeKind::Third, "cid", 1)).await;
+    }
+    let plan = game.plan().await;
+    assert_eq!((plan.items.len(), plan.items[0].steps.len(), plan.deferred), (1, 900, 0));
+    assert!(serde_json::to_string(&plan).unwrap().len() > wox_recovery::log::DATA_BYTES_MAX);
+    assert_eq!(game.carry_out(&plan).await.name(), "verified");
+    let kinds = game.kinds(&plan.stream()).await;
+    assert_eq!(kinds[..2], ["PlanProposed", "PlanPiece"]);
+    assert_eq!(game.player_has("cid").await.1, g(50));
+    assert_eq!(game.apply(&plan).await.unwrap(), wox_recovery::recovery::Applied::Nothing);
+}
+
 #[tokio::test]
 async fn a_wrong_prize_that_is_spent_is_left_to_people() {
     let game = scheduled().await;
