@@ -45,6 +45,19 @@ pub trait EventLog: Send + Sync {
     /// Appends many requests with one sync. Each is judged by itself, in order; the answers stand in the same order.
     async fn append_many(&self, requests: Vec<AppendRequest>) -> Vec<Result<Ack, AppendError>>;
 
+    /// Appends requests that follow from each other, such as the lines of a file, with as few syncs as it takes. The first
+    /// one that is refused ends it: its answer is the last, and nothing behind it is written.
+    async fn append_in_order(&self, requests: Vec<AppendRequest>) -> Vec<Result<Ack, AppendError>> {
+        let mut answers = Vec::with_capacity(requests.len());
+        for request in requests {
+            answers.push(self.append(request).await);
+            if answers.last().is_some_and(Result::is_err) {
+                break;
+            }
+        }
+        answers
+    }
+
     /// Appends one request: all of its events or none.
     async fn append(&self, request: AppendRequest) -> Result<Ack, AppendError> {
         let mut answers = self.append_many(vec![request]).await;

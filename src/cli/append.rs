@@ -1,7 +1,6 @@
 //! `wox append`: events from a program into the log, one line in and one acknowledgement out.
 
 use std::{
-    cmp::Ordering,
     fmt,
     io::{self, Write as _},
     path::PathBuf,
@@ -13,7 +12,7 @@ use serde::{
 };
 use tokio::sync::mpsc::Receiver;
 use wox_events::{
-    Actor, DecodeError, Event, EventId, Json, NewEvent, Provenance, Revision, StreamId, Timestamp,
+    Actor, DecodeError, Duration, Event, EventId, Json, NewEvent, Provenance, Revision, StreamId, Timestamp,
     upcast::current_version,
 };
 
@@ -22,7 +21,7 @@ use crate::{
         CliError, Context,
         input::{Line, Lines},
         render::{Shape as _, counted},
-        store,
+        store, time,
     },
     exit_code::ExitCode,
     interchange,
@@ -60,6 +59,10 @@ pub(super) struct AppendArgs {
 
 /// Most events that share one sync.
 const BATCH_EVENTS_MAX: usize = 1024;
+
+/// How far ahead of this machine's clock an event's time may be. Clocks disagree; by more than this, one of them is wrong,
+/// and an event of the future would move the game's clock and let every running duel time out.
+const CLOCK_AHEAD_MAX: Duration = Duration::seconds(24 * 60 * 60);
 
 /// One line, as typed.
 #[derive(Debug, Deserialize)]
@@ -106,7 +109,7 @@ pub(super) async fn run(args: AppendArgs, context: Context) -> Result<ExitCode, 
     let log = store::open_to_write(&context).await?;
     let lines = Lines::open(&args.file)?;
     let name = lines.name().to_owned();
-    let events = lines.parsed_ahead(move |name, line| ready(name, line, args.allow_unknown));
+    let events = lines.parsed_ahead(move |name, line| ready(name, line, args.allow_unknown, time::now()));
     let appended = append_all(&log, events, &name, &context).await?;
     context.say(format!(
         "{} durable, {} of them repeats; head is {}",
@@ -130,26 +133,22 @@ async fn append_all(
     context: &Context,
 ) -> Result<Appended, CliError> {
     let mut appended = Appended::default();
-    let mut waiting = None;
     loop {
-        let first = match waiting.take() {
-            Some(first) => Some(first),
-            None => tokio::select! {
-                biased;
-                () = context.interrupt.wait() => {
-                    return Err(CliError::interrupted(format!(
-                        "stopped after {}; all of them are durable", counted(appended.events, "acknowledged event")
-                    ))
-                    .next("run the same command again: what is there already is acknowledged as a repeat"));
-                }
-                next = events.recv() => next,
-            },
+        let first = tokio::select! {
+            biased;
+            () = context.interrupt.wait() => {
+                return Err(CliError::interrupted(format!(
+                    "stopped after {}; all of them are durable", counted(appended.events, "acknowledged event")
+                ))
+                .next("run the same command again: what is there already is acknowledged as a repeat"));
+            }
+            next = events.recv() => next,
         };
         let Some(first) = first else { return Ok(appended) };
-        let (batch, failed) = gather(log, first?, &mut events, &mut waiting).await?;
+        let (batch, failed) = gather(first?, &mut events);
         let lines: Vec<u64> = batch.iter().map(|ready| ready.line).collect();
         let requests = batch.into_iter().map(|ready| ready.request).collect();
-        let answers = log.append_many(requests).await;
+        let answers = log.append_in_order(requests).await;
 
         let mut out = io::stdout().lock();
         let mut refused = None;
@@ -170,57 +169,17 @@ async fn append_all(
     }
 }
 
-/// What can become of a line, by where its stream stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outlook {
-    /// The stream is where the line expects it: it will be appended.
-    New,
-    /// The stream is further: a repeat, or a conflict; nothing will be written either way.
-    Behind,
-    /// The stream is not there yet: a conflict.
-    Ahead,
-}
-
-/// Takes the lines that are waiting already, so that they share one sync. All lines of a batch have the same outlook, so
-/// that nothing behind a refused line is written: it ends a batch in which nothing is. This process holds the writer's
-/// lock: no stream moves between this look and the append.
-async fn gather(
-    log: &dyn EventLog,
-    first: Ready,
-    events: &mut Receiver<Result<Ready, CliError>>,
-    waiting: &mut Option<Result<Ready, CliError>>,
-) -> Result<(Vec<Ready>, Option<CliError>), CliError> {
-    let mut revisions = std::collections::BTreeMap::new();
-    let mut batch = Vec::new();
-    let mut outlook = None;
-    let mut next = first;
-    loop {
-        let Ready { request: AppendRequest { stream, expected, .. }, .. } = &next;
-        let revision = match revisions.get(stream) {
-            Some(revision) => *revision,
-            None => log.revision(stream).await?,
-        };
-        let its = match expected.cmp(&revision) {
-            Ordering::Equal => Outlook::New,
-            Ordering::Less => Outlook::Behind,
-            Ordering::Greater => Outlook::Ahead,
-        };
-        if *outlook.get_or_insert(its) != its {
-            *waiting = Some(Ok(next));
-            return Ok((batch, None));
+/// Takes the lines that are waiting already, so that they share one sync; and what is wrong with the one behind them.
+fn gather(first: Ready, events: &mut Receiver<Result<Ready, CliError>>) -> (Vec<Ready>, Option<CliError>) {
+    let mut batch = vec![first];
+    while batch.len() < BATCH_EVENTS_MAX {
+        match events.try_recv() {
+            Ok(Ok(ready)) => batch.push(ready),
+            Ok(Err(error)) => return (batch, Some(error)),
+            Err(_) => break,
         }
-        let after = if its == Outlook::New { Revision(revision.0 + 1) } else { revision };
-        revisions.insert(stream.clone(), after);
-        batch.push(next);
-        if batch.len() == BATCH_EVENTS_MAX {
-            return Ok((batch, None));
-        }
-        next = match events.try_recv() {
-            Ok(Ok(ready)) => ready,
-            Ok(Err(error)) => return Ok((batch, Some(error))),
-            Err(_) => return Ok((batch, None)),
-        };
     }
+    (batch, None)
 }
 
 fn print(ack: &Ack, out: &mut impl io::Write) -> io::Result<()> {
@@ -240,7 +199,7 @@ fn print(ack: &Ack, out: &mut impl io::Write) -> io::Result<()> {
 }
 
 /// Reads one line and judges all that can be judged without the log.
-fn ready(name: &str, line: Line, allow_unknown: bool) -> Result<Ready, CliError> {
+fn ready(name: &str, line: Line, allow_unknown: bool, now: Timestamp) -> Result<Ready, CliError> {
     let bad = |code, what: String| {
         let error = CliError::failed(code, what).at("file", name).at("line", line.number);
         match stream_of(&line.text) {
@@ -261,6 +220,14 @@ fn ready(name: &str, line: Line, allow_unknown: bool) -> Result<Ready, CliError>
     if !typed.data.as_str().starts_with('{') {
         return Err(bad("wox::append::payload", "`data` is not a JSON object".into())
             .next(format!("wox schema {}", typed.kind))
+            .next(again));
+    }
+    let time = typed.time.0;
+    if !time.can_be() || time.since(now) > CLOCK_AHEAD_MAX {
+        let what = format!("`time` is {}: nothing can have happened then", rfc3339::text(time));
+        return Err(bad("wox::append::time", what)
+            .next("times are RFC 3339 or microseconds since 1970, at most a day ahead of this machine's clock")
+            .next("wox doctor looks at the clock")
             .next(again));
     }
     let version = typed.version.unwrap_or_else(|| current_version(&typed.kind));
@@ -296,7 +263,7 @@ fn ready(name: &str, line: Line, allow_unknown: bool) -> Result<Ready, CliError>
         id: typed.id,
         kind: typed.kind.into(),
         version,
-        time: typed.time.0,
+        time,
         actor: typed.actor,
         causation: typed.causation,
         correlation: typed.correlation,
@@ -360,8 +327,10 @@ mod tests {
     const GOOD: &str = r#"{"stream":"duel-1","expected":2,"id":"7f1c3f0e-8c5c-4a9b-9a53-0d6f6f0f5b11",
         "kind":"ChallengeDeclined","time":"2026-08-01T12:00:00Z","actor":"game","provenance":"game","data":{}}"#;
 
+    const NOW: Timestamp = Timestamp(1_785_600_000_000_000);
+
     fn judged(line: &str) -> Result<Ready, CliError> {
-        ready("game.jsonl", Line { number: 7, text: line.to_owned() }, false)
+        ready("game.jsonl", Line { number: 7, text: line.to_owned() }, false, NOW)
     }
 
     #[test]
@@ -383,6 +352,9 @@ mod tests {
             (r#""expected":2"#, r#""expected":"2""#),
             (r#""expected":2"#, r#""expected":2,"surprise":1"#),
             ("2026-08-01T12:00:00Z", "yesterday"),
+            ("2026-08-01T12:00:00Z", "2026-08-02T16:00:00.000001Z"),
+            ("2026-08-01T12:00:00Z", "1969-12-31T23:59:59Z"),
+            (r#""2026-08-01T12:00:00Z""#, "9223372036854775807"),
             ("ChallengeDeclined", "BroomRaced"),
             (r#""provenance":"game""#, r#""provenance":"rumour""#),
             (r#""actor":"game""#, r#""actor":"two words""#),
@@ -402,11 +374,11 @@ mod tests {
     fn unknown_kinds_pass_only_when_asked_for_and_malformed_ones_never() {
         let line = |text: String| Line { number: 1, text };
         let unknown = GOOD.replacen("ChallengeDeclined", "BroomRaced", 1);
-        assert!(ready("f", line(unknown), true).is_ok());
+        assert!(ready("f", line(unknown), true, NOW).is_ok());
         let foreign = GOOD.replacen("ChallengeDeclined", "DepositCredited", 1);
-        let refused = ready("f", line(foreign), true).unwrap_err();
+        let refused = ready("f", line(foreign), true, NOW).unwrap_err();
         assert!(refused.to_string().contains("belongs to the deposit family"), "{refused}");
         let malformed = GOOD.replacen(r#""data":{}"#, r#""data":{"x":1}"#, 1);
-        assert!(ready("f", line(malformed), true).is_err());
+        assert!(ready("f", line(malformed), true, NOW).is_err());
     }
 }

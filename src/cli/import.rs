@@ -296,7 +296,7 @@ async fn append_batch(
             events: vec![read.incoming.event],
         })
         .collect();
-    let answers = log.append_many(requests).await;
+    let answers = log.append_in_order(requests).await;
     for (((line, readable, position), exact), answer) in places.into_iter().zip(exact).zip(answers) {
         let ack = answer.map_err(|error| unfit(error, name, line))?;
         let found = ack.events.first().map(|event| event.position);

@@ -380,6 +380,24 @@ impl EmbeddedLog {
     }
 }
 
+/// What the writer answers.
+type Answers = Vec<Result<Ack, AppendError>>;
+
+impl EmbeddedLog {
+    /// Asks the writer; an error when there is none, or none any more.
+    async fn write(&self, command: impl FnOnce(oneshot::Sender<Answers>) -> Command) -> Result<Answers, AppendError> {
+        let path = || self.path().to_owned();
+        let Some(writer) = &self.shared.writer else { return Err(AppendError::ReadOnly { path: path() }) };
+        let (reply, answers) = oneshot::channel();
+        if writer.send(command(reply)).await
+            && let Ok(answers) = answers.await
+        {
+            return Ok(answers);
+        }
+        Err(AppendError::Poisoned { path: path(), cause: "its writer has ended".into() })
+    }
+}
+
 #[async_trait::async_trait]
 impl EventLog for EmbeddedLog {
     async fn root_at(&self, position: Position) -> Result<Digest, ReadError> {
@@ -407,18 +425,15 @@ impl EventLog for EmbeddedLog {
 
     async fn append_many(&self, requests: Vec<AppendRequest>) -> Vec<Result<Ack, AppendError>> {
         let count = requests.len();
-        let path = self.path().to_owned();
-        let Some(writer) = &self.shared.writer else {
-            return (0..count).map(|_| Err(AppendError::ReadOnly { path: path.clone() })).collect();
-        };
-        let (reply, answers) = oneshot::channel();
-        if writer.send(Command::Append { requests, reply }).await
-            && let Ok(answers) = answers.await
-        {
-            return answers;
+        match self.write(|reply| Command::Append { requests, reply }).await {
+            Ok(answers) => answers,
+            Err(error) => (0..count).map(|_| Err(error.clone())).collect(),
         }
-        let cause = "its writer has ended";
-        (0..count).map(|_| Err(AppendError::Poisoned { path: path.clone(), cause: cause.into() })).collect()
+    }
+
+    async fn append_in_order(&self, requests: Vec<AppendRequest>) -> Vec<Result<Ack, AppendError>> {
+        let written = self.write(|reply| Command::AppendInOrder { requests, reply }).await;
+        written.unwrap_or_else(|error| vec![Err(error)])
     }
 }
 

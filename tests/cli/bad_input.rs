@@ -6,9 +6,10 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Map, Value};
 
 use crate::{
-    session::{Session, code, errors},
+    session::{Session, code, errors, json},
     store::EVENTS,
 };
 
@@ -136,4 +137,104 @@ fn a_bad_line_counts_lines_of_the_file_only() {
     let output = session.feed("append -", format!("{EVENTS}{{\"stream\":7}}\n").as_bytes());
     let text = errors(&output);
     assert!(text.contains("line: 3") && text.contains("at column ") && !text.contains("at line 1"), "{text}");
+}
+
+/// One line of an export is changed. Whatever is wrong with it: the file and the line are named, what stands before it is
+/// durable and nothing behind it, so that the corrected export goes on from there and is the same log again.
+#[test]
+fn a_bad_line_of_an_export_ends_the_import_in_front_of_it() {
+    let session = Session::new();
+    session.run("demo --events 400 --store game");
+    assert_eq!(code(&session.run("export game.jsonl --store game")), 0);
+    let export = std::fs::read_to_string(session.path().join("game.jsonl")).unwrap();
+    let good: Vec<&str> = export.lines().take(40).collect();
+    let field = |name: &str, value: Value| {
+        let mut line: Map<String, Value> = serde_json::from_str(good[9]).unwrap();
+        line.insert(name.into(), value);
+        serde_json::to_string(&line).unwrap()
+    };
+    let begun = good.iter().position(|line| line.contains(r#""revision":2,"#)).unwrap();
+    let repeated_id = {
+        let mut line: Map<String, Value> = serde_json::from_str(good[begun]).unwrap();
+        let before = good.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let before = before.into_iter().find(|other| other["stream"] == line["stream"]).unwrap();
+        line.insert("id".into(), before["id"].clone());
+        serde_json::to_string(&line).unwrap()
+    };
+    let cases: Vec<(&str, usize, String, i32)> = vec![
+        ("canonical event", 9, good[9][..50].into(), 1),
+        ("lines are missing or out of order", 9, good[10].into(), 1),
+        ("canonical event", 9, good[9].replacen('{', r#"{"position":10,"#, 1), 1),
+        ("revisions start at 1", 9, field("revision", 0.into()), 1),
+        ("events before it are missing", 9, field("revision", 99.into()), 4),
+        ("canonical event", 9, field("revision", (-1).into()), 1),
+        ("canonical event", 9, field("position", 1.5.into()), 1),
+        ("canonical event", 9, field("surprise", 1.into()), 1),
+        ("canonical event", 9, field("id", "x".into()), 1),
+        ("not an object", 9, field("data", Value::Array(Vec::new())), 1),
+        ("canonical", 9, field("data", serde_json::json!({"amount": 1.5})), 1),
+        ("version 0", 9, field("version", 0.into()), 1),
+        ("is not the same", begun, repeated_id, 4),
+    ];
+    for (says, at, line, exit) in cases {
+        let mut lines = good.clone();
+        lines[at] = &line;
+        session.file("bad.jsonl", &(lines.join("\n") + "\n"));
+        drop(std::fs::remove_dir_all(session.path().join("copy")));
+        let output = session.run("import bad.jsonl --store copy");
+        let told = errors(&output);
+        assert_eq!(code(&output), exit, "{line}: {told}");
+        assert!(
+            told.contains(says) && told.contains("bad.jsonl") && told.contains(&format!("line: {}", at + 1)),
+            "{told}"
+        );
+        let head =
+            |session: &Session| json(&session.run("status --store copy --output json"))["head"]["position"].clone();
+        assert_eq!(head(&session), at, "nothing behind the bad line is there: {line}");
+        assert_eq!(code(&session.run("import game.jsonl --store copy")), 0, "{line}");
+        assert_eq!(code(&session.run("export copy.jsonl --store copy")), 0);
+        assert!(std::fs::read_to_string(session.path().join("copy.jsonl")).unwrap() == export, "{line}");
+        std::fs::remove_file(session.path().join("copy.jsonl")).unwrap();
+    }
+}
+
+/// What may only be read can be looked at and verified; what would write says so, and why.
+#[test]
+fn a_store_that_may_only_be_read_is_read() {
+    use std::os::unix::{fs::PermissionsExt as _, process::CommandExt as _};
+    let session = Session::new();
+    session.run("demo --events 400 --store game");
+    let game = session.path().join("game");
+    let wox = session.path().join("wox");
+    std::fs::copy(env!("CARGO_BIN_EXE_wox"), &wox).unwrap();
+    let mode =
+        |path: &std::path::Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    for entry in std::fs::read_dir(&game).unwrap() {
+        let path = entry.unwrap().path();
+        mode(&path, if path.is_dir() { 0o555 } else { 0o444 });
+    }
+    mode(&game, 0o555);
+    mode(session.path(), 0o755);
+    let run = |words: &str| {
+        let mut command = Command::new(&wox);
+        command.args(words.split_whitespace()).current_dir(session.path()).env_clear().env("WOX_ACTOR", "alice");
+        if rustix::process::geteuid().is_root() {
+            command.uid(65_534).gid(65_534);
+        }
+        command.output().unwrap()
+    };
+    for (words, exit) in [("verify", 0), ("digest", 0), ("status", 3), ("plan --preview", 3), ("export -", 0)] {
+        let output = run(&format!("{words} --store game"));
+        assert_eq!(code(&output), exit, "{words}: {}", errors(&output));
+    }
+    for words in ["append /dev/null", "plan", "recover all"] {
+        let output = run(&format!("{words} --store game"));
+        assert_eq!(code(&output), 1, "{words}: {}", errors(&output));
+        let told = errors(&output);
+        assert!(told.contains("Permission denied") && told.contains("game/lock"), "{words}: {told}");
+    }
+    let doctor = json(&run("doctor --store game --output json"));
+    let permissions = doctor["checks"].as_array().unwrap().iter().find(|check| check["name"] == "permissions").unwrap();
+    assert_eq!(permissions["result"], "warn");
+    mode(&game, 0o755);
 }

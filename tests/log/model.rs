@@ -11,6 +11,8 @@ use crate::helpers::{event, options, read_all, read_between, stream};
 enum Step {
     /// Requests in one call.
     Append(Vec<Wish>),
+    /// Requests in one call, nothing behind the first refusal.
+    InOrder(Vec<Wish>),
     Reopen,
     Read {
         after: u64,
@@ -45,7 +47,8 @@ fn wish() -> impl Strategy<Value = Wish> {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        8 => vec(wish(), 1..12).prop_map(Step::Append),
+        6 => vec(wish(), 1..12).prop_map(Step::Append),
+        4 => vec(wish(), 1..12).prop_map(Step::InOrder),
         1 => Just(Step::Reopen),
         2 => (0u64..80, 0u64..80).prop_map(|(after, until)| Step::Read { after, until }),
     ]
@@ -66,7 +69,7 @@ async fn play(page_size: u32, steps: Vec<Step>) {
     let mut log = EmbeddedLog::create(&path, options(page_size)).await.unwrap();
     for step in steps {
         match step {
-            Step::Append(wishes) => {
+            Step::Append(ref wishes) | Step::InOrder(ref wishes) => {
                 let mut requests = Vec::new();
                 for wish in wishes {
                     let stream = stream(&format!("duel-{}", wish.stream));
@@ -78,8 +81,12 @@ async fn play(page_size: u32, steps: Vec<Step>) {
                         events: ids.map(|id| event(id, id as u64 * 10 + wish.content)).collect(),
                     });
                 }
-                let expected = model.append_many(requests.clone()).await;
-                let answers = log.append_many(requests).await;
+                let (expected, answers) = match step {
+                    Step::InOrder(_) => {
+                        (model.append_in_order(requests.clone()).await, log.append_in_order(requests).await)
+                    }
+                    _ => (model.append_many(requests.clone()).await, log.append_many(requests).await),
+                };
                 let shapes = |answers: &[_]| answers.iter().map(shape).collect::<Vec<_>>();
                 assert_eq!(shapes(&answers), shapes(&expected));
             }

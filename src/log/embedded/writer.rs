@@ -55,6 +55,8 @@ const PAGES_OF_SLOTS: &str = "SELECT p.page, p.first, p.count, p.digest, p.bytes
 /// Requests and events of one group commit: enough to fill several pages, little enough to answer soon.
 const GROUP_EVENTS_MAX: usize = 65_536;
 const GROUP_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Requests that are looked at together when they are to be written in order, at first; more while all of them are new.
+const RUN_MIN: usize = 1024;
 /// Requests that wait in the queue; beyond that callers wait.
 const QUEUE_MAX: usize = 1024;
 
@@ -62,6 +64,8 @@ const QUEUE_MAX: usize = 1024;
 pub(super) enum Command {
     /// Append these.
     Append { requests: Vec<AppendRequest>, reply: oneshot::Sender<Vec<Result<Ack, AppendError>>> },
+    /// Append these, and nothing behind the first that is refused.
+    AppendInOrder { requests: Vec<AppendRequest>, reply: oneshot::Sender<Vec<Result<Ack, AppendError>>> },
     /// Close the connection and end.
     Close { reply: oneshot::Sender<()> },
     /// The next sync of the watermark shall fail.
@@ -189,6 +193,7 @@ impl Writer {
             }
             let mut requests = Vec::new();
             let mut replies = Vec::new();
+            let mut in_order = Vec::new();
             let mut close = None;
             for command in group {
                 match command {
@@ -196,15 +201,21 @@ impl Writer {
                         replies.push((some.len(), reply));
                         requests.extend(some);
                     }
+                    Command::AppendInOrder { requests, reply } => in_order.push((requests, reply)),
                     Command::Close { reply } => close = Some(reply),
                     #[cfg(test)]
                     Command::BreakSync => self.break_sync = true,
                 }
             }
-            let mut answers = self.append(requests).await.into_iter();
+            let mut answers = self.append(&requests).await.into_iter();
             publish.send_replace(self.head);
             for (count, reply) in replies {
                 let _the_caller_may_be_gone = reply.send(answers.by_ref().take(count).collect());
+            }
+            for (requests, reply) in in_order {
+                let answers = self.append_in_order(&requests).await;
+                publish.send_replace(self.head);
+                let _the_caller_may_be_gone = reply.send(answers);
             }
             if let Some(reply) = close {
                 self.close().await;
@@ -223,8 +234,50 @@ impl Writer {
         drop(lock);
     }
 
+    /// Appends run after run up to the first refusal: its answer is the last.
+    async fn append_in_order(&mut self, requests: &[AppendRequest]) -> Vec<Result<Ack, AppendError>> {
+        let mut answers: Vec<Result<Ack, AppendError>> = Vec::with_capacity(requests.len());
+        let mut window = RUN_MIN;
+        while let rest @ [_, ..] = &requests[answers.len()..] {
+            let ahead = &rest[..rest.len().min(window)];
+            let run = match self.learn_streams(ahead).await {
+                Ok(()) => self.run_of_one_kind(ahead),
+                // Asked for one alone it says what the matter is.
+                Err(_) => 1,
+            };
+            window = if run == window { 2 * window } else { RUN_MIN };
+            answers.extend(self.append(&rest[..run]).await);
+            if let Some(refused) = answers.iter().position(Result::is_err) {
+                answers.truncate(refused + 1);
+                break;
+            }
+        }
+        answers
+    }
+
+    /// How many of the first requests can be judged as one group without anything being written behind a refused one:
+    /// those that will all be accepted, or those of which none will be.
+    fn run_of_one_kind(&mut self, requests: &[AppendRequest]) -> usize {
+        let mut added: HashMap<&StreamId, BTreeSet<EventId>> = HashMap::new();
+        let mut kind = None;
+        for (index, request) in requests.iter().enumerate() {
+            let known = self.streams.get_mut(&request.stream).expect("every stream of the run was learnt");
+            let added = added.entry(&request.stream).or_default();
+            let is_new = request.expected.0 == known.revision().0 + added.len() as u64
+                && request.events.iter().all(|event| known.find(event.id).is_none() && !added.contains(&event.id))
+                && check_request(request, self.data_bytes_max).is_ok();
+            if *kind.get_or_insert(is_new) != is_new {
+                return index;
+            }
+            if is_new {
+                added.extend(request.events.iter().map(|event| event.id));
+            }
+        }
+        requests.len()
+    }
+
     /// Appends a group; the answers stand in the order of the requests.
-    async fn append(&mut self, requests: Vec<AppendRequest>) -> Vec<Result<Ack, AppendError>> {
+    async fn append(&mut self, requests: &[AppendRequest]) -> Vec<Result<Ack, AppendError>> {
         if requests.is_empty() {
             return Vec::new();
         }
@@ -232,7 +285,7 @@ impl Writer {
             let poisoned = AppendError::Poisoned { path: self.place.dir.clone(), cause: cause.clone() };
             return requests.iter().map(|_| Err(poisoned.clone())).collect();
         }
-        match self.try_append(&requests).await {
+        match self.try_append(requests).await {
             Ok(answers) => answers,
             Err(Failure { what, source }) => {
                 // Whatever failed, this process no longer knows what the files hold (R11): it must look again.
@@ -693,7 +746,7 @@ impl Size {
     }
 
     fn add(&mut self, command: &Command) {
-        if let Command::Append { requests, .. } = command {
+        if let Command::Append { requests, .. } | Command::AppendInOrder { requests, .. } = command {
             for event in requests.iter().flat_map(|request| &request.events) {
                 self.events += 1;
                 self.bytes += event.data.as_str().len();
