@@ -1,20 +1,27 @@
 //! `wox doctor`: the usual reasons why things do not work, each looked at, each with a fix.
 
-use std::{fs::File, path::Path};
+use std::{collections::BTreeSet, fs::File, path::Path};
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use wox_events::{Duration, Position, Timestamp, upcast};
+use strum::VariantArray as _;
+use wox_events::{
+    Duration, Position, Timestamp,
+    chain::{Answer, SourceKind, Standing},
+    upcast,
+};
+use wox_projections::verdict::quorum::Policy;
 
 use crate::{
     cli::{
-        CliError, Context,
+        CliError, Context, chain, game_db,
         render::{Document, grouped},
         store, time,
     },
     exit_code::ExitCode,
     log::EventLog as _,
     rfc3339,
+    tables::Table,
 };
 
 /// Look for the usual causes of trouble; say how to fix each
@@ -33,12 +40,16 @@ const DISK_BYTES_FAIL: u64 = 64 << 20;
 const DISK_BYTES_WARN: u64 = 1 << 30;
 /// A newest event further in the future than this means that two clocks disagree.
 const CLOCK_SKEW_WARN: Duration = Duration::seconds(300);
+/// A certificate that ends sooner needs somebody: two weeks.
+const CERTIFICATE_WARN: Duration = Duration::seconds(14 * 24 * 60 * 60);
 /// This program did not exist earlier: a clock before it is not set. 2026-01-01.
 const CLOCK_MIN: Timestamp = Timestamp(1_767_225_600_000_000);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Outcome {
+    /// The settings do not name it: not looked at.
+    NotSet,
     Ok,
     Warn,
     Fail,
@@ -57,7 +68,7 @@ pub(super) struct DoctorReport {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Check {
     /// What.
-    name: &'static str,
+    name: String,
     /// How it is.
     result: Outcome,
     /// What was found.
@@ -68,22 +79,31 @@ pub(super) struct Check {
 }
 
 impl Check {
-    fn ok(name: &'static str, found: impl Into<String>) -> Check {
-        Check { name, result: Outcome::Ok, found: found.into(), fix: None }
+    fn ok(name: impl Into<String>, found: impl Into<String>) -> Check {
+        Check { name: name.into(), result: Outcome::Ok, found: found.into(), fix: None }
     }
 
-    fn warn(name: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Check {
-        Check { name, result: Outcome::Warn, found: found.into(), fix: Some(fix.into()) }
+    fn not_set(name: impl Into<String>, found: impl Into<String>, fix: impl Into<String>) -> Check {
+        Check { name: name.into(), result: Outcome::NotSet, found: found.into(), fix: Some(fix.into()) }
     }
 
-    fn fail(name: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Check {
-        Check { name, result: Outcome::Fail, found: found.into(), fix: Some(fix.into()) }
+    fn warn(name: impl Into<String>, found: impl Into<String>, fix: impl Into<String>) -> Check {
+        Check { name: name.into(), result: Outcome::Warn, found: found.into(), fix: Some(fix.into()) }
+    }
+
+    fn fail(name: impl Into<String>, found: impl Into<String>, fix: impl Into<String>) -> Check {
+        Check { name: name.into(), result: Outcome::Fail, found: found.into(), fix: Some(fix.into()) }
+    }
+
+    /// A look that ended in an error: what it is, and the steps it names.
+    fn error(name: impl Into<String>, error: &CliError) -> Check {
+        Check::fail(name, error.to_string(), error.steps().join("; "))
     }
 }
 
 pub(super) async fn run(_: DoctorArgs, context: Context) -> Result<ExitCode, CliError> {
     let (store, newest) = look_at_store(&context).await;
-    let checks = vec![
+    let mut checks = vec![
         versions(),
         upcasters(),
         store,
@@ -91,18 +111,21 @@ pub(super) async fn run(_: DoctorArgs, context: Context) -> Result<ExitCode, Cli
         disk(&context.store),
         writable(&context.store),
         clock(time::now(), newest),
+        game_database(&context).await,
     ];
+    checks.extend(chain(&context, time::now()).await);
     let worst = checks.iter().map(|check| check.result).max().unwrap_or(Outcome::Ok);
     let rows: Vec<_> = checks
         .iter()
         .map(|check| {
             let result = match check.result {
+                Outcome::NotSet => "-",
                 Outcome::Ok => "ok",
                 Outcome::Warn => "warn",
                 Outcome::Fail => "FAIL",
             };
             let fix = check.fix.clone().unwrap_or_default();
-            vec![result.to_owned(), check.name.to_owned(), check.found.clone(), fix]
+            vec![result.to_owned(), check.name.clone(), check.found.clone(), fix]
         })
         .collect();
     Document::of(&DoctorReport { result: worst, checks })
@@ -143,10 +166,7 @@ async fn look_at_store(context: &Context) -> (Check, Option<Timestamp>) {
             let found = format!("{} at position {}", context.store.display(), grouped(head.position.0));
             (Check::ok("store", found), newest)
         }
-        Err(error) => {
-            let fix = error.steps().join("; ");
-            (Check::fail("store", error.to_string(), fix), None)
-        }
+        Err(error) => (Check::error("store", &error), None),
     }
 }
 
@@ -212,9 +232,144 @@ fn clock(now: Timestamp, newest: Option<Timestamp>) -> Check {
     }
 }
 
+/// Connects to the game's database and looks at the shape of its tables.
+async fn game_database(context: &Context) -> Check {
+    const NAME: &str = "game database";
+    if context.settings.find("game_db_url").is_none_or(|setting| setting.value.is_empty()) {
+        return Check::not_set(NAME, "not named by the settings", "set WOX_GAME_DB_URL to look at the live tables");
+    }
+    let looked = async {
+        let mut session = game_db::connect(context).await?;
+        let schema = session.schema(Table::VARIANTS).await?;
+        let version = session.version.clone();
+        session.close().await;
+        Ok::<_, CliError>((version, schema))
+    };
+    match looked.await {
+        Err(error) => Check::error(NAME, &error),
+        Ok((version, schema)) => match schema.problems.first() {
+            Some(problem) => {
+                let column = problem.column.as_ref().map(|column| format!(".{column}")).unwrap_or_default();
+                let found = format!("{version}; {}{column}: {}", problem.table, problem.what);
+                match schema.fatal().next() {
+                    Some(_) => Check::fail(NAME, found, &problem.next),
+                    None => Check::warn(NAME, found, &problem.next),
+                }
+            }
+            None => Check::ok(NAME, format!("{version}; {} of {} tables", schema.tables.len(), Table::VARIANTS.len())),
+        },
+    }
+}
+
+/// Asks every source of the chain where it stands, and looks when certificates end.
+async fn chain(context: &Context, now: Timestamp) -> Vec<Check> {
+    let configured = match chain::optional(context) {
+        Ok(Some(configured)) => configured,
+        Ok(None) => {
+            let fix = "write a section [chain] into wox.toml to have deposits and withdrawals looked at";
+            return vec![Check::not_set("chain", "not named by the settings", fix)];
+        }
+        Err(error) => return vec![Check::error("chain", &error)],
+    };
+    let policy = &configured.policy;
+    let (standings, certificates) = tokio::join!(configured.network.standings(), configured.network.certificates());
+    let mut checks: Vec<Check> = standings.iter().map(|standing| source(standing, policy, now)).collect();
+    checks.push(quorum(&checks, policy));
+    checks.extend(certificates.iter().map(|(name, ends)| certificate(name.as_str(), *ends, now)));
+    checks
+}
+
+/// Whether one source stands where its chain does.
+fn source(standing: &Standing, policy: &Policy, now: Timestamp) -> Check {
+    let name = format!("chain source {}", standing.source);
+    let node = policy.sources.iter().any(|source| source.name == standing.source && source.kind == SourceKind::Node);
+    let finalized = match (&standing.finalized, node) {
+        (Answer::Found(head), _) => head,
+        // An explorer need not know the word; it never votes.
+        (_, false) => match &standing.latest {
+            Answer::Found(head) => return Check::ok(name, format!("explorer at block {}", head.number)),
+            other => return unanswered(name, other),
+        },
+        (other, true) => return unanswered(name, other),
+    };
+    if let Answer::Found(id) = &standing.chain
+        && *id != policy.chain
+    {
+        let fix = "correct the address of this source in wox.toml: nothing it says counts";
+        return Check::fail(name, format!("answers for chain {id}, not {}", policy.chain), fix);
+    }
+    if let Answer::Found(genesis) = &standing.genesis
+        && *genesis != policy.genesis
+    {
+        let fix = "its block 0 is another chain's: correct its address, or `genesis`, in wox.toml";
+        return Check::fail(name, "answers for a chain that began with another block", fix);
+    }
+    let age = now.since(finalized.time);
+    let found = format!("final up to block {}, {} s old", finalized.number, age.as_seconds());
+    if age > policy.finalized_age_max {
+        return Check::warn(name, found, "it lags behind: use another node, or wait; nothing younger counts as final");
+    }
+    Check::ok(name, found)
+}
+
+fn unanswered<T>(name: String, answer: &Answer<T>) -> Check {
+    let found = match answer {
+        Answer::Timeout {} => "no answer in time".to_owned(),
+        Answer::Error { class } => format!("no answer: {class}"),
+        Answer::Null {} => "says there is no such block".to_owned(),
+        Answer::Found(_) | Answer::NotAsked {} => "was not asked".to_owned(),
+    };
+    Check::fail(
+        name,
+        found,
+        "try its address with curl from this machine; a certificate that is not trusted looks like this too",
+    )
+}
+
+/// Whether enough operators answer to decide anything.
+fn quorum(sources: &[Check], policy: &Policy) -> Check {
+    let well: BTreeSet<&str> = policy
+        .sources
+        .iter()
+        .zip(sources)
+        .filter(|(source, check)| source.kind == SourceKind::Node && check.result == Outcome::Ok)
+        .map(|(source, _)| source.operator.as_str())
+        .collect();
+    let found = format!("{} of {} operators needed", well.len(), policy.quorum);
+    if well.len() < policy.quorum as usize {
+        return Check::fail(
+            "chain quorum",
+            found,
+            "bring a source back: until then every verdict is unknown, and nothing moves",
+        );
+    }
+    Check::ok("chain quorum", found)
+}
+
+fn certificate(source: &str, ends: Option<Timestamp>, now: Timestamp) -> Check {
+    let name = format!("certificate {source}");
+    let Some(ends) = ends else {
+        return Check::warn(name, "not seen", "try the source's address with curl -v from this machine");
+    };
+    let found = format!("ends {}", rfc3339::text(ends));
+    if ends.since(now) < CERTIFICATE_WARN {
+        return Check::warn(name, found, "have its operator renew it, or name another source beside it");
+    }
+    Check::ok(name, found)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_certificate_warns_in_time() {
+        let now = Timestamp(CLOCK_MIN.0);
+        let ends = |days: i64| Some(now.plus(Duration::seconds(days * 24 * 3600)));
+        assert_eq!(certificate("base", ends(13), now).result, Outcome::Warn);
+        assert_eq!(certificate("base", ends(14), now).result, Outcome::Ok);
+        assert_eq!(certificate("base", None, now).result, Outcome::Warn);
+    }
 
     #[test]
     fn a_clock_that_is_not_set_fails_and_one_behind_the_log_warns() {

@@ -8,6 +8,7 @@ mod ask;
 mod consumers;
 mod holdings;
 mod parse;
+mod probe;
 mod slots;
 mod standing;
 mod transactions;

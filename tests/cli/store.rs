@@ -235,6 +235,33 @@ fn the_doctor_names_a_fix_for_what_fails() {
     assert!(store["fix"].as_str().unwrap().contains("wox init"));
     session.run("init");
     assert_eq!(code(&session.run("doctor")), 0);
+    let result = |report: &serde_json::Value, name: &str| {
+        let checks = report["checks"].as_array().unwrap();
+        let check = checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("{name}: {report}"));
+        (check["result"].as_str().unwrap().to_owned(), check["fix"].as_str().unwrap_or_default().to_owned())
+    };
+    let report = json(&session.run("doctor --output json"));
+    assert_eq!((result(&report, "game database").0, result(&report, "chain").0), ("not_set".into(), "not_set".into()));
+    // Nobody listens on port 1.
+    session.file(
+        "wox.toml",
+        "game_db = { url = \"mysql://wizard:s3cret@127.0.0.1:1/wizards_of_x\" }\n\
+         [chain]\ngenesis = \"0x1111111111111111111111111111111111111111111111111111111111111111\"\n\
+         tokens = [\"0x2222222222222222222222222222222222222222\"]\nwatched = [\"0x3333333333333333333333333333333333333333\"]\n\
+         [[chain.sources]]\nname = \"base\"\noperator = \"base\"\nurl = \"http://127.0.0.1:1/?key=s3cret\"\n\
+         [[chain.sources]]\nname = \"own\"\noperator = \"us\"\nurl = \"https://127.0.0.1:1/s3cret\"\n",
+    );
+    let output = session.run("doctor --output json");
+    let report = json(&output);
+    assert_eq!(code(&output), 1, "{report}");
+    for name in ["game database", "chain source base", "chain source own", "chain quorum"] {
+        let (found, fix) = result(&report, name);
+        assert!(found == "fail" && !fix.is_empty(), "{name}: {report}");
+    }
+    assert_eq!(result(&report, "certificate own").0, "warn");
+    assert!(!report.to_string().contains("s3cret"), "{report}");
+    session.file("wox.toml", "[chain]\ngenesis = \"0x12\"\n");
+    assert_eq!(result(&json(&session.run("doctor --output json")), "chain").0, "fail");
 }
 
 #[test]

@@ -109,6 +109,14 @@ impl Endpoint {
         &self.source
     }
 
+    pub(super) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// Asks everything in as few batches as the limits allow; one answer a question, in order. What came over the wire
     /// goes into `transcript`.
     pub(super) async fn ask(&self, calls: &[Call], transcript: &mut Transcript) -> Vec<Answer<Value>> {
