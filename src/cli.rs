@@ -43,6 +43,7 @@ mod man;
 mod observe;
 mod plan;
 mod plan_view;
+mod rebuild;
 mod reconcile;
 mod recover;
 mod schema;
@@ -149,6 +150,7 @@ enum Verb {
     Show(show::ShowArgs),
     State(state::StateArgs),
     Diff(diff::DiffArgs),
+    Rebuild(rebuild::RebuildArgs),
     Bisect(bisect::BisectArgs),
     Explain(explain::ExplainArgs),
     Observe(observe::ObserveArgs),
@@ -186,6 +188,7 @@ impl Verb {
             | Verb::Import(_)
             | Verb::Append(_)
             | Verb::Observe(_)
+            | Verb::Rebuild(_)
             | Verb::Reconcile(_)
             | Verb::Schema(_)
             | Verb::Status(_)
@@ -399,6 +402,7 @@ async fn dispatch(verb: Verb, context: Context) -> Result<ExitCode, CliError> {
         Verb::Digest(args) => digest::run(args, context).await,
         Verb::State(args) => state::run(args, context).await,
         Verb::Diff(args) => diff::run(args, context).await,
+        Verb::Rebuild(args) => rebuild::run(args, context).await,
         Verb::Bisect(args) => bisect::run(args, context).await,
         Verb::Explain(args) => explain::run(args, context).await,
         Verb::Observe(args) => observe::run(args, context).await,

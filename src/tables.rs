@@ -3,7 +3,7 @@
 //!
 //! Read it in this order: [`spec`] names the five tables and their columns; [`scribe`] notes, while the log is folded,
 //! what the folds themselves have no use for; [`image`] renders rows from both; [`cell`] is one value, expected and live;
-//! [`compare`] pairs live rows with rendered ones and says what differs; [`origin`] looks in the log for the moment at
+//! [`compare`] pairs live rows with rendered ones and says what differs; [`merge`] makes the row a rebuild writes; [`origin`] looks in the log for the moment at
 //! which a live value was right.
 //!
 //! Not everything in the tables is known to the log. A cell is **known** (compared, and written by a rebuild), **filled**
@@ -16,6 +16,7 @@
 pub mod cell;
 pub mod compare;
 pub mod image;
+pub mod merge;
 pub mod origin;
 pub mod scribe;
 pub mod spec;

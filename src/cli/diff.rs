@@ -76,7 +76,7 @@ fn kind(text: &str) -> Result<Kind, String> {
 }
 
 /// Rows that people are shown; the rest is counted.
-const SHOWN_ROWS_MAX: usize = 100;
+pub(super) const SHOWN_ROWS_MAX: usize = 100;
 
 /// What was found.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -138,6 +138,8 @@ impl TableCounts {
 
 pub(super) const COUNTS_HEADER: [&str; 7] =
     ["table", "live rows", "in the log", "equal", "changed", "missing", "surplus"];
+
+pub(super) const ROWS_HEADER: [&str; 8] = ["table", "row", "", "column", "live", "log", "last written by", "says"];
 
 pub(super) async fn run(args: DiffArgs, context: Context) -> Result<ExitCode, CliError> {
     let mut tables = if args.table.is_empty() { Table::VARIANTS.to_vec() } else { args.table.clone() };
@@ -238,8 +240,7 @@ fn print(result: &DiffResult, context: &Context) -> Result<ExitCode, CliError> {
         .table(COUNTS_HEADER, result.tables.iter().map(TableCounts::cells));
     let rows: Vec<_> = result.differences.iter().take(SHOWN_ROWS_MAX).flat_map(rows_of).collect();
     if !rows.is_empty() {
-        document =
-            document.line("").table(["table", "row", "", "column", "live", "log", "last written by", "says"], rows);
+        document = document.line("").table(ROWS_HEADER, rows);
     }
     if result.differences.len() > SHOWN_ROWS_MAX {
         let more = (result.differences.len() - SHOWN_ROWS_MAX) as u64;
@@ -264,14 +265,14 @@ fn print(result: &DiffResult, context: &Context) -> Result<ExitCode, CliError> {
     if differs {
         let (wox, store) = (context.program(), super::plan::store_flag(context));
         context.say(format!(
-            "next: where the log is right, the row is to be corrected in the database; a wrong event is found with {wox} plan{store}"
+            "next: where the log is right, {wox} rebuild{store} makes the tables anew; a wrong event is found with {wox} plan{store}"
         ));
     }
     Ok(if differs || !result.unholdable.is_empty() { ExitCode::Differences } else { ExitCode::Done })
 }
 
 /// A difference as rows for people: one a column, but one for a row that is missing or surplus as a whole.
-fn rows_of(difference: &Difference) -> Vec<Vec<String>> {
+pub(super) fn rows_of(difference: &Difference) -> Vec<Vec<String>> {
     let lead = |first: bool| {
         let text = |text: String| if first { text } else { String::new() };
         vec![text(difference.table.to_string()), text(difference.key.clone()), text(difference.kind.to_string())]

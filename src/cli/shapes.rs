@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     append, apply, approve, bisect, config_show, demo, diff, digest, doctor, error, explain, export, import, init,
-    observe, plan, progress, reconcile, recover, render::Shape, schema, show, state, status, verify,
+    observe, plan, progress, rebuild, reconcile, recover, render::Shape, schema, show, state, status, verify,
 };
 use crate::{audit, recovery, tables};
 
@@ -82,6 +82,9 @@ shapes! {
     "wox/finding/v1", "recover WHAT, one line a finding" => recovery::Finding;
     "wox/diff/v1", "diff" => diff::DiffResult;
     "wox/difference/v1", "diff, one line a row that differs" => tables::Difference;
+    "wox/rebuild/v1", "rebuild" => rebuild::RebuildReport;
+    "wox/rebuild-table/v1", "rebuild, one line a table" => rebuild::TableReport;
+    "wox/revert/v1", "rebuild --revert" => rebuild::RevertReport;
     "wox/looks/v1", "observe" => observe::Observed;
     "wox/look/v1", "observe, one line a look" => observe::Row;
     "wox/reconciliation/v1", "reconcile" => reconcile::Reconciled;

@@ -62,6 +62,26 @@ pub async fn fold(
     Ok(Folded { log: head.log, as_of: until, root, replay, scribe })
 }
 
+/// Folds on to where the log stands now. A decision to leave out an event that was folded already starts from genesis.
+pub async fn further(
+    log: &dyn EventLog,
+    folded: Folded,
+    threads: NonZeroUsize,
+    progress: &Arc<Progress>,
+) -> Result<Folded, FoldError> {
+    let head = log.head().await?;
+    if head.position == folded.as_of {
+        return Ok(folded);
+    }
+    let waivers = waivers(log, head.position).await?;
+    let (base, scribe) = match folded.replay.under(&waivers) {
+        Some(base) => (base, folded.scribe),
+        None => (Replay::new(waivers), Scribe::default()),
+    };
+    let (scribe, replay) = watched_from(log, base, head.position, threads, progress, scribe).await?;
+    Ok(Folded { log: head.log, as_of: head.position, root: head.root, replay, scribe })
+}
+
 /// Folds the log up to a position under the eyes of `watch`.
 pub async fn watched<W: Watch>(
     log: &dyn EventLog,
@@ -71,6 +91,17 @@ pub async fn watched<W: Watch>(
     watch: W,
 ) -> Result<(W, Replay), FoldError> {
     let base = Replay::new(waivers(log, until).await?);
+    watched_from(log, base, until, threads, progress, watch).await
+}
+
+async fn watched_from<W: Watch>(
+    log: &dyn EventLog,
+    base: Replay,
+    until: Position,
+    threads: NonZeroUsize,
+    progress: &Arc<Progress>,
+    watch: W,
+) -> Result<(W, Replay), FoldError> {
     let (watch, result) = replay_watched(log, base, until, threads, progress, watch).await;
     match result {
         Ok(replay) => Ok((watch, replay)),

@@ -2,13 +2,13 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use wox_events::Position;
+use wox_events::{Digest, Position};
 
 use super::Folded;
 use crate::{
     tables::{
         Image, Table,
-        compare::{Compared, Comparison, Layout},
+        compare::{Compared, Comparison, Layout, RowHasher},
         image::Unholdable,
     },
     world::game_db::{
@@ -23,6 +23,7 @@ use crate::{
 pub struct RowProgress {
     done: AtomicU64,
     stop: AtomicBool,
+    paused: AtomicBool,
 }
 
 impl RowProgress {
@@ -40,6 +41,17 @@ impl RowProgress {
     /// Asks to stop after the present batch.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// True while the work is paused.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
+    }
+
+    /// Says whether the work is paused.
+    pub fn pause(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Relaxed);
     }
 
     /// An error once somebody asked to stop.
@@ -125,6 +137,28 @@ async fn read(
         look.tables.push(compared);
     }
     Ok(())
+}
+
+/// The digest over every row of a table, or of a copy of it under another name; the one a comparison gives too.
+pub async fn digest(
+    session: &mut Session,
+    name: &str,
+    columns: &[String],
+    progress: &RowProgress,
+) -> Result<Digest, LookError> {
+    let mut hasher = RowHasher::default();
+    let mut rows = session.rows(name, columns);
+    let mut batch = Batch::default();
+    while rows.next(&mut batch).await? {
+        let mut cells = Vec::with_capacity(columns.len());
+        for row in 0..batch.len() {
+            batch.row(row, &mut cells);
+            hasher.row(&cells);
+        }
+        progress.add(batch.len() as u64);
+        progress.go_on()?;
+    }
+    Ok(hasher.finish())
 }
 
 /// Compares one table, or a copy of it under another name, with its image.

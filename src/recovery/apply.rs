@@ -411,7 +411,7 @@ pub async fn record_act(
 }
 
 /// An event about the recovery itself, in one of its own streams. `key` makes it unique there.
-pub(super) fn own_event(
+pub(crate) fn own_event(
     stream: &StreamId,
     key: &str,
     event: impl Into<Event>,

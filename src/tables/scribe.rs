@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use wox_events::{
-    BurnEvent, DepositEvent, DuelEvent, Event, Label, PlayerEvent, PlayerId, Position, Recorded, Timestamp, TxHash,
-    WithdrawalEvent,
+    BurnEvent, DepositEvent, DuelEvent, Event, Label, OpsEvent, PlayerEvent, PlayerId, Position, Recorded, Timestamp,
+    TxHash, WithdrawalEvent,
 };
 use wox_projections::{Account, Posting, Replay, postings::postings};
 
@@ -22,6 +22,7 @@ pub struct Scribe {
     withdrawals: HashMap<String, WithdrawalNotes>,
     burns: HashMap<String, BurnNotes>,
     deposits: HashMap<String, DepositNotes>,
+    moved: Position,
     applied: u64,
     level: Option<u8>,
     moves: Vec<Posting>,
@@ -114,6 +115,13 @@ pub struct DepositNotes {
 }
 
 impl Scribe {
+    /// The last event that can have moved a row. What recovery and operations write about themselves moves none, so the
+    /// tables stay as they are while it is written down that somebody looked at them.
+    #[must_use]
+    pub fn moved(&self) -> Position {
+        self.moved
+    }
+
     /// What was noted of a player.
     #[must_use]
     pub fn player(&self, player: &str) -> Option<&PlayerNotes> {
@@ -276,10 +284,21 @@ fn carried_over(before: Option<u32>, gained: u32, from: u8, to: u8) -> Option<u3
     before?.checked_add(gained)?.checked_sub(taken)
 }
 
+/// Records of recovery and operations, but for the decision to leave an event out. What cannot be read may be anything.
+fn moves_nothing(event: &Recorded) -> bool {
+    match &event.event {
+        Ok(Event::Ops(OpsEvent::EventWaived { .. })) | Err(_) => false,
+        Ok(event) => matches!(event, Event::Ops(_) | Event::Recovery(_)),
+    }
+}
+
 impl Watch for Scribe {
     fn before(&mut self, state: &Replay, event: &Recorded) {
         self.applied = state.accounting.applied;
         self.moves.clear();
+        if !moves_nothing(event) {
+            self.moved = event.position;
+        }
         let Ok(decoded) = &event.event else { return };
         match decoded {
             Event::Player(PlayerEvent::ExperienceGained { .. }) => {

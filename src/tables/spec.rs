@@ -1,7 +1,7 @@
 //! The five tables and their columns (domain.md, "MySQL tables the game owns").
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A table that can be compared and rebuilt. The order is the one in which foreign keys allow them to be filled.
 #[derive(
@@ -14,6 +14,7 @@ use serde::Serialize;
     Ord,
     Hash,
     Serialize,
+    Deserialize,
     JsonSchema,
     strum::Display,
     strum::EnumString,

@@ -27,8 +27,8 @@ async fn build_shadows(db: &GameDb) {
     let schema = reader.schema(Table::VARIANTS).await.unwrap();
     writer.prepare_to_load(5).await.unwrap();
     for live in &schema.tables {
-        writer.create_shadow(live, false).await.unwrap();
-        let mut loader = writer.load(live).await.unwrap();
+        writer.create_shadow(1, live, false).await.unwrap();
+        let mut loader = writer.load(1, live).await.unwrap();
         let mut rows = reader.rows(live.table.name(), &live.columns);
         let mut batch = Batch::default();
         while rows.next(&mut batch).await.unwrap() {
@@ -42,13 +42,13 @@ async fn build_shadows(db: &GameDb) {
         drop(rows);
         let loaded = loader.finish().await.unwrap();
         assert_eq!(loaded, writer.count(live.table.name()).await.unwrap());
-        writer.add_foreign_keys(live, false, Table::VARIANTS).await.unwrap();
+        writer.add_foreign_keys(1, live, false, Table::VARIANTS).await.unwrap();
     }
 }
 
 fn forward(epoch: u64) -> Vec<Rename> {
     let old = Table::VARIANTS.iter().map(|table| Rename { from: table.to_string(), to: old_name(epoch, *table) });
-    let new = Table::VARIANTS.iter().map(|table| Rename { from: new_name(*table), to: table.to_string() });
+    let new = Table::VARIANTS.iter().map(|table| Rename { from: new_name(epoch, *table), to: table.to_string() });
     old.chain(new).collect()
 }
 
@@ -62,8 +62,11 @@ async fn readers_see_the_old_tables_or_the_new_and_foreign_keys_are_right_before
     let db = GameDb::new(&game.db.url).unwrap();
     let Taken::Ours(fence, _) = Fence::take(&db).await.unwrap() else { panic!("nobody else is here") };
     build_shadows(&db).await;
+    let mut prober = db.connect().await.unwrap();
     // The shadows differ from the live tables in a mark that stands in two of them.
-    game.db.run("UPDATE _wox_new_players SET hp = 7; UPDATE _wox_new_withdrawal_requests SET block_number = 7").await;
+    game.db
+        .run("UPDATE _wox_new_1_players SET hp = 7; UPDATE _wox_new_1_withdrawal_requests SET block_number = 7")
+        .await;
     game.db.run("UPDATE withdrawal_requests SET block_number = 100; UPDATE players SET hp = 100").await;
     let stop = Arc::new(AtomicBool::new(false));
     let (stopped, mut reader) = (Arc::clone(&stop), game.db.connect().await);
@@ -76,7 +79,7 @@ async fn readers_see_the_old_tables_or_the_new_and_foreign_keys_are_right_before
         seen
     });
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    Held::take(&db, &names(), 5).await.unwrap().rename(&forward(1)).await.unwrap();
+    Held::take(&db, &names(), 5).await.unwrap().rename(&forward(1), &mut prober).await.unwrap();
     assert_eq!(game.json("diff", 0)["differences"].as_array().unwrap().len(), 0);
     let orphan = "INSERT INTO withdrawal_requests (twitter_handle, amount) VALUES ('nobody', 1)";
     let refused = sqlx::raw_sql(orphan).execute(&mut game.db.connect().await).await.unwrap_err();
@@ -87,7 +90,7 @@ async fn readers_see_the_old_tables_or_the_new_and_foreign_keys_are_right_before
     let out = Table::VARIANTS.iter().map(|table| Rename { from: table.to_string(), to: undone_name(1, *table) });
     let back = Table::VARIANTS.iter().map(|table| Rename { from: old_name(1, *table), to: table.to_string() });
     let renames: Vec<_> = out.chain(back).collect();
-    Held::take(&db, &names(), 5).await.unwrap().rename(&renames).await.unwrap();
+    Held::take(&db, &names(), 5).await.unwrap().rename(&renames, &mut prober).await.unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     stop.store(true, Ordering::Relaxed);
     let mut seen = reading.await.unwrap();
@@ -106,7 +109,7 @@ async fn a_second_rebuild_is_fenced_and_a_dead_one_blocks_nobody() {
     let db = GameDb::new(&game.url).unwrap();
     let Taken::Ours(mut first, None) = Fence::take(&db).await.unwrap() else { panic!("nobody was here before") };
     assert_eq!(first.begin("abc", "players").await.unwrap(), 1);
-    assert!(matches!(Fence::take(&db).await.unwrap(), Taken::Busy { connection: Some(_) }));
+    assert!(matches!(Fence::take(&db).await.unwrap(), Taken::Busy { connection: Some(_), .. }));
     drop(first);
     // The server notices a connection that is gone by itself.
     let mut tries = 0;
@@ -145,25 +148,25 @@ async fn a_lost_table_gets_the_published_shape_and_what_the_log_does_not_know_it
     let mut session = db.connect().await.unwrap();
     session.prepare_to_load(5).await.unwrap();
     let live = LiveTable::published(Table::Players);
-    session.create_shadow(&live, true).await.unwrap();
-    let mut loader = session.load(&live).await.unwrap();
+    session.create_shadow(1, &live, true).await.unwrap();
+    let mut loader = session.load(1, &live).await.unwrap();
     let mut row = vec![None; live.columns.len()];
     row[0] = Some(b"it's `me` \\".to_vec());
     loader.push(Fill::Defaults, row).await.unwrap();
     assert_eq!(loader.finish().await.unwrap(), 1);
-    let rows = game.rows("SELECT twitter_handle, hp, bonus_galleons, potions FROM _wox_new_players").await;
+    let rows = game.rows("SELECT twitter_handle, hp, bonus_galleons, potions FROM _wox_new_1_players").await;
     assert_eq!(rows, ["it's `me` \\|100|20.00|NULL"]);
     let burns = LiveTable::published(Table::BurnQueue);
-    session.create_shadow(&burns, true).await.unwrap();
-    let mut loader = session.load(&burns).await.unwrap();
+    session.create_shadow(1, &burns, true).await.unwrap();
+    let mut loader = session.load(1, &burns).await.unwrap();
     for _ in 0..2 {
         let text = |text: &str| Some(text.as_bytes().to_vec());
         let row = vec![None, text("1.25"), text("2026-08-01 20:00:00"), text("pending"), None];
         loader.push(Fill::Defaults, row).await.unwrap();
     }
     assert_eq!(loader.finish().await.unwrap(), 2);
-    assert_eq!(game.rows("SELECT id FROM _wox_new_burn_queue").await, ["1", "2"]);
-    session.drop_tables(&[new_name(Table::Players), new_name(Table::BurnQueue)]).await.unwrap();
+    assert_eq!(game.rows("SELECT id FROM _wox_new_1_burn_queue").await, ["1", "2"]);
+    session.drop_tables(&[new_name(1, Table::Players), new_name(1, Table::BurnQueue)]).await.unwrap();
     assert_eq!(session.tables_called("_wox_new_").await.unwrap(), Vec::<String>::new());
 }
 
@@ -178,7 +181,7 @@ async fn a_server_killed_in_the_middle_of_switching_stands_up_with_the_old_table
              CREATE TABLE _wox_new_burn_queue LIKE burn_queue; \
              INSERT INTO _wox_new_players SELECT * FROM players; UPDATE _wox_new_players SET hp = hp + 1; \
              DELETE FROM burn_queue; INSERT INTO burn_queue (amount) SELECT hp FROM players; \
-             INSERT INTO _wox_new_burn_queue (amount) SELECT hp FROM _wox_new_players",
+             INSERT INTO _wox_new_burn_queue (amount) SELECT hp FROM _wox_new_1_players",
         )
         .await;
         let mut switching = game.connect().await;

@@ -81,6 +81,8 @@ impl Rows<'_> {
 impl Session {
     /// Takes a snapshot: from here on this session sees every table as it is now, and can write nothing.
     pub async fn snapshot(&mut self) -> Result<(), GameDbError> {
+        // Who reads may be paused for hours with rows on the way.
+        self.run("SET SESSION net_write_timeout = 604800, wait_timeout = 604800").await?;
         self.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
         self.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
         Ok(())

@@ -5,7 +5,8 @@ use sqlx::{AssertSqlSafe, mysql::MySqlArguments, query::Query};
 use super::{GameDbError, STATEMENT_TIMEOUT, Session, literal, number, quoted, schema::LiveTable, text_or_null};
 use crate::tables::{Table, compare::Layout};
 
-/// Names of tables that are being built.
+/// Names of tables that are being built, with the number of the rebuild behind: one that was fenced off and does not know
+/// it yet writes into tables of its own.
 pub const NEW: &str = "_wox_new_";
 /// Names of tables that were live before a rebuild, with its number behind.
 pub const OLD: &str = "_wox_old_";
@@ -22,10 +23,10 @@ const ROWS_MAX: usize = 1_000;
 /// A statement is sent once it holds this many bytes; the server takes 16 MiB or more.
 const BYTES_MAX: usize = 1 << 20;
 
-/// The name of the table that is being built in the place of another.
+/// The name of the table that rebuild number `epoch` builds in the place of another.
 #[must_use]
-pub fn new_name(table: Table) -> String {
-    format!("{NEW}{table}")
+pub fn new_name(epoch: u64, table: Table) -> String {
+    format!("{NEW}{epoch}_{table}")
 }
 
 /// The name of a table that was live before rebuild number `epoch`.
@@ -60,6 +61,9 @@ pub enum Fill {
     Defaults,
 }
 
+/// A session that is paused is kept this long by the server.
+const IDLE_SECONDS: u32 = 7 * 24 * 3600;
+
 /// A cell that is written: text, or bytes that are none.
 pub type Written = Option<Vec<u8>>;
 
@@ -77,15 +81,16 @@ impl Session {
     pub async fn prepare_to_load(&mut self, lock_wait_seconds: u32) -> Result<(), GameDbError> {
         self.run(format!(
             "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,ALLOW_INVALID_DATES', \
-             unique_checks = 0, foreign_key_checks = 0, lock_wait_timeout = {lock_wait_seconds}"
+             unique_checks = 0, foreign_key_checks = 0, lock_wait_timeout = {lock_wait_seconds}, \
+             wait_timeout = {IDLE_SECONDS}"
         ))
         .await
         .map(drop)
     }
 
     /// Makes the empty shadow of a table, whatever an earlier attempt left there.
-    pub async fn create_shadow(&mut self, live: &LiveTable, lost: bool) -> Result<(), GameDbError> {
-        let (name, table) = (new_name(live.table), live.table.name());
+    pub async fn create_shadow(&mut self, epoch: u64, live: &LiveTable, lost: bool) -> Result<(), GameDbError> {
+        let (name, table) = (new_name(epoch, live.table), live.table.name());
         self.run(format!("DROP TABLE IF EXISTS {}", quoted(&name))).await?;
         if lost {
             let head = format!("CREATE TABLE `{table}` (");
@@ -95,16 +100,28 @@ impl Session {
             return Ok(());
         }
         self.run(format!("CREATE TABLE {} LIKE {}", quoted(&name), quoted(table))).await?;
-        // The next number must not be one that was given away and deleted.
-        let next = self
-            .all(format!(
-                "SELECT auto_increment FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = {}",
-                literal(table)
-            ))
-            .await?;
+        self.number_on(epoch, live).await
+    }
+
+    /// Lets a shadow go on numbering where the live table is: the next number must not be one that was given away before
+    /// and deleted.
+    pub async fn number_on(&mut self, epoch: u64, live: &LiveTable) -> Result<(), GameDbError> {
+        if live.auto_increment.is_none() {
+            return Ok(());
+        }
+        if !self.is_mariadb() {
+            // MySQL would answer with what it remembers from yesterday.
+            self.run("SET SESSION information_schema_stats_expiry = 0").await?;
+        }
+        let sql = format!(
+            "SELECT auto_increment FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = {}",
+            literal(live.table.name())
+        );
+        let next = self.all(sql).await?;
         let next = next.first().map(|row| text_or_null(row, 0)).transpose()?.flatten();
-        if let Some(next) = next.and_then(|next| next.parse::<u64>().ok()).filter(|_| live.auto_increment.is_some()) {
-            self.run(format!("ALTER TABLE {} AUTO_INCREMENT = {next}", quoted(&name))).await?;
+        if let Some(next) = next.and_then(|next| next.parse::<u64>().ok()) {
+            let name = quoted(&new_name(epoch, live.table));
+            self.run(format!("ALTER TABLE {name} AUTO_INCREMENT = {next}")).await?;
         }
         Ok(())
     }
@@ -113,12 +130,13 @@ impl Session {
     /// they follow both renames, so they are right before the switch and after it. Every row is checked.
     pub async fn add_foreign_keys(
         &mut self,
+        epoch: u64,
         live: &LiveTable,
         lost: bool,
         rebuilt: &[Table],
     ) -> Result<(), GameDbError> {
         let shadow_of = |parent: &str| match rebuilt.iter().find(|table| table.name() == parent) {
-            Some(table) => new_name(*table),
+            Some(table) => new_name(epoch, *table),
             None => parent.to_owned(),
         };
         let mut keys: Vec<String> = live
@@ -149,7 +167,7 @@ impl Session {
             return Ok(());
         }
         self.run("SET SESSION foreign_key_checks = 1").await?;
-        let added = self.run(format!("ALTER TABLE {} {}", quoted(&new_name(live.table)), keys.join(", "))).await;
+        let added = self.run(format!("ALTER TABLE {} {}", quoted(&new_name(epoch, live.table)), keys.join(", "))).await;
         self.run("SET SESSION foreign_key_checks = 0").await?;
         added.map(drop)
     }
@@ -162,6 +180,27 @@ impl Session {
         let names: Vec<_> = names.iter().map(|name| quoted(name)).collect();
         self.run("SET SESSION foreign_key_checks = 0").await?;
         self.run(format!("DROP TABLE IF EXISTS {}", names.join(", "))).await.map(drop)
+    }
+
+    /// Drops the foreign keys by which kept tables point to live ones: only a table that was lost leaves such keys, and a
+    /// kept table must not say what may happen in a live one. `live` are the tables pointed to.
+    pub async fn untie(&mut self, live: &[Table]) -> Result<(), GameDbError> {
+        let names: Vec<_> = live.iter().map(|table| literal(table.name())).collect();
+        let sql = format!(
+            "SELECT table_name, constraint_name FROM information_schema.referential_constraints \
+             WHERE constraint_schema = DATABASE() AND referenced_table_name IN ({}) \
+             AND (LEFT(table_name, {}) = {} OR LEFT(table_name, {}) = {})",
+            names.join(", "),
+            OLD.len(),
+            literal(OLD),
+            UNDONE.len(),
+            literal(UNDONE)
+        );
+        for row in self.all(sql).await? {
+            let (table, key) = (super::text(&row, 0)?, super::text(&row, 1)?);
+            self.run(format!("ALTER TABLE {} DROP FOREIGN KEY {}", quoted(&table), quoted(&key))).await?;
+        }
+        Ok(())
     }
 
     /// Names of tables that begin like this.
@@ -194,19 +233,19 @@ impl Session {
     }
 
     /// Starts to fill a shadow, in one transaction.
-    pub async fn load(&mut self, live: &LiveTable) -> Result<Loader<'_>, GameDbError> {
+    pub async fn load(&mut self, epoch: u64, live: &LiveTable) -> Result<Loader<'_>, GameDbError> {
         // A column that must be given and has no default has no DEFAULT() either.
         let sql = format!(
             "SELECT column_name FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = {} \
              AND is_nullable = 'NO' AND column_default IS NULL",
-            literal(&new_name(live.table))
+            literal(&new_name(epoch, live.table))
         );
         let rows = self.all(sql).await?;
         let must_be_given: Vec<String> = rows.iter().map(|row| super::text(row, 0)).collect::<Result<_, _>>()?;
         self.run("START TRANSACTION").await?;
         let head = |columns: &[String]| {
             let names: Vec<_> = columns.iter().map(|column| quoted(column)).collect();
-            format!("INSERT INTO {} ({}) VALUES ", quoted(&new_name(live.table)), names.join(", "))
+            format!("INSERT INTO {} ({}) VALUES ", quoted(&new_name(epoch, live.table)), names.join(", "))
         };
         let whole = vec!["?"; live.columns.len()].join(", ");
         let named = &live.columns[..live.layout.shapes.len()];

@@ -3,13 +3,21 @@
 //! The fence is a named lock of the server (gone with its connection, so a killed rebuild blocks nobody) and a control
 //! row with an epoch that only grows (so a rebuild whose lock was lost can switch nothing).
 //!
-//! MariaDB takes no RENAME from a session that holds table locks, so two sessions work together, as in gh-ost: one holds
-//! the tables against writes while they are looked at a last time, the other one's RENAME queues up behind it. What comes
-//! between letting go and renaming is found by looking at the old tables afterwards, when nobody can write to them.
+//! MariaDB takes no RENAME from a session that holds table locks, so others hold the tables meanwhile, as in gh-ost. A
+//! RENAME asks for one table after the other, and where it does not wait yet, a writer that waits already would be served
+//! before it. So every table has a session of its own that holds it against writes (readers go on) and lets go only once
+//! the RENAME stands in the queue for that very table: no write can come between the last look and the switch.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
-use super::{GameDb, GameDbError, Session, literal, number, quoted, text, text_or_null};
+use super::{
+    GameDb, GameDbError, Session, literal, number, quoted,
+    shadow::{OLD, UNDONE},
+    text, text_or_null,
+};
 
 /// The control table.
 pub const CONTROL: &str = "_wox_control";
@@ -19,7 +27,7 @@ pub const CONTROL: &str = "_wox_control";
 pub struct Control {
     /// Its number.
     pub epoch: u64,
-    /// `building`, `switching`, `done`, `given_up` or `reverted`.
+    /// `building`, `switching`, `done`, `given_up`, `reverting` or `reverted`.
     pub phase: String,
     /// What it was bound to: the id that was confirmed.
     pub bound_to: String,
@@ -27,6 +35,8 @@ pub struct Control {
     pub tables: String,
     /// The digests of the tables it put in place, in that order, separated by commas.
     pub digests: String,
+    /// When it was written last, by the server's clock.
+    pub changed_at: String,
 }
 
 /// A rebuild's right to be the only one.
@@ -42,23 +52,32 @@ pub struct Fence {
 pub enum Taken {
     /// Nobody else is at work. What the last rebuild left is beside it.
     Ours(Fence, Option<Control>),
-    /// The server's connection of that number is at work.
+    /// Another connection is at work.
     Busy {
         /// Its number, where the server says it.
         connection: Option<u64>,
+        /// Who that is, and since when, as far as the server says.
+        holder: String,
     },
 }
+
+/// The fence's name: one a database.
+const LOCK_NAME: &str = "CONCAT('wox-rebuild:', LEFT(MD5(DATABASE()), 32))";
+/// An idle connection is kept this long: a rebuild may be paused, and its fence must not fall meanwhile.
+const IDLE_SECONDS: u32 = 7 * 24 * 3600;
 
 impl Fence {
     /// Takes the fence; does not wait for another rebuild.
     pub async fn take(db: &GameDb) -> Result<Taken, GameDbError> {
         let mut session = db.connect().await?;
-        let name = "CONCAT('wox-rebuild:', LEFT(MD5(DATABASE()), 32))";
-        let got = session.one(format!("SELECT GET_LOCK({name}, 0)")).await?;
+        session.run(format!("SET SESSION wait_timeout = {IDLE_SECONDS}, lock_wait_timeout = 10")).await?;
+        let got = session.one(format!("SELECT GET_LOCK({LOCK_NAME}, 0)")).await?;
         if text_or_null(&got, 0)?.as_deref() != Some("1") {
-            let holder = session.one(format!("SELECT IS_USED_LOCK({name})")).await?;
+            let holder = session.one(format!("SELECT IS_USED_LOCK({LOCK_NAME})")).await?;
             let connection = text_or_null(&holder, 0)?.and_then(|id| id.parse().ok());
-            return Ok(Taken::Busy { connection });
+            let holder = session.holder(connection).await?;
+            session.close().await;
+            return Ok(Taken::Busy { connection, holder });
         }
         session
             .run(format!(
@@ -69,8 +88,20 @@ impl Fence {
             ))
             .await?;
         let last = session.control().await?;
-        let epoch = last.as_ref().map_or(0, |last| last.epoch);
+        // Somebody may have dropped the control table; the tables that were kept still say how many rebuilds there were.
+        let epoch = last.as_ref().map_or(0, |last| last.epoch).max(session.epoch_of_kept_tables().await?);
         Ok(Taken::Ours(Fence { session, epoch }, last))
+    }
+
+    /// True while the server still knows this connection as the one that is at work.
+    pub async fn is_ours(&mut self) -> Result<bool, GameDbError> {
+        let row = self.session.one(format!("SELECT IS_USED_LOCK({LOCK_NAME}) = CONNECTION_ID()")).await?;
+        Ok(text_or_null(&row, 0)?.as_deref() == Some("1"))
+    }
+
+    /// The session behind the fence, for small questions.
+    pub fn session(&mut self) -> &mut Session {
+        &mut self.session
     }
 
     /// Begins the next rebuild: from here on every earlier one is fenced off.
@@ -82,6 +113,7 @@ impl Fence {
             bound_to: bound_to.into(),
             tables: tables.into(),
             digests: String::new(),
+            changed_at: String::new(),
         };
         self.write(&control).await?;
         Ok(self.epoch)
@@ -89,18 +121,7 @@ impl Fence {
 
     /// Writes down how far it is.
     pub async fn write(&mut self, control: &Control) -> Result<(), GameDbError> {
-        let values = format!(
-            "epoch = {}, phase = {}, bound_to = {}, tables = {}, digests = {}",
-            control.epoch,
-            literal(&control.phase),
-            literal(&control.bound_to),
-            literal(&control.tables),
-            literal(&control.digests)
-        );
-        self.session
-            .run(format!("INSERT INTO {CONTROL} SET id = 1, {values} ON DUPLICATE KEY UPDATE {values}"))
-            .await?;
-        Ok(())
+        self.session.write_control(control).await
     }
 
     /// Lets the next one in.
@@ -120,8 +141,9 @@ impl Session {
         if there.is_empty() {
             return Ok(None);
         }
-        let rows =
-            self.all(format!("SELECT epoch, phase, bound_to, tables, digests FROM {CONTROL} WHERE id = 1")).await?;
+        let rows = self
+            .all(format!("SELECT epoch, phase, bound_to, tables, digests, changed_at FROM {CONTROL} WHERE id = 1"))
+            .await?;
         let Some(row) = rows.first() else { return Ok(None) };
         Ok(Some(Control {
             epoch: number(row, 0)?,
@@ -129,14 +151,94 @@ impl Session {
             bound_to: text(row, 2)?,
             tables: text(row, 3)?,
             digests: text(row, 4)?,
+            changed_at: text(row, 5)?,
         }))
+    }
+
+    async fn write_control(&mut self, control: &Control) -> Result<(), GameDbError> {
+        let values = format!(
+            "epoch = {}, phase = {}, bound_to = {}, tables = {}, digests = {}",
+            control.epoch,
+            literal(&control.phase),
+            literal(&control.bound_to),
+            literal(&control.tables),
+            literal(&control.digests)
+        );
+        let sql = format!("INSERT INTO {CONTROL} SET id = 1, {values} ON DUPLICATE KEY UPDATE {values}");
+        self.run(sql).await.map(drop)
+    }
+
+    /// Who holds the fence, in words.
+    async fn holder(&mut self, connection: Option<u64>) -> Result<String, GameDbError> {
+        let mut words = Vec::new();
+        if let Some(id) = connection {
+            let sql = format!("SELECT user, host, time FROM information_schema.processlist WHERE id = {id}");
+            match self.all(sql).await?.first() {
+                Some(row) => words.push(format!("connection {id} of {}@{}", text(row, 0)?, text(row, 1)?)),
+                None => words.push(format!("connection {id}")),
+            }
+        }
+        // While it switches it holds the control row; then nobody has to wait for the words.
+        self.run("SET SESSION lock_wait_timeout = 1").await?;
+        if let Ok(Some(control)) = self.control().await {
+            let Control { epoch, phase, tables, changed_at, .. } = control;
+            words.push(format!("rebuild {epoch} of {tables}, {phase} since {changed_at} UTC"));
+        }
+        Ok(words.join(": "))
+    }
+
+    /// The highest number of a rebuild that a kept table bears; 0 when there is none.
+    async fn epoch_of_kept_tables(&mut self) -> Result<u64, GameDbError> {
+        let mut epoch = 0;
+        for prefix in [OLD, UNDONE] {
+            for name in self.tables_called(prefix).await? {
+                let number = name.get(prefix.len()..).and_then(|rest| rest.split_once('_')?.0.parse().ok());
+                epoch = epoch.max(number.unwrap_or(0));
+            }
+        }
+        Ok(epoch)
+    }
+
+    /// Makes sure that no RENAME of a rebuild whose client is gone is still waiting on the server: waits for it a little,
+    /// then ends it. Afterwards the names of the tables say what became of it.
+    pub async fn settle_renames(&mut self) -> Result<(), GameDbError> {
+        let since = Instant::now();
+        loop {
+            let waiting = self
+                .all(
+                    "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID() \
+                     AND info LIKE 'RENAME TABLE %\\_wox\\_%'",
+                )
+                .await?;
+            let Some(row) = waiting.first() else { return Ok(()) };
+            if since.elapsed() > SETTLE_WAIT {
+                // It may have ended by itself meanwhile; then there is nothing to end.
+                let _gone = self.run(format!("KILL {}", number(row, 0)?)).await;
+            }
+            if since.elapsed() > SETTLE_WAIT * 4 {
+                return Err(GameDbError::Locked { message: "a RENAME of an earlier rebuild does not end".into() });
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 }
 
-/// Tables held against writes, and the connection that will rename them.
+/// How long a RENAME without a client is waited for.
+const SETTLE_WAIT: Duration = Duration::from_secs(3);
+
+/// Tables held against writes, each by a session of its own, and the connection that will rename them.
+#[derive(Debug)]
 pub struct Held {
-    locker: Session,
+    lockers: Vec<Locker>,
+    /// Holds the control row: no other rebuild can begin while this one switches.
+    control: Session,
     renamer: Session,
+}
+
+#[derive(Debug)]
+struct Locker {
+    table: String,
+    session: Session,
 }
 
 /// One rename.
@@ -148,25 +250,75 @@ pub struct Rename {
     pub to: String,
 }
 
+/// How long one try to get all the locks may keep writers waiting.
+const TRY_SECONDS: u32 = 1;
+/// How long the RENAME may take to reach the queue for the next table.
+const QUEUE_WAIT: Duration = Duration::from_secs(5);
+
 impl Held {
-    /// Holds these tables against every write. Waits for open transactions at most `seconds`.
+    /// Holds these tables against every write. Waits for open transactions at most `seconds`, in short tries, so that
+    /// nobody waits behind us for long while somebody else is waited for.
     pub async fn take(db: &GameDb, tables: &[String], seconds: u32) -> Result<Held, GameDbError> {
-        let (mut locker, mut renamer) = (db.connect().await?, db.connect().await?);
-        for session in [&mut locker, &mut renamer] {
-            session.run(format!("SET SESSION lock_wait_timeout = {seconds}")).await?;
+        // RENAME asks in the order of the names; so the one it waits for first is let go first.
+        let names: BTreeSet<&String> = tables.iter().collect();
+        let mut lockers = Vec::new();
+        for table in names {
+            lockers.push(Locker { table: table.clone(), session: db.connect().await? });
         }
-        let names: Vec<_> = tables.iter().map(|name| format!("{} WRITE", quoted(name))).collect();
-        locker.run(format!("LOCK TABLES {}, {CONTROL} WRITE", names.join(", "))).await?;
-        Ok(Held { locker, renamer })
+        let (control, mut renamer) = (db.connect().await?, db.connect().await?);
+        renamer.run(format!("SET SESSION lock_wait_timeout = {seconds}")).await?;
+        let mut held = Held { lockers, control, renamer };
+        let since = Instant::now();
+        loop {
+            match held.lock().await {
+                Ok(()) => return Ok(held),
+                Err(GameDbError::Locked { .. }) if since.elapsed() < Duration::from_secs(seconds.into()) => {
+                    held.unlock().await?;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                Err(error) => {
+                    held.close().await;
+                    return Err(error);
+                }
+            }
+        }
     }
 
-    /// The session that may look at the held tables.
-    pub fn session(&mut self) -> &mut Session {
-        &mut self.locker
+    async fn lock(&mut self) -> Result<(), GameDbError> {
+        for Locker { table, session } in &mut self.lockers {
+            session.run(format!("SET SESSION lock_wait_timeout = {TRY_SECONDS}")).await?;
+            session.run(format!("LOCK TABLES {} READ", quoted(table))).await?;
+        }
+        self.control.run(format!("SET SESSION lock_wait_timeout = {TRY_SECONDS}")).await?;
+        self.control.run(format!("LOCK TABLES {CONTROL} WRITE")).await?;
+        Ok(())
     }
 
-    /// Renames everything in one statement, and lets go.
-    pub async fn rename(mut self, renames: &[Rename]) -> Result<(), GameDbError> {
+    async fn unlock(&mut self) -> Result<(), GameDbError> {
+        for session in self.lockers.iter_mut().map(|locker| &mut locker.session).chain([&mut self.control]) {
+            session.run("UNLOCK TABLES").await?;
+        }
+        Ok(())
+    }
+
+    /// The session that may look at a held table.
+    pub fn session(&mut self, table: &str) -> Option<&mut Session> {
+        self.lockers.iter_mut().find(|locker| locker.table == table).map(|locker| &mut locker.session)
+    }
+
+    /// What the control row says; nobody else can change it while it is held.
+    pub async fn control(&mut self) -> Result<Option<Control>, GameDbError> {
+        self.control.control().await
+    }
+
+    /// Writes the control row while it is held.
+    pub async fn write(&mut self, control: &Control) -> Result<(), GameDbError> {
+        self.control.write_control(control).await
+    }
+
+    /// Renames everything in one statement, letting go of each table when the statement waits for it. `prober` is a
+    /// session that holds nothing. After an error nothing was renamed, unless the connection broke.
+    pub async fn rename(mut self, renames: &[Rename], prober: &mut Session) -> Result<(), GameDbError> {
         let list: Vec<_> =
             renames.iter().map(|rename| format!("{} TO {}", quoted(&rename.from), quoted(&rename.to))).collect();
         let sql = format!("RENAME TABLE {}", list.join(", "));
@@ -176,29 +328,81 @@ impl Held {
             let renamed = renamer.run(sql).await;
             (renamer, renamed)
         });
-        // Let go only once the rename stands in the queue: it is then served before writers that come later.
-        let since = Instant::now();
-        while !renaming.is_finished() && since.elapsed() < Duration::from_secs(5) {
-            let sql = format!("SELECT state FROM information_schema.processlist WHERE id = {id}");
-            let state = self.locker.all(sql).await?;
-            let state = state.first().map(|row| text_or_null(row, 0)).transpose()?.flatten().unwrap_or_default();
-            if state.contains("metadata lock") {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+        let released = release(&mut self.lockers, &renaming, prober).await;
+        if released.is_err() {
+            // It may have ended by itself meanwhile; its own answer says.
+            let _ended = prober.run(format!("KILL QUERY {id}")).await;
         }
-        self.locker.run("UNLOCK TABLES").await?;
-        let (renamer, renamed) = renaming.await.map_err(|_| GameDbError::Answer { what: "the rename was cut off" })?;
-        self.locker.close().await;
+        let answer = renaming.await;
+        for locker in self.lockers {
+            locker.session.close().await;
+        }
+        self.control.close().await;
+        let (renamer, renamed) = answer.map_err(|_| GameDbError::Answer { what: "the rename was cut off" })?;
         renamer.close().await;
-        renamed.map(drop)
+        match (renamed, released) {
+            (Ok(_), _) => Ok(()),
+            (Err(GameDbError::Statement { .. }), Err(error)) | (Err(error), _) => Err(error),
+        }
     }
 
     /// Lets go without having changed anything.
     pub async fn let_go(mut self) -> Result<(), GameDbError> {
-        self.locker.run("UNLOCK TABLES").await?;
-        self.locker.close().await;
+        let unlocked = self.unlock().await;
+        self.close().await;
+        unlocked
+    }
+
+    async fn close(self) {
+        for locker in self.lockers {
+            locker.session.close().await;
+        }
+        self.control.close().await;
         self.renamer.close().await;
-        Ok(())
+    }
+}
+
+/// Lets go of one table after the other, each when the rename waits for it.
+async fn release<T>(
+    lockers: &mut Vec<Locker>,
+    renaming: &tokio::task::JoinHandle<T>,
+    prober: &mut Session,
+) -> Result<(), GameDbError> {
+    // MySQL knows no shorter wait than a second.
+    let seconds = if prober.is_mariadb() { 0 } else { 1 };
+    prober.run(format!("SET SESSION lock_wait_timeout = {seconds}")).await?;
+    let mut since = Instant::now();
+    while !lockers.is_empty() && !renaming.is_finished() {
+        let mut reached = None;
+        for (at, locker) in lockers.iter().enumerate() {
+            if prober.is_asked_for(&locker.table).await? {
+                reached = Some(at);
+                break;
+            }
+        }
+        match reached {
+            Some(at) => {
+                let mut locker = lockers.remove(at);
+                locker.session.run("UNLOCK TABLES").await?;
+                locker.session.close().await;
+                since = Instant::now();
+            }
+            None if since.elapsed() > QUEUE_WAIT => {
+                return Err(GameDbError::Locked { message: "the rename does not reach the tables".into() });
+            }
+            None => tokio::time::sleep(Duration::from_millis(2)).await,
+        }
+    }
+    Ok(())
+}
+
+impl Session {
+    /// True when somebody waits to have the table alone: then even a reader would have to wait, and we do not.
+    async fn is_asked_for(&mut self, table: &str) -> Result<bool, GameDbError> {
+        match self.all(format!("SELECT 1 FROM {} LIMIT 0", quoted(table))).await {
+            Ok(_) => Ok(false),
+            Err(GameDbError::Locked { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 }

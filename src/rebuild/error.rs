@@ -1,0 +1,121 @@
+//! Why a rebuild was not carried out, or not to its end. Every variant says whether the tables are the old ones.
+
+use wox_events::record::JsonError;
+
+use super::{LookError, book::BookError, fold::FoldError, survey::Obstacle};
+use crate::{log::ReadError, tables::Table, world::game_db::GameDbError};
+
+/// Why a rebuild was not carried out, or not to its end. Unless a variant says otherwise, nothing was switched.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// The database gave no answer, or refused.
+    #[error(transparent)]
+    GameDb(#[from] GameDbError),
+    /// The tables could not be read or compared; or somebody asked to stop.
+    #[error(transparent)]
+    Look(#[from] LookError),
+    /// The log could not be folded.
+    #[error(transparent)]
+    Fold(#[from] FoldError),
+    /// The log could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// What it rests on could not be written as JSON.
+    #[error("what a rebuild rests on cannot be written as JSON")]
+    Json(#[from] JsonError),
+    /// Another rebuild is at work.
+    #[error("another rebuild is at work: {holder}")]
+    Busy {
+        /// The server's number for its connection.
+        connection: Option<u64>,
+        /// Who.
+        holder: String,
+    },
+    /// Something has to be out of the way first.
+    #[error("{} in the way of a rebuild", if obstacles.len() == 1 { "something is".to_owned() } else { format!("{} things are", obstacles.len()) })]
+    Obstacles {
+        /// What, and what to do about it.
+        obstacles: Vec<Obstacle>,
+    },
+    /// What was built is not what the log says.
+    #[error("the new {table} is not what the log says ({first}); it was dropped")]
+    NotAsTheLog {
+        /// Which table.
+        table: Table,
+        /// The first difference.
+        first: String,
+    },
+    /// The game writes faster than the rebuild may hold it up.
+    #[error(
+        "{} were written to while they were rebuilt, and taking that in would keep the game waiting for about {seconds} s",
+        tables.join(", ")
+    )]
+    Written {
+        /// Which tables; `the log` when events came in.
+        tables: Vec<String>,
+        /// How long the building took.
+        seconds: u64,
+    },
+    /// The fence fell: another rebuild may have begun.
+    #[error("this rebuild is fenced off: its lock on the server is gone, or another one has begun")]
+    Fenced,
+    /// The connection broke while the tables were switched: nobody knows yet whether they were.
+    #[error("the connection broke while the tables were switched: they are the old ones or the new ones, never a mix")]
+    Unknown {
+        /// Why.
+        source: GameDbError,
+    },
+    /// A step could not be written down, so the next one was not taken. Nothing was switched.
+    #[error("a step could not be written down")]
+    Unrecorded {
+        /// Why.
+        source: BookError,
+    },
+    /// The tables were switched, and that could not be written down.
+    #[error("the tables were switched, and that could not be written down yet")]
+    SwitchedUnrecorded {
+        /// Why.
+        source: BookError,
+    },
+    /// There is nothing to put back.
+    #[error("there is nothing to put back: {why}")]
+    NothingToRevert {
+        /// Why.
+        why: String,
+    },
+    /// Rows were written to the new tables since they were put in place.
+    #[error("rows were written to {} since the rebuild: putting the old tables back takes them out of the game", tables.join(", "))]
+    WrittenSince {
+        /// Which tables.
+        tables: Vec<String>,
+        /// What confirms exactly this loss.
+        id: String,
+    },
+}
+
+impl From<BookError> for RebuildError {
+    fn from(source: BookError) -> RebuildError {
+        RebuildError::Unrecorded { source }
+    }
+}
+
+impl RebuildError {
+    /// True when a guard said no: exit code 4.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            RebuildError::Busy { .. }
+                | RebuildError::Obstacles { .. }
+                | RebuildError::Fenced
+                | RebuildError::NothingToRevert { .. }
+                | RebuildError::WrittenSince { .. }
+        )
+    }
+
+    /// True when the operator stopped it.
+    #[must_use]
+    pub fn is_interruption(&self) -> bool {
+        matches!(self, RebuildError::Look(LookError::Interrupted) | RebuildError::Fold(FoldError::Interrupted { .. }))
+    }
+}

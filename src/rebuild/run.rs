@@ -1,0 +1,476 @@
+//! A rebuild, step by step: build beside the live tables, hold those against writes, take in what was written meanwhile,
+//! switch by one RENAME, read everything again. Each step is written down before it is taken and after it is known.
+//! Stopped at any point, the tables are the old ones or the new ones, and the next rebuild finds out which.
+
+use std::{
+    num::NonZeroUsize,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use wox_events::{Digest, OpsEvent, Position, StreamId};
+
+use super::{
+    Book, Folded, LookError, Pace, RebuildError, Survey,
+    book::{Note, Run, label},
+    fold::further,
+    look::{RowProgress, digest, look},
+    shadow::{Shadow, build},
+};
+use crate::{
+    log::EventLog,
+    replay::Progress,
+    tables::{Difference, Table, compare::Compared},
+    world::game_db::{
+        GameDb, GameDbError, Session,
+        schema::{LiveTable, Schema},
+        shadow::{NEW, new_name, old_name},
+        switch::{Control, Fence, Held, Rename, Taken},
+    },
+};
+
+/// What a rebuild works with.
+#[derive(Clone, Copy)]
+pub struct Order<'a> {
+    /// The game's database.
+    pub db: &'a GameDb,
+    /// The log, to read.
+    pub log: &'a dyn EventLog,
+    /// Where it writes down what it does.
+    pub book: &'a Book,
+    /// Threads that decode events.
+    pub threads: NonZeroUsize,
+    /// How long open transactions are waited for.
+    pub wait_seconds: u32,
+    /// How long the game may be kept waiting while the last writes are taken in.
+    pub hold: Duration,
+}
+
+/// What a rebuild came to.
+#[derive(Debug)]
+pub struct Rebuilt {
+    /// Its number on this database.
+    pub epoch: u64,
+    /// The stream of its steps.
+    pub run: StreamId,
+    /// The last event that can have moved a row of the new tables.
+    pub as_of: Position,
+    /// Its tables.
+    pub tables: Vec<Shadow>,
+    /// True when rows or events came in while it was built, and were taken in.
+    pub caught_up: bool,
+    /// How long writers had to wait.
+    pub held: Duration,
+    /// The new tables, read again and held against the log as it is by now.
+    pub check: Vec<Compared>,
+    /// Tables into which something was written in the moment of the switch; it stands in the old ones.
+    pub slipped: Vec<Table>,
+}
+
+impl Rebuilt {
+    /// True when the new tables are what the log says.
+    #[must_use]
+    pub fn is_verified(&self) -> bool {
+        self.slipped.is_empty() && self.check.iter().all(Compared::is_equal)
+    }
+
+    /// The name under which the table that was live before is kept.
+    #[must_use]
+    pub fn old(&self, shadow: &Shadow) -> Option<String> {
+        (!shadow.lost).then(|| old_name(self.epoch, shadow.table))
+    }
+}
+
+/// Rows that are named one by one in the log when they were changed outside the engine.
+const NAMED_MAX: usize = 1_000;
+
+/// Takes the fence; refused when another rebuild is at work. What the last one left is beside it.
+pub async fn fence(db: &GameDb) -> Result<(Fence, Option<Control>), RebuildError> {
+    match Fence::take(db).await? {
+        Taken::Ours(fence, left) => Ok((fence, left)),
+        Taken::Busy { connection, holder } => Err(RebuildError::Busy { connection, holder }),
+    }
+}
+
+/// Carries out what a survey says. The survey was made behind this fence.
+pub async fn rebuild(
+    order: Order<'_>,
+    fence: &mut Fence,
+    survey: &Survey,
+    folded: Folded,
+    pace: &mut Pace<'_>,
+) -> Result<Rebuilt, RebuildError> {
+    if !survey.obstacles.is_empty() {
+        return Err(RebuildError::Obstacles { obstacles: survey.obstacles.clone() });
+    }
+    let tables = survey.tables();
+    let names: Vec<String> = tables.iter().map(Table::to_string).collect();
+    let bound_to = survey.id.to_string();
+    let epoch = fence.begin(&bound_to, &names.join(",")).await?;
+    let mut work = Work {
+        order,
+        run: Run::of("rebuild", epoch, &bound_to),
+        schema: &survey.look.schema,
+        control: Control {
+            epoch,
+            phase: "building".into(),
+            bound_to,
+            tables: names.join(","),
+            digests: String::new(),
+            changed_at: String::new(),
+        },
+        tables,
+        step: "build",
+        writer: order.db.connect().await?,
+    };
+    let done = work.carry_out(fence, survey, folded, pace).await;
+    if let Err(error) = &done {
+        work.give_up(fence, error).await;
+    }
+    work.writer.close().await;
+    done
+}
+
+struct Work<'a> {
+    order: Order<'a>,
+    run: Run,
+    schema: &'a Schema,
+    control: Control,
+    tables: Vec<Table>,
+    step: &'static str,
+    writer: Session,
+}
+
+impl Work<'_> {
+    async fn carry_out(
+        &mut self,
+        fence: &mut Fence,
+        survey: &Survey,
+        folded: Folded,
+        pace: &mut Pace<'_>,
+    ) -> Result<Rebuilt, RebuildError> {
+        self.order.book.write(self.opening(survey)).await?;
+        self.writer.untie(&self.tables).await?;
+        self.writer.prepare_to_load(self.order.wait_seconds).await?;
+        let built_at = folded.scribe.moved();
+        let mut reader = self.order.db.connect().await?;
+        let built = self.build_all(&folded, &mut reader, pace).await;
+        reader.close().await;
+        let shadows = built?;
+        self.enter_switch(fence, &shadows).await?;
+
+        let held = self.hold().await?;
+        let since = Instant::now();
+        let (held, taken_in) = self.take_in(fence, held, folded, built_at, shadows, pace).await?;
+        let TakenIn { folded, shadows, caught_up, live } = taken_in;
+        self.rename(held).await?;
+        let waited = since.elapsed();
+
+        // From here on the new tables are what readers see, whatever happens.
+        self.control.phase = "done".into();
+        fence.write(&self.control).await.map_err(|source| RebuildError::Unknown { source })?;
+        let slipped = self.slipped(&shadows, &live).await?;
+        self.order
+            .book
+            .write(switched_notes(&self.run, &shadows))
+            .await
+            .map_err(|source| RebuildError::SwitchedUnrecorded { source })?;
+        let as_of = folded.scribe.moved();
+        let check = self.verify(folded, &slipped).await?;
+        let (epoch, run) = (self.control.epoch, self.run.stream.clone());
+        Ok(Rebuilt { epoch, run, as_of, tables: shadows, caught_up, held: waited, check, slipped })
+    }
+
+    /// What is written down before anything is touched.
+    fn opening(&self, survey: &Survey) -> Vec<Note> {
+        let mut notes = vec![self.run.started("rebuild", &self.control.bound_to), self.run.step("build")];
+        for (compared, basis) in survey.look.tables.iter().zip(&survey.basis.tables) {
+            if !compared.is_equal() || basis.lost {
+                let table = label(compared.table.name());
+                notes.push(self.run.once(compared.table.name(), OpsEvent::ProjectionDeclaredCorrupt { table }));
+            }
+        }
+        notes.extend(survey.outside().take(NAMED_MAX).map(|row| outside_note(&self.run, row)));
+        notes
+    }
+
+    async fn build_all(
+        &mut self,
+        folded: &Folded,
+        reader: &mut Session,
+        pace: &mut Pace<'_>,
+    ) -> Result<Vec<Shadow>, RebuildError> {
+        let mut shadows = Vec::new();
+        reader.snapshot().await?;
+        for table in self.tables.clone() {
+            let (epoch, schema) = (self.control.epoch, self.schema);
+            shadows.push(build(epoch, table, &self.tables, schema, folded, reader, &mut self.writer, pace).await?);
+        }
+        reader.end_snapshot().await?;
+        Ok(shadows)
+    }
+
+    /// Writes down, here and there, that the switch comes next.
+    async fn enter_switch(&mut self, fence: &mut Fence, shadows: &[Shadow]) -> Result<(), RebuildError> {
+        self.step = "switch";
+        self.control.phase = "switching".into();
+        self.control.digests = digests(shadows);
+        if !fence.is_ours().await? {
+            return Err(RebuildError::Fenced);
+        }
+        fence.write(&self.control).await?;
+        let mut notes: Vec<_> =
+            shadows.iter().map(|shadow| self.run.built(shadow.table.name(), shadow.digest)).collect();
+        notes.extend([self.run.done("build"), self.run.step("switch")]);
+        Ok(self.order.book.write(notes).await?)
+    }
+
+    async fn hold(&self) -> Result<Held, RebuildError> {
+        let live = self.schema.tables.iter().map(|live| live.table.to_string());
+        Ok(Held::take(self.order.db, &live.collect::<Vec<_>>(), self.order.wait_seconds).await?)
+    }
+
+    /// With the tables held: whether this rebuild may still switch, and what came in since the shadows were built.
+    async fn take_in(
+        &mut self,
+        fence: &mut Fence,
+        mut held: Held,
+        folded: Folded,
+        built_at: Position,
+        shadows: Vec<Shadow>,
+        pace: &mut Pace<'_>,
+    ) -> Result<(Held, TakenIn), RebuildError> {
+        match self.take_in_held(fence, &mut held, folded, built_at, shadows, pace).await {
+            Ok(taken_in) => Ok((held, taken_in)),
+            Err(error) => {
+                // A connection that broke holds nothing any more.
+                let _nothing_held = held.let_go().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn take_in_held(
+        &mut self,
+        fence: &mut Fence,
+        held: &mut Held,
+        folded: Folded,
+        built_at: Position,
+        shadows: Vec<Shadow>,
+        pace: &mut Pace<'_>,
+    ) -> Result<TakenIn, RebuildError> {
+        let control = held.control().await?;
+        let same = control.is_some_and(|found| {
+            (found.epoch, found.phase.as_str()) == (self.control.epoch, self.control.phase.as_str())
+        });
+        if !same || !fence.is_ours().await? {
+            return Err(RebuildError::Fenced);
+        }
+        self.same_shape().await?;
+        let folded = further(self.order.log, folded, self.order.threads, &Arc::new(Progress::default())).await?;
+        let mut written = Vec::new();
+        let mut live = Vec::new();
+        for shadow in &shadows {
+            let digest = self.held_digest(held, shadow.table, pace.rows()).await?;
+            if digest.is_some_and(|digest| digest != shadow.live) {
+                written.push(shadow.table.to_string());
+            }
+            live.push(digest);
+        }
+        if folded.scribe.moved() != built_at {
+            written.push("the log".into());
+        }
+        if written.is_empty() {
+            for table in &self.schema.tables {
+                self.writer.number_on(self.control.epoch, table).await?;
+            }
+            return Ok(TakenIn { folded, shadows, caught_up: false, live });
+        }
+        if pace.worked() > self.order.hold {
+            return Err(RebuildError::Written { tables: written, seconds: pace.worked().as_secs() });
+        }
+        pace.hurry();
+        let mut again = Vec::new();
+        let mut nobody = None;
+        for table in self.tables.clone() {
+            let reader = match held.session(table.name()) {
+                Some(reader) => reader,
+                // A table that is lost has no rows to read; any session will do.
+                None => match &mut nobody {
+                    Some(session) => session,
+                    none => none.insert(self.order.db.connect().await?),
+                },
+            };
+            let (epoch, schema) = (self.control.epoch, self.schema);
+            again.push(build(epoch, table, &self.tables, schema, &folded, reader, &mut self.writer, pace).await?);
+        }
+        self.control.digests = digests(&again);
+        held.write(&self.control).await?;
+        Ok(TakenIn { folded, shadows: again, caught_up: true, live })
+    }
+
+    /// A column that was added since would be lost with the old table.
+    async fn same_shape(&mut self) -> Result<(), RebuildError> {
+        let now = self.writer.schema(&self.tables).await?;
+        let shapes = |schema: &Schema| -> Vec<_> {
+            let shape = |live: &LiveTable| (live.columns.clone(), live.layout.clone(), live.foreign_keys.clone());
+            schema.tables.iter().map(shape).collect()
+        };
+        let moved = |message: &str| Err(RebuildError::GameDb(GameDbError::Moved { message: message.into() }));
+        if shapes(&now) != shapes(self.schema) {
+            return moved("columns or keys are others than when the rebuild began");
+        }
+        if !self.writer.triggers(&self.tables).await?.is_empty() {
+            return moved("a trigger was made since the rebuild began");
+        }
+        Ok(())
+    }
+
+    async fn held_digest(
+        &self,
+        held: &mut Held,
+        table: Table,
+        rows: &RowProgress,
+    ) -> Result<Option<Digest>, RebuildError> {
+        let (Some(live), Some(session)) = (self.schema.table(table), held.session(table.name())) else {
+            return Ok(None);
+        };
+        Ok(Some(digest(session, table.name(), &live.columns, rows).await?))
+    }
+
+    async fn rename(&mut self, held: Held) -> Result<(), RebuildError> {
+        let epoch = self.control.epoch;
+        let old = self.schema.tables.iter().map(|live| live.table);
+        let old = old.map(|table| Rename { from: table.to_string(), to: old_name(epoch, table) });
+        let new = self.tables.iter().map(|table| Rename { from: new_name(epoch, *table), to: table.to_string() });
+        let renames: Vec<_> = old.chain(new).collect();
+        match held.rename(&renames, &mut self.writer).await {
+            Ok(()) => Ok(()),
+            Err(source @ (GameDbError::Broken { .. } | GameDbError::Timeout | GameDbError::Answer { .. })) => {
+                Err(RebuildError::Unknown { source })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The switch lets nothing in between. Should it ever, then nobody may say that nothing was lost.
+    async fn slipped(&mut self, shadows: &[Shadow], live: &[Option<Digest>]) -> Result<Vec<Table>, RebuildError> {
+        let mut slipped = Vec::new();
+        let unseen = |source| RebuildError::Unknown { source };
+        self.writer.run("SET SESSION lock_wait_timeout = 10").await.map_err(unseen)?;
+        for (shadow, seen) in shadows.iter().zip(live) {
+            let (Some(live), Some(seen)) = (self.schema.table(shadow.table), seen) else { continue };
+            let old = old_name(self.control.epoch, shadow.table);
+            match digest(&mut self.writer, &old, &live.columns, &RowProgress::default()).await {
+                Ok(found) if found == *seen => {}
+                Ok(_) => slipped.push(shadow.table),
+                Err(LookError::GameDb(source)) => return Err(unseen(source)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.writer.untie(&self.tables).await.map_err(unseen)?;
+        Ok(slipped)
+    }
+
+    /// Reads the tables that are live now and holds them against the log as it is now.
+    async fn verify(&mut self, folded: Folded, slipped: &[Table]) -> Result<Vec<Compared>, RebuildError> {
+        self.step = "verify";
+        let folded = further(self.order.log, folded, self.order.threads, &Arc::new(Progress::default())).await?;
+        let look = look(&mut self.writer, &folded, &self.tables, &RowProgress::default()).await;
+        let notes = match &look {
+            Ok(look) if look.tables.iter().all(Compared::is_equal) && slipped.is_empty() => {
+                vec![self.run.done("verify"), self.run.finished("verified")]
+            }
+            Ok(_) if !slipped.is_empty() => {
+                let names: Vec<_> = slipped.iter().map(Table::to_string).collect();
+                let why = format!("rows were written in the moment of the switch to {}", names.join(", "));
+                vec![self.run.failed("verify", why), self.run.finished("remaining")]
+            }
+            Ok(look) => {
+                let rows: u64 = look.tables.iter().map(|table| table.changed + table.missing + table.surplus).sum();
+                vec![self.run.failed("verify", format!("{rows} rows differ")), self.run.finished("remaining")]
+            }
+            Err(error) => vec![self.run.unknown("verify", error.to_string()), self.run.finished("switched")],
+        };
+        let written = self.order.book.write(notes).await;
+        written.map_err(|source| RebuildError::SwitchedUnrecorded { source })?;
+        Ok(look?.tables)
+    }
+
+    /// Leaves nothing behind, as far as that can be done; what cannot, the next rebuild does.
+    async fn give_up(&mut self, fence: &mut Fence, error: &RebuildError) {
+        let mut notes = vec![self.run.failed(self.step, told(error)), self.run.finished("given_up")];
+        match error {
+            // Whoever fenced us off has taken over; and what is not known is found out by the next rebuild.
+            RebuildError::SwitchedUnrecorded { .. } => return,
+            _ if self.step == "verify" => return,
+            RebuildError::Unknown { source } => {
+                notes = vec![self.run.unknown(self.step, source.to_string())];
+            }
+            RebuildError::Fenced => {}
+            _ => {
+                // Whatever the writer has begun ends with it, so that its table can be dropped.
+                let _gone = fence.session().run(format!("KILL {}", self.writer.id)).await;
+                let cleared = clear(fence.session()).await;
+                self.control.phase = "given_up".into();
+                if cleared.is_err() || fence.write(&self.control).await.is_err() {
+                    tracing::warn!("what the rebuild left in the database is removed by the next one");
+                }
+            }
+        }
+        if let Err(error) = self.order.book.write(notes).await {
+            tracing::warn!(%error, "the end of the rebuild is written down by the next one");
+        }
+    }
+}
+
+/// What was taken in while the tables were held.
+struct TakenIn {
+    folded: Folded,
+    shadows: Vec<Shadow>,
+    caught_up: bool,
+    live: Vec<Option<Digest>>,
+}
+
+/// Drops every shadow of every rebuild that is not at work; the fence is ours.
+pub(super) async fn clear(session: &mut Session) -> Result<(), GameDbError> {
+    let left = session.tables_called(NEW).await?;
+    session.run("SET SESSION lock_wait_timeout = 50").await?;
+    session.drop_tables(&left).await
+}
+
+fn digests(shadows: &[Shadow]) -> String {
+    let all: Vec<String> = shadows.iter().map(|shadow| shadow.digest.to_string()).collect();
+    all.join(",")
+}
+
+fn switched_notes(run: &Run, shadows: &[Shadow]) -> Vec<Note> {
+    let built = shadows.iter().map(|shadow| run.built(shadow.table.name(), shadow.digest));
+    let switched = shadows.iter().map(|shadow| switched_note(run, shadow.table.name()));
+    built.chain(switched).chain([run.done("switch"), run.step("verify")]).collect()
+}
+
+/// Readers see the new table.
+pub(super) fn switched_note(run: &Run, table: &str) -> Note {
+    run.once(table, OpsEvent::SwitchedOver { table: label(table) })
+}
+
+/// Somebody changed this row outside the engine.
+fn outside_note(run: &Run, row: &Difference) -> Note {
+    let event = OpsEvent::OutOfBandChangeFound { table: label(row.table.name()), key: label(&row.key) };
+    run.once(&format!("{}:{}", row.table, row.key), event)
+}
+
+/// An error with its causes, as a step's reason.
+fn told(error: &RebuildError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,317 @@
+//! What a rebuild would do, found out without doing it: the tables it has to replace together, what differs in them, whose
+//! doing that is, and what stands in its way. The id is the digest of what all of it rests on: the same log, tables and
+//! code give the same id, so what a person looked at is what is carried out.
+
+use serde::{Deserialize, Serialize};
+use strum::VariantArray as _;
+use wox_events::{Digest, Json, LogId, Position, record::JsonError};
+use wox_projections::FOLD_HASH;
+
+use super::{
+    Folded, Look, LookError, RebuildError,
+    look::{RowProgress, look},
+};
+use crate::{
+    log::EventLog,
+    tables::{
+        Difference, Image, Kind, Table,
+        compare::{Compared, Layout},
+        image::Unholdable,
+        origin::{Origin, Seeker},
+    },
+    world::game_db::{Session, schema::Schema},
+};
+
+/// What a rebuild rests on. Its digest is the rebuild's id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Basis {
+    /// Which log.
+    pub log: LogId,
+    /// The last event that can have moved a row.
+    pub as_of: Position,
+    /// The Merkle root there.
+    pub root: Digest,
+    /// The hash of the folds' source.
+    pub folds: String,
+    /// The tables, in the order in which they are filled.
+    pub tables: Vec<TableBasis>,
+}
+
+/// What a rebuild of one table rests on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct TableBasis {
+    /// Which.
+    pub table: Table,
+    /// True when it is not there at all.
+    pub lost: bool,
+    /// Over every live row as it was read.
+    pub live: Digest,
+    /// Over everything the log says of it.
+    pub log: Digest,
+}
+
+/// Something that has to be out of the way first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct Obstacle {
+    /// What.
+    pub what: String,
+    /// What to do about it.
+    pub next: String,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Survey {
+    /// The digest of the basis.
+    pub id: Digest,
+    /// What it rests on.
+    pub basis: Basis,
+    /// The comparison.
+    pub look: Look,
+    /// Tables that are replaced along because foreign keys tie them to one that was asked for.
+    pub drawn_in: Vec<Table>,
+    /// What has to be out of the way first.
+    pub obstacles: Vec<Obstacle>,
+}
+
+impl Basis {
+    /// Its digest.
+    pub fn id(&self) -> Result<Digest, JsonError> {
+        Ok(Digest::of(Json::of(self)?.as_str().as_bytes()))
+    }
+
+    /// What is another now than it was then, in words.
+    #[must_use]
+    pub fn moved_since(&self, then: &Basis) -> Vec<String> {
+        let mut moved = Vec::new();
+        if self.log != then.log {
+            moved.push(format!("it was made for log {}, this is log {}", then.log, self.log));
+        }
+        if (self.as_of, self.root) != (then.as_of, then.root) {
+            moved.push(format!("the log has moved from position {} to {}", then.as_of, self.as_of));
+        }
+        if self.folds != then.folds {
+            moved.push("the code that folds the log is another".into());
+        }
+        let names = |tables: &[TableBasis]| tables.iter().map(|basis| basis.table).collect::<Vec<_>>();
+        if names(&self.tables) != names(&then.tables) {
+            moved.push("it was made for other tables".into());
+            return moved;
+        }
+        for (now, then) in self.tables.iter().zip(&then.tables) {
+            if (now.lost, now.live) != (then.lost, then.live) {
+                moved.push(format!("live rows of {} were changed", now.table));
+            }
+            if now.log != then.log {
+                moved.push(format!("the log says something else of {}", now.table));
+            }
+        }
+        moved
+    }
+}
+
+impl Survey {
+    /// The tables, in the order in which they are filled.
+    #[must_use]
+    pub fn tables(&self) -> Vec<Table> {
+        self.basis.tables.iter().map(|basis| basis.table).collect()
+    }
+
+    /// True when a rebuild would change nothing.
+    #[must_use]
+    pub fn is_equal(&self) -> bool {
+        self.look.tables.iter().all(Compared::is_equal) && self.basis.tables.iter().all(|basis| !basis.lost)
+    }
+
+    /// The search for where live values come from; only a row that is changed needs it.
+    #[must_use]
+    pub fn seeker(&self) -> Option<Seeker> {
+        let changed: Vec<_> = self.changed().cloned().collect();
+        let layout = |table| self.look.schema.table(table).map(|live| &live.layout);
+        if changed.is_empty() { None } else { Seeker::of(&changed, layout) }
+    }
+
+    /// Takes in what the search of [`Survey::seeker`] found.
+    pub fn tell(&mut self, seeker: Seeker) {
+        let mut changed: Vec<_> = self.changed().cloned().collect();
+        seeker.tell(&mut changed);
+        let mut told = changed.into_iter();
+        let places = self.look.tables.iter_mut().flat_map(|table| &mut table.differences);
+        for place in places.filter(|difference| difference.kind == Kind::Changed) {
+            if let Some(difference) = told.next() {
+                *place = difference;
+            }
+        }
+    }
+
+    fn changed(&self) -> impl Iterator<Item = &Difference> {
+        self.differences().filter(|difference| difference.kind == Kind::Changed)
+    }
+
+    /// Every difference that was kept.
+    pub fn differences(&self) -> impl Iterator<Item = &Difference> {
+        self.look.tables.iter().flat_map(|table| &table.differences)
+    }
+
+    /// Rows that somebody changed or added outside the engine, as far as anybody can tell: what they hold was never true
+    /// by the log, and a rebuild overwrites it (R33).
+    pub fn outside(&self) -> impl Iterator<Item = &Difference> {
+        self.differences().filter(|difference| match difference.kind {
+            Kind::Changed => difference.fields.iter().any(|field| !matches!(field.origin, Some(Origin::Behind { .. }))),
+            Kind::Surplus => true,
+            Kind::Missing => false,
+        })
+    }
+
+    /// Rows that differ and were only counted: nobody knows whose doing they are.
+    #[must_use]
+    pub fn unlooked(&self) -> u64 {
+        let of = |table: &Compared| {
+            (table.changed + table.missing + table.surplus).saturating_sub(table.differences.len() as u64)
+        };
+        self.look.tables.iter().map(of).sum()
+    }
+}
+
+/// Looks at the tables and at what ties them together. Writes nothing.
+pub async fn survey(
+    session: &mut Session,
+    log: &dyn EventLog,
+    folded: &Folded,
+    asked: &[Table],
+    progress: &RowProgress,
+) -> Result<Survey, RebuildError> {
+    let (tables, drawn_in) = tied(&session.schema(Table::VARIANTS).await?, asked);
+    let look = look(session, folded, &tables, progress).await?;
+    let mut obstacles = obstacles(session, &look.schema, &tables).await?;
+    let mut basis = Basis {
+        log: folded.log,
+        as_of: folded.scribe.moved(),
+        root: log.root_at(folded.scribe.moved()).await?,
+        folds: FOLD_HASH.to_owned(),
+        tables: Vec::new(),
+    };
+    for (table, compared) in tables.iter().zip(&look.tables) {
+        let published = Layout::published(*table);
+        let live = look.schema.table(*table);
+        let image = Image::of(*table, &folded.replay.state, &folded.scribe);
+        let (log, unfit) = image.rendered(live.map_or(&published, |live| &live.layout));
+        obstacles.extend(unfit.into_iter().map(does_not_fit));
+        basis.tables.push(TableBasis { table: *table, lost: live.is_none(), live: compared.digest, log });
+        progress.go_on()?;
+    }
+    Ok(Survey { id: basis.id()?, basis, look, drawn_in, obstacles })
+}
+
+fn does_not_fit(unfit: Unholdable) -> Obstacle {
+    let Unholdable { table, subject, why } = unfit;
+    Obstacle {
+        what: format!("{table} cannot hold what the log says of {subject}: {why}"),
+        next: format!("make the column wider (ALTER TABLE {table} MODIFY …), then run the command again"),
+    }
+}
+
+/// The tables that foreign keys tie to one of these: a key must never point from a new table to an old one, or back (R06).
+/// The second list is what was not asked for.
+fn tied(schema: &Schema, asked: &[Table]) -> (Vec<Table>, Vec<Table>) {
+    let mut ties: Vec<(Table, Table)> = Vec::new();
+    for live in &schema.tables {
+        let parents = live.foreign_keys.iter().filter_map(|key| key.parent.parse().ok());
+        ties.extend(parents.map(|parent| (live.table, parent)));
+    }
+    let lost = schema.missing.iter().filter(|table| !table.handles().is_empty());
+    ties.extend(lost.map(|table| (*table, Table::Players)));
+    let mut tables: Vec<Table> = asked.to_vec();
+    loop {
+        let more = ties.iter().find_map(|(left, right)| match (tables.contains(left), tables.contains(right)) {
+            (true, false) => Some(*right),
+            (false, true) => Some(*left),
+            _ => None,
+        });
+        match more {
+            Some(table) => tables.push(table),
+            None => break,
+        }
+    }
+    let drawn_in = tables.get(asked.len()..).unwrap_or_default().to_vec();
+    tables.sort();
+    tables.dedup();
+    (tables, drawn_in)
+}
+
+async fn obstacles(session: &mut Session, schema: &Schema, tables: &[Table]) -> Result<Vec<Obstacle>, LookError> {
+    let mut obstacles = Vec::new();
+    for trigger in session.triggers(tables).await? {
+        obstacles.push(Obstacle {
+            what: format!("trigger {trigger} would stay with the old table"),
+            next: "keep its text (SHOW CREATE TRIGGER), drop it, rebuild, and create it again".into(),
+        });
+    }
+    let others = schema.foreign_children.iter().filter(|key| !key.table.starts_with("_wox_"));
+    for key in others {
+        obstacles.push(Obstacle {
+            what: format!("foreign key {}.{} would follow {} to the old table", key.table, key.name, key.parent),
+            next: format!("ALTER TABLE {} DROP FOREIGN KEY {}, rebuild, and add it again", key.table, key.name),
+        });
+    }
+    Ok(obstacles)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::game_db::schema::{ForeignKey, LiveTable};
+
+    fn schema(lost: &[Table]) -> Schema {
+        let mut schema = Schema { missing: lost.to_vec(), ..Schema::default() };
+        for table in Table::VARIANTS.iter().filter(|table| !lost.contains(table)) {
+            let key = |column: &&str| ForeignKey {
+                name: format!("{table}_{column}"),
+                table: table.to_string(),
+                columns: vec![(*column).to_owned()],
+                parent: "players".into(),
+                parent_columns: vec!["twitter_handle".into()],
+                on_delete: "RESTRICT".into(),
+                on_update: "RESTRICT".into(),
+            };
+            let foreign_keys = table.handles().iter().map(key).collect();
+            schema.tables.push(LiveTable { foreign_keys, ..LiveTable::published(*table) });
+        }
+        schema
+    }
+
+    #[test]
+    fn tables_that_keys_tie_together_are_replaced_together() {
+        use Table::{ActiveDuels, BurnQueue, Players, WithdrawalRequests};
+        let three = vec![Players, ActiveDuels, WithdrawalRequests];
+        for lost in [&[][..], &[ActiveDuels], &[Players]] {
+            let (tables, drawn_in) = tied(&schema(lost), &[ActiveDuels]);
+            assert_eq!(tables, three, "{lost:?}");
+            assert_eq!(drawn_in, [Players, WithdrawalRequests]);
+        }
+        assert_eq!(tied(&schema(&[]), &[BurnQueue]), (vec![BurnQueue], Vec::new()));
+    }
+
+    #[test]
+    fn what_moved_is_named() {
+        let table = |live: u8| TableBasis {
+            table: Table::Players,
+            lost: false,
+            live: Digest([live; 32]),
+            log: Digest([7; 32]),
+        };
+        let basis = |as_of, live| Basis {
+            log: LogId(wox_events::EventId::derived(&["log"]).0),
+            as_of: Position(as_of),
+            root: Digest([1; 32]),
+            folds: "f".into(),
+            tables: vec![table(live)],
+        };
+        assert_eq!(basis(5, 1).moved_since(&basis(5, 1)), Vec::<String>::new());
+        assert_eq!(
+            basis(6, 2).moved_since(&basis(5, 1)),
+            ["the log has moved from position 5 to 6", "live rows of players were changed"]
+        );
+        assert_ne!(basis(6, 2).id().unwrap(), basis(5, 2).id().unwrap());
+    }
+}
