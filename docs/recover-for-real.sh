@@ -39,7 +39,9 @@ title() { printf '\n== %s\n' "$*"; }
 wox() { # wox CODE WORDS...: shows the command, runs it, wants that exit code; what it said is in $said too
     local want=$1 code=0
     shift
-    printf '\n$ wox %s\n' "$*"
+    printf '\n$ wox'
+    printf ' %q' "$@"
+    echo
     said=$("$WOX" "$@" 2>&1) || code=$?
     printf '%s\n' "$said"
     [ "$code" -eq "$want" ] || { echo "exit code $code, expected $want" >&2; exit 1; }
@@ -191,7 +193,7 @@ wox 0 append withdrawal.jsonl
 rpc anvil_dropTransaction "[\"$payment\"]" >/dev/null
 mine 9
 title "not found is not failed: whoever gave the money back now would pay twice"
-wox 6 recover withdrawal 1
+wox 3 recover withdrawal 1
 title "and indeed: somebody sends the same bytes again, and they are mined"
 rpc eth_sendRawTransaction "[\"$raw\"]" >/dev/null
 mine 9
@@ -206,6 +208,37 @@ wox 0 recover withdrawal 1
 title "3. somebody edits a row by hand"
 wox 0 rebuild --yes
 sql wizards_of_x -e "UPDATE players SET withdrawable_galleons = 9999.00, wins = 7 WHERE twitter_handle = '@ben'"
-wox 3 diff --only changed
+wox 3 diff
 says "changed outside the engine"
+title "no run without a person overwrites what somebody did: it may be evidence"
+wox 4 rebuild players --yes
 wox 3 rebuild players
+says "--confirm"
+id=$(sed -n 's/.*--confirm \([0-9a-f]*\).*/\1/p' <<<"$said" | head -1)
+wox 0 rebuild players --confirm "$id"
+wox 0 diff
+
+# --- four: a table -------------------------------------------------------------------------------------------------
+title "4. a table is lost"
+sql wizards_of_x -e "SET foreign_key_checks = 0; DROP TABLE burn_queue"
+wox 3 diff
+says "burn_queue (lost)"
+wox 3 rebuild burn_queue
+id=$(sed -n 's/.*--confirm \([0-9a-f]*\).*/\1/p' <<<"$said" | head -1)
+wox 0 rebuild burn_queue --confirm "$id"
+wox 0 diff
+
+# --- again ---------------------------------------------------------------------------------------------------------
+title "all of it again: nothing changes"
+before=$("$WOX" status --output json | sed -n 's/.*"root":"\([0-9a-f]*\)".*/\1/p')
+wox 0 apply deposit.plan --yes
+wox 0 apply withdrawal.plan --yes
+wox 0 recover deposit "$deposit"
+wox 0 recover withdrawal 1
+wox 0 rebuild --yes
+wox 0 plan
+after=$("$WOX" status --output json | sed -n 's/.*"root":"\([0-9a-f]*\)".*/\1/p')
+[ "$before" = "$after" ] || { echo "the log changed: $before, $after" >&2; exit 1; }
+wox 0 verify
+wox 0 doctor
+title "done: found, planned, approved, applied, verified, and nothing twice"
