@@ -46,6 +46,7 @@ mod plan_view;
 mod rebuild;
 mod reconcile;
 mod recover;
+mod row;
 mod schema;
 mod show;
 mod spelling;

@@ -11,5 +11,11 @@ mod connecting;
 mod diff;
 #[path = "game_db/game.rs"]
 mod game;
+#[path = "game_db/killed.rs"]
+mod killed;
+#[path = "game_db/rebuild.rs"]
+mod rebuild;
+#[path = "game_db/rebuild_refused.rs"]
+mod rebuild_refused;
 #[path = "game_db/switch.rs"]
 mod switch;

@@ -12,7 +12,7 @@ use crate::{
         chain, evidence, observe, plan,
         progress::Progress,
         render::Document,
-        store,
+        row, store,
     },
     exit_code::ExitCode,
     log::EventLog as _,
@@ -33,7 +33,8 @@ Examples:
   wox recover deposit 0x5d1f… --player 1042 --why ticket-88   decide whose it is
   wox recover withdrawal 66                 what became of a payment
   wox recover withdrawal 66 --second bob --why ticket-91   give it back by the decision of two people
-  wox recover event 4711 --why typo-in-id   plan to leave the event at position 4711 out")]
+  wox recover event 4711 --why typo-in-id   plan to leave the event at position 4711 out
+  wox recover duel 17 --write               set the row of duel 17 in the game's database to what the log says")]
 pub(super) struct RecoverArgs {
     /// duel, tournament, deposit, withdrawal, pool, player, …; a whole stream name; `event`; or `all`
     what: String,
@@ -48,6 +49,9 @@ pub(super) struct RecoverArgs {
     /// Who else decides that a withdrawal goes back, and has to approve it
     #[arg(long, value_name = "ACTOR", requires = "why")]
     second: Option<String>,
+    /// Set the thing's row in the game's database to what the log says; plans nothing
+    #[arg(long, requires = "id", conflicts_with_all = ["why", "player", "second", "offline"])]
+    write: bool,
     /// Decide on what is in the log; do not ask the chain
     #[arg(long)]
     offline: bool,
@@ -67,6 +71,9 @@ pub(super) async fn run(args: RecoverArgs, context: Context) -> Result<ExitCode,
         CliError::usage("wox::recover::what", format!("`{text}` names nothing that can be recovered"))
             .next("wox recover duel 17, wox recover duel-17, wox recover event 4711 --why …, or wox recover all")
     };
+    if args.write {
+        return row::write(&args.what, args.id.as_deref().unwrap_or_default(), &context).await;
+    }
     let decides = args.player.is_some() || args.second.is_some();
     if args.why.is_some() && args.what != "event" && !decides {
         return Err(CliError::usage("wox::recover::why", "--why goes with `event`, --player or --second only")
@@ -80,7 +87,8 @@ pub(super) async fn run(args: RecoverArgs, context: Context) -> Result<ExitCode,
         .next("wox recover deposit 0x… --player ID --why …, or wox recover withdrawal ID --second NAME --why …"));
     }
     if let (what @ ("deposit" | "withdrawal" | "burn"), Some(id)) = (args.what.as_str(), args.id.as_deref()) {
-        return money(what, id, &args, &context).await;
+        let code = money(what, id, &args, &context).await?;
+        return row::hint(what, id, code, &context).await;
     }
     match (args.what.as_str(), args.id) {
         ("all", None) => plan::make(args.making, &Scope::All, &context).await,
@@ -98,7 +106,8 @@ pub(super) async fn run(args: RecoverArgs, context: Context) -> Result<ExitCode,
         (what, Some(id)) => {
             let name = format!("{what}-{id}");
             let stream = StreamId::new(&name).map_err(|_| unnamed(&name))?;
-            plan::make(args.making, &Scope::Subject(existing(stream, &context).await?), &context).await
+            let code = plan::make(args.making, &Scope::Subject(existing(stream, &context).await?), &context).await?;
+            row::hint(what, &id, code, &context).await
         }
         (what, None) => match StreamId::new(what) {
             Ok(stream) => plan::make(args.making, &Scope::Subject(existing(stream, &context).await?), &context).await,

@@ -109,6 +109,15 @@ impl<'a> Image<'a> {
         self.by_key.get(key_form(key).as_ref()).map(|index| *index as usize)
     }
 
+    /// The row a stream is about: its own, or the one of the transaction that a deposit came with.
+    #[must_use]
+    pub fn row_of(&self, stream: &StreamId) -> Option<usize> {
+        self.rows.iter().enumerate().position(|(row, source)| match source {
+            Source::Transaction(_, deposits) => deposits.iter().any(|(subject, _)| *subject == stream.subject()),
+            _ => self.stream(row).as_ref() == Some(stream),
+        })
+    }
+
     /// The player who had this handle before.
     #[must_use]
     pub fn find_former(&self, key: &str) -> Option<usize> {

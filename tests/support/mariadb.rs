@@ -147,13 +147,16 @@ pub async fn run(connection: &mut MySqlConnection, sql: &str) {
 }
 
 pub async fn rows(connection: &mut MySqlConnection, sql: &str) -> Vec<String> {
-    let found = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await;
-    let found = found.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    try_rows(connection, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
+}
+
+pub async fn try_rows(connection: &mut MySqlConnection, sql: &str) -> Result<Vec<String>, sqlx::Error> {
+    let found = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await?;
     let cell = |row: &sqlx::mysql::MySqlRow, at: usize| {
         let text = row.try_get_unchecked::<Option<&[u8]>, _>(at).unwrap();
         text.map_or("NULL".into(), |text| String::from_utf8_lossy(text).into_owned())
     };
-    found.iter().map(|row| (0..row.len()).map(|at| cell(row, at)).collect::<Vec<_>>().join("|")).collect()
+    Ok(found.iter().map(|row| (0..row.len()).map(|at| cell(row, at)).collect::<Vec<_>>().join("|")).collect())
 }
 
 fn mariadbd() -> Command {

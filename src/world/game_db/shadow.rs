@@ -313,7 +313,10 @@ impl Loader<'_> {
 }
 
 /// Text is sent as text, so that a JSON column takes it; bytes that are no text as bytes.
-fn bind(query: Query<'_, sqlx::MySql, MySqlArguments>, cell: Written) -> Query<'_, sqlx::MySql, MySqlArguments> {
+pub(super) fn bind(
+    query: Query<'_, sqlx::MySql, MySqlArguments>,
+    cell: Written,
+) -> Query<'_, sqlx::MySql, MySqlArguments> {
     match cell.map(String::from_utf8) {
         None => query.bind(None::<String>),
         Some(Ok(text)) => query.bind(text),

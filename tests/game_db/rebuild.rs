@@ -1,0 +1,303 @@
+//! `wox rebuild` end to end: shown, confirmed, carried out, put back; and everything that says no to it.
+
+use std::{
+    process::{Output, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::{
+    game::{Game, errors, told},
+    mariadb,
+};
+
+pub const DEMO: &str = "--events 3000 --sound";
+
+/// Somebody's hands were in every table. What was live before is told from what is live afterwards by any row.
+pub async fn spoil(game: &Game) {
+    game.db
+        .run(
+            "UPDATE players SET wins = wins + 1000;
+             UPDATE active_duels SET hp1 = hp1 + 1000;
+             UPDATE withdrawal_requests SET amount = amount + 1000;
+             UPDATE processed_transactions SET value = value + 1000;
+             UPDATE burn_queue SET amount = amount + 1000;",
+        )
+        .await;
+}
+
+pub const SPOILT: &str = "SELECT (SELECT MIN(wins) >= 1000 FROM players), (SELECT MAX(wins) >= 1000 FROM players), \
+     (SELECT MIN(hp1) >= 800 FROM active_duels), (SELECT MAX(hp1) >= 800 FROM active_duels), \
+     (SELECT MIN(amount) >= 1000 FROM withdrawal_requests), (SELECT MAX(amount) >= 1000 FROM withdrawal_requests), \
+     (SELECT MIN(value) >= 1000 FROM processed_transactions), (SELECT MIN(amount) >= 1000 FROM burn_queue)";
+
+pub const OLD: &str = "1|1|1|1|1|1|1|1";
+pub const NEW: &str = "0|0|0|0|0|0|0|0";
+
+/// The id that a dry run gives.
+pub fn id(game: &Game) -> String {
+    game.json("rebuild", 3)["id"].as_str().unwrap().to_owned()
+}
+
+pub fn confirmed(game: &Game) -> Output {
+    game.run(&format!("rebuild --confirm {} --progress none", id(game)))
+}
+
+pub fn said(output: &Output, code: i32, parts: &[&str]) {
+    let text = errors(output);
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    for part in parts {
+        assert!(text.contains(part), "`{part}` is not said: {text}");
+    }
+}
+
+/// Kinds of the events in the streams that begin like this.
+pub async fn kinds(game: &Game, stream: &str) -> Vec<String> {
+    use wox_recovery::log::{EmbeddedLog, EventLog as _};
+    let log = EmbeddedLog::open_read_only(game.store()).await.unwrap();
+    let mut kinds = Vec::new();
+    for (stream, _) in log.streams_with_prefix(stream, 100).await.unwrap() {
+        kinds.extend(log.read_stream(&stream).await.unwrap().iter().map(|event| event.event.kind.to_string()));
+    }
+    log.close().await;
+    kinds
+}
+
+pub async fn leftovers(game: &Game) -> Vec<String> {
+    game.db.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name LIKE '\\_wox\\_new%'").await
+}
+
+#[tokio::test]
+async fn what_is_shown_is_what_is_done_and_nothing_else_is_lost() {
+    let game = Game::in_step(DEMO).await;
+    said(&game.run("rebuild"), 0, &[]);
+    said(&game.run("rebuild --yes"), 0, &[]);
+    assert_eq!(game.db.rows("SELECT * FROM _wox_control").await.len(), 0, "nothing to do writes nothing");
+    spoil(&game).await;
+    game.db
+        .run(
+            "UPDATE players SET hp = 7, potions = '{\"Healing\":2}';
+             UPDATE withdrawal_requests SET status = 'paid' WHERE status = 'completed';
+             INSERT INTO players (twitter_handle) VALUES ('nobody_made_me');
+             DELETE FROM processed_transactions LIMIT 2;
+             ALTER TABLE active_duels AUTO_INCREMENT = 5000",
+        )
+        .await;
+    let shown = game.json("rebuild", 3);
+    assert_eq!(id(&game), shown["id"], "the same evidence gives the same id");
+    assert!(shown["outside"].as_u64().unwrap() > 20);
+    assert_eq!(shown["tables"][4]["missing"], 2);
+    said(&game.run("rebuild --yes"), 4, &["changed outside the engine", "wox::rebuild::outside"]);
+    said(&game.run("rebuild --confirm 0123456789abcdef"), 4, &["no dry run with this id"]);
+    said(&game.run("rebuild --confirm 0123"), 2, &["8 to 64 hexadecimal digits"]);
+    let before = shown["id"].as_str().unwrap();
+    game.db.run("UPDATE burn_queue SET amount = amount + 1 ORDER BY id LIMIT 1").await;
+    said(&game.run(&format!("rebuild --confirm {before}")), 4, &["live rows of burn_queue were changed"]);
+
+    let done = game.json(&format!("rebuild --confirm {}", id(&game)), 0);
+    assert_eq!(done["verdict"], "verified");
+    assert_eq!(done["done"]["caught_up"], false);
+    assert_eq!(told(&game.json("diff", 0)), Vec::<String>::new());
+    assert_eq!(game.db.rows(SPOILT).await, [NEW]);
+    let kept = "SELECT DISTINCT hp, JSON_VALUE(potions, '$.Healing') FROM players";
+    assert_eq!(game.db.rows(kept).await, ["7|2"], "what the log does not know stays");
+    let paid = game.db.rows("SELECT COUNT(*) > 0 FROM withdrawal_requests WHERE status = 'paid'").await;
+    assert_eq!(paid, ["1"], "a word of the right meaning stays");
+    let old = "SELECT COUNT(*) FROM _wox_old_1_players WHERE twitter_handle = 'nobody_made_me'";
+    assert_eq!(game.db.rows(old).await, ["1"], "the old tables are kept");
+    game.db.run("INSERT INTO active_duels (player1, player2, bet_amount) SELECT MIN(twitter_handle), MAX(twitter_handle), 10 FROM players").await;
+    assert_eq!(game.db.rows("SELECT MAX(id) FROM active_duels").await, ["5000"], "no number is given twice");
+    let orphan = "INSERT INTO withdrawal_requests (twitter_handle, amount) VALUES ('nobody_made_me', 1)";
+    let refused = sqlx::raw_sql(orphan).execute(&mut game.db.connect().await).await.unwrap_err().to_string();
+    assert!(refused.contains("REFERENCES `players`"), "{refused}");
+    let written = kinds(&game, "ops-rebuild-1-").await;
+    let count = |kind: &str| written.iter().filter(|found| *found == kind).count();
+    assert_eq!((count("ShadowBuilt"), count("SwitchedOver"), count("ProjectionDeclaredCorrupt")), (5, 5, 5));
+    assert!(count("OutOfBandChangeFound") > 20);
+    let acts = kinds(&game, "ops-acts").await;
+    assert_eq!(acts.len(), 8, "dry runs that found something and refusals are acts: {acts:?}");
+    assert_eq!(leftovers(&game).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_old_tables_are_put_back_once_and_rows_written_since_are_not_lost_unsaid() {
+    let game = Game::in_step(DEMO).await;
+    said(&game.run("rebuild --revert"), 4, &["wox::rebuild::nothing-to-revert"]);
+    spoil(&game).await;
+    said(&confirmed(&game), 0, &["--revert"]);
+    let one = "SELECT MIN(twitter_handle) FROM players";
+    let one = game.cell(one).await;
+    game.db.run(&format!("UPDATE players SET hp = 1 WHERE twitter_handle = '{one}'")).await;
+    let refused = game.run("rebuild --revert");
+    said(&refused, 4, &["wox::rebuild::written-since", "players"]);
+    let text = errors(&refused);
+    let id = text.split("--confirm ").nth(1).unwrap().get(..16).unwrap().to_owned();
+    game.db.run(&format!("UPDATE players SET hp = 2 WHERE twitter_handle = '{one}'")).await;
+    said(&game.run(&format!("rebuild --revert --confirm {id}")), 4, &["written-since"]);
+    let refused = errors(&game.run("rebuild --revert"));
+    let id = refused.split("--confirm ").nth(1).unwrap().get(..16).unwrap().to_owned();
+    let back = game.json(&format!("rebuild --revert --confirm {id}"), 0);
+    assert_eq!((&back["changes"], &back["epoch"]), (&true.into(), &1.into()));
+    assert_eq!(game.db.rows(SPOILT).await, [OLD]);
+    assert_eq!(game.db.rows("SELECT MIN(hp) FROM _wox_undone_1_players").await, ["2"], "what was lost is kept");
+    assert_eq!(game.json("rebuild --revert", 0)["changes"], false, "once");
+    assert_eq!(kinds(&game, "ops-revert-1-").await, ["Reverted"; 5]);
+    assert_eq!(kinds(&game, "run-revert-1-").await, ["RunStarted", "StepStarted", "StepSucceeded", "RunFinished"]);
+    let orphan = "INSERT INTO withdrawal_requests (twitter_handle, amount) VALUES ('nobody', 1)";
+    assert!(sqlx::raw_sql(orphan).execute(&mut game.db.connect().await).await.is_err());
+    // And forward again, by another number.
+    said(&confirmed(&game), 0, &[]);
+    assert_eq!(game.db.rows(SPOILT).await, [NEW]);
+    assert_eq!(game.db.rows("SELECT epoch, phase FROM _wox_control").await, ["2|done"]);
+    said(&game.run("rebuild --revert"), 0, &[]);
+}
+
+#[tokio::test]
+async fn a_second_rebuild_is_refused_and_told_who_is_at_work() {
+    let game = Game::in_step(DEMO).await;
+    spoil(&game).await;
+    let id = id(&game);
+    let mut first = game.command(&format!("rebuild --confirm {id} --throttle 60 --progress none"));
+    let mut first = first.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for(&game, "SELECT COUNT(*) FROM _wox_control WHERE phase = 'building'", "1").await;
+    for words in [format!("rebuild --confirm {id}"), "rebuild --yes".into(), "rebuild --revert".into()] {
+        let second = game.run(&words);
+        said(
+            &second,
+            4,
+            &["wox::rebuild::busy", "connection ", "wizard@", "rebuild 1 of players,active_duels", "KILL "],
+        );
+    }
+    // Somebody who only looks is not kept out.
+    assert_eq!(game.json("rebuild", 3)["id"], id.as_str());
+    assert_eq!(first.wait().unwrap().code(), Some(0), "the first one comes to its end");
+    assert_eq!(game.db.rows(SPOILT).await, [NEW]);
+}
+
+/// Waits until a query answers this.
+pub async fn wait_for(game: &Game, sql: &str, answer: &str) {
+    let since = Instant::now();
+    let mut connection = game.db.connect().await;
+    while since.elapsed() < Duration::from_secs(30) {
+        if let Ok(rows) = mariadb::try_rows(&mut connection, sql).await
+            && rows.first().is_some_and(|row| row == answer)
+        {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("never came: {sql} = {answer}");
+}
+
+#[tokio::test]
+async fn it_keeps_to_its_pace_waits_while_it_is_paused_and_stops_at_a_safe_point() {
+    let game = Game::in_step(DEMO).await;
+    spoil(&game).await;
+    let id = id(&game);
+    let flag = game.store().join("rebuild.pause");
+    std::fs::write(&flag, "").unwrap();
+    let mut paused = game.command(&format!("rebuild --confirm {id} --progress json"));
+    let paused = paused.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for(&game, "SELECT COUNT(*) FROM _wox_control WHERE phase = 'building'", "1").await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert_eq!(game.db.rows("SELECT phase FROM _wox_control").await, ["building"], "it waits");
+    signal(&paused, rustix::process::Signal::INT);
+    let stopped = paused.wait_with_output().unwrap();
+    said(&stopped, 130, &["paused: remove", "nothing was changed"]);
+    assert_eq!((game.db.rows(SPOILT).await, leftovers(&game).await), (vec![OLD.to_owned()], Vec::new()));
+    assert_eq!(game.db.rows("SELECT phase FROM _wox_control").await, ["given_up"]);
+    let steps = kinds(&game, "run-rebuild-1-").await;
+    assert_eq!(steps, ["RunStarted", "StepStarted", "StepFailed", "RunFinished"]);
+
+    let mut going_on = game.command(&format!("rebuild --confirm {id} --progress json"));
+    let going_on = going_on.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for(&game, "SELECT COUNT(*) FROM _wox_control WHERE phase = 'building'", "1").await;
+    std::fs::remove_file(&flag).unwrap();
+    said(&going_on.wait_with_output().unwrap(), 0, &["going on"]);
+    assert_eq!(game.db.rows(SPOILT).await, [NEW]);
+
+    spoil(&game).await;
+    let since = Instant::now();
+    let slow = game.run(&format!("rebuild --confirm {} --throttle 100 --progress json", self::id(&game)));
+    said(&slow, 0, &["left_ms"]);
+    assert!(since.elapsed() > Duration::from_millis(1_900), "212 rows at 100 a second: {:?}", since.elapsed());
+}
+
+pub fn signal(child: &std::process::Child, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
+}
+
+#[tokio::test]
+async fn an_open_transaction_is_waited_for_and_not_for_ever() {
+    let game = Game::in_step(DEMO).await;
+    spoil(&game).await;
+    let mut holder = game.db.connect().await;
+    mariadb::run(&mut holder, "START TRANSACTION; UPDATE players SET hp = 55 LIMIT 1").await;
+    let id = id(&game);
+    let since = Instant::now();
+    let locked = game.run(&format!("rebuild --confirm {id} --wait 2"));
+    said(&locked, 1, &["wox::game-db::locked", "INNODB_TRX"]);
+    assert!(since.elapsed() < Duration::from_secs(20));
+    assert_eq!(leftovers(&game).await, Vec::<String>::new());
+    // A transaction that only reads holds up the switch as well; nothing is half done then.
+    mariadb::run(&mut holder, "ROLLBACK; START TRANSACTION").await;
+    mariadb::rows(&mut holder, "SELECT COUNT(*) FROM withdrawal_requests").await;
+    said(&game.run(&format!("rebuild --confirm {id} --wait 2")), 1, &["wox::game-db::locked"]);
+    assert_eq!((game.db.rows(SPOILT).await, leftovers(&game).await), (vec![OLD.to_owned()], Vec::new()));
+    assert_eq!(game.db.rows("SELECT epoch, phase FROM _wox_control").await, ["2|given_up"]);
+    mariadb::run(&mut holder, "COMMIT").await;
+    said(&game.run(&format!("rebuild --confirm {id}")), 0, &[]);
+    assert_eq!(game.db.rows(SPOILT).await, [NEW]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_write_of_a_game_that_goes_on_is_lost() {
+    let game = Game::in_step(DEMO).await;
+    let tables = ["players", "withdrawal_requests", "processed_transactions"];
+    let columns = ["hp", "block_number", "block_number"];
+    game.db.run("UPDATE players SET hp = 0; UPDATE withdrawal_requests SET block_number = 0; UPDATE processed_transactions SET block_number = 0").await;
+    for round in 0..3 {
+        // Rows that are missing are nobody's edit: no person has to be asked.
+        game.db.run("DELETE FROM burn_queue LIMIT 2").await;
+        let start = sums(&game, &tables, &columns).await;
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut writers = Vec::new();
+        for (table, column) in tables.into_iter().zip(columns) {
+            let (mut connection, stop) = (game.db.connect().await, stop.clone());
+            writers.push(tokio::spawn(async move {
+                let mut written = 0u64;
+                while !stop.load(Ordering::Relaxed) {
+                    let sql = format!("UPDATE {table} SET {column} = {column} + 1 ORDER BY 1 LIMIT 1");
+                    let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await;
+                    written += done.map_or(0, |done| done.rows_affected());
+                }
+                written
+            }));
+        }
+        let mut command = game.command("rebuild --yes --output json --progress none");
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        stop.store(true, Ordering::Relaxed);
+        let mut expected = start;
+        for (sum, writer) in expected.iter_mut().zip(writers) {
+            *sum += writer.await.unwrap();
+        }
+        said(&output, 0, &[]);
+        let done: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&done["done"]["caught_up"], &done["verdict"]), (&true.into(), &"verified".into()));
+        assert_eq!(sums(&game, &tables, &columns).await, expected, "round {round}");
+    }
+}
+
+async fn sums(game: &Game, tables: &[&str], columns: &[&str]) -> Vec<u64> {
+    let mut sums = Vec::new();
+    for (table, column) in tables.iter().zip(columns) {
+        sums.push(game.cell(&format!("SELECT SUM({column}) FROM {table}")).await.parse().unwrap());
+    }
+    sums
+}
