@@ -153,22 +153,27 @@ async fn killed_at_every_step_readers_see_the_old_tables_or_the_new_and_the_next
         "switching 0 5",
         "done 0 5",
     ];
+    let mut behind = Vec::new();
     for wanted in stages {
         spoil(&game).await;
         let id = id(&game);
         let next = epoch(&game).await + 1;
         let reader = Reader::of(&game).await;
         let mut child = start(&game, &format!("rebuild --confirm {id} --progress none"));
-        let hit = kill_at(&mut child, &mut looker, next, wanted, 300).await;
+        let hit = kill_at(&mut child, &mut looker, next, wanted, 200).await;
         let live = game.db.rows(SPOILT).await.remove(0);
         if hit {
             assert_eq!(live, if wanted.ends_with(" 5") { NEW } else { OLD }, "{wanted}");
         }
         reader.end().await;
         settled(&game, next).await;
-        // Some stages last for less than a slice now and then; the ones that matter are always met.
-        assert!(hit || wanted.starts_with("held 0") || wanted.starts_with("done"), "never at {wanted}");
+        match wanted.ends_with(" 5") {
+            true => behind.extend(hit.then_some(wanted)),
+            false => assert!(hit, "never at {wanted}"),
+        }
     }
+    // The stages behind the switch last for less than a slice now and then, but never all of them.
+    assert!(!behind.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -176,7 +181,7 @@ async fn killed_at_any_moment_at_all() {
     let game = Game::in_step(DEMO).await;
     spoil(&game).await;
     let mut length = Duration::from_millis(1_500);
-    for round in 0..16u32 {
+    for round in 0..10u32 {
         if game.db.rows(SPOILT).await == [NEW] {
             spoil(&game).await;
         }
@@ -186,7 +191,7 @@ async fn killed_at_any_moment_at_all() {
         let since = Instant::now();
         let mut child = start(&game, &format!("rebuild --confirm {id} --progress none"));
         // Spread over the whole length of a run, as it was measured last.
-        let after = length * (round * 7 % 16 + 1) / 17;
+        let after = length * (round * 7 % 10 + 1) / 11;
         while since.elapsed() < after && child.try_wait().unwrap().is_none() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -265,7 +270,7 @@ async fn a_server_that_is_killed_in_mid_rebuild_stands_up_with_whole_tables() {
     if game._server.is_none() {
         return; // somebody else's server is not ours to kill
     }
-    for delay in [200u64, 500, 700, 800, 900] {
+    for delay in [300u64, 600, 900] {
         if game.db.rows(SPOILT).await == [NEW] {
             spoil(&game).await;
         }

@@ -120,7 +120,7 @@ async fn what_is_shown_is_what_is_done_and_nothing_else_is_lost() {
     assert_eq!((count("ShadowBuilt"), count("SwitchedOver"), count("ProjectionDeclaredCorrupt")), (5, 5, 5));
     assert!(count("OutOfBandChangeFound") > 20);
     let acts = kinds(&game, "ops-acts").await;
-    assert_eq!(acts.len(), 8, "dry runs that found something and refusals are acts: {acts:?}");
+    assert_eq!(acts.len(), 6, "dry runs that found something and refusals are acts: {acts:?}");
     assert_eq!(leftovers(&game).await, Vec::<String>::new());
 }
 
@@ -217,6 +217,7 @@ async fn it_keeps_to_its_pace_waits_while_it_is_paused_and_stops_at_a_safe_point
     let mut going_on = game.command(&format!("rebuild --confirm {id} --progress json"));
     let going_on = going_on.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_for(&game, "SELECT COUNT(*) FROM _wox_control WHERE phase = 'building'", "1").await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
     std::fs::remove_file(&flag).unwrap();
     said(&going_on.wait_with_output().unwrap(), 0, &["going on"]);
     assert_eq!(game.db.rows(SPOILT).await, [NEW]);
@@ -273,9 +274,11 @@ async fn no_write_of_a_game_that_goes_on_is_lost() {
             writers.push(tokio::spawn(async move {
                 let mut written = 0u64;
                 while !stop.load(Ordering::Relaxed) {
-                    let sql = format!("UPDATE {table} SET {column} = {column} + 1 ORDER BY 1 LIMIT 1");
-                    let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await;
-                    written += done.map_or(0, |done| done.rows_affected());
+                    let sql = format!("UPDATE {table} SET {column} = {column} + 1 LIMIT 1");
+                    match sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await {
+                        Ok(done) => written += done.rows_affected(),
+                        Err(error) => assert!(error.to_string().contains("eadlock"), "{error}"),
+                    }
                 }
                 written
             }));
@@ -283,11 +286,12 @@ async fn no_write_of_a_game_that_goes_on_is_lost() {
         let mut command = game.command("rebuild --yes --output json --progress none");
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         stop.store(true, Ordering::Relaxed);
-        let mut expected = start;
+        let mut expected = start.clone();
         for (sum, writer) in expected.iter_mut().zip(writers) {
             *sum += writer.await.unwrap();
         }
         said(&output, 0, &[]);
+        assert!(expected.iter().zip(&start).all(|(now, then)| now > then), "every table was written to");
         let done: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!((&done["done"]["caught_up"], &done["verdict"]), (&true.into(), &"verified".into()));
         assert_eq!(sums(&game, &tables, &columns).await, expected, "round {round}");

@@ -181,7 +181,7 @@ async fn a_server_killed_in_the_middle_of_switching_stands_up_with_the_old_table
              CREATE TABLE _wox_new_burn_queue LIKE burn_queue; \
              INSERT INTO _wox_new_players SELECT * FROM players; UPDATE _wox_new_players SET hp = hp + 1; \
              DELETE FROM burn_queue; INSERT INTO burn_queue (amount) SELECT hp FROM players; \
-             INSERT INTO _wox_new_burn_queue (amount) SELECT hp FROM _wox_new_1_players",
+             INSERT INTO _wox_new_burn_queue (amount) SELECT hp FROM _wox_new_players",
         )
         .await;
         let mut switching = game.connect().await;
