@@ -169,13 +169,17 @@ title "a plan that moves money waits for another person"
 wox 4 apply deposit.plan --yes
 wox 0 approve deposit.plan --comment "looked at the transfer" --as bob
 wox 0 apply deposit.plan --yes
-title "applied again, and looked for again: nothing"
+title "applied again: nothing; but the game's tables do not know it yet"
 wox 0 apply deposit.plan --yes
-wox 0 recover deposit "$deposit"
-wox 0 explain player 1001
-title "and the game's table follows"
+wox 3 recover deposit "$deposit"
+says "processed_transactions is missing"
+wox 0 recover deposit "$deposit" --write
 wox 3 recover player 1001
 wox 0 recover player 1001 --write
+title "looked for again: nothing"
+wox 0 recover deposit "$deposit"
+wox 0 recover player 1001
+wox 0 explain player 1001
 wox 0 diff
 
 # --- two: a withdrawal ---------------------------------------------------------------------------------------------
@@ -202,11 +206,14 @@ says "settle"
 wox 0 approve withdrawal.plan --comment "the payment is final" --as bob
 wox 0 apply withdrawal.plan --yes
 wox 0 apply withdrawal.plan --yes
+title "and the tables follow, all that differ at once"
+wox 3 recover withdrawal 1
+wox 0 rebuild --yes
 wox 0 recover withdrawal 1
+wox 0 diff
 
 # --- three: a row --------------------------------------------------------------------------------------------------
 title "3. somebody edits a row by hand"
-wox 0 rebuild --yes
 sql wizards_of_x -e "UPDATE players SET withdrawable_galleons = 9999.00, wins = 7 WHERE twitter_handle = '@ben'"
 wox 3 diff
 says "changed outside the engine"

@@ -186,7 +186,8 @@ impl Anvil {
     }
 }
 
-fn binary() -> PathBuf {
+/// Where anvil is: where `WOX_ANVIL` says, or where `./test` put it.
+pub fn binary() -> PathBuf {
     if let Some(named) = std::env::var_os("WOX_ANVIL") {
         return named.into();
     }
