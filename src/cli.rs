@@ -5,6 +5,7 @@ use std::{
     ffi::OsString,
     io::{self, IsTerminal as _, Write as _},
     path::PathBuf,
+    sync::{Arc, atomic::AtomicU64},
 };
 
 use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -220,6 +221,8 @@ pub struct Context {
     pub quiet: bool,
     /// Set when the operator wants to stop.
     pub interrupt: Interrupt,
+    /// Up to where the log was when its account was last given: a command that folds it twice says so once.
+    pub accounted: Arc<AtomicU64>,
 }
 
 impl Context {
@@ -379,6 +382,7 @@ fn run(verb: Verb, start: Start) -> Result<ExitCode, CliError> {
             actor: start.actor,
             quiet: start.quiet,
             interrupt: Interrupt::listen(),
+            accounted: Arc::new(AtomicU64::new(u64::MAX)),
         };
         dispatch(verb, context).await
     });

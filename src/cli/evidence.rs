@@ -1,7 +1,12 @@
 //! Gathering evidence for a verb: the replay with its progress on stderr, stopped by Ctrl-C, and what the errors of
 //! recovery mean to an operator.
 
-use std::{future::Future, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    num::NonZeroUsize,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use wox_events::Position;
 use wox_projections::Replay;
@@ -84,13 +89,15 @@ pub(super) async fn gather_from(
         save_snapshot(log, &evidence.replay, context).await?;
     }
     let account = evidence.replay.accounting;
-    context.say(format!(
-        "{} read = {} applied + {} refused + {} waived",
-        counted(account.read, "event"),
-        account.applied,
-        account.refused,
-        account.waived
-    ));
+    if context.accounted.swap(account.read, Ordering::Relaxed) != account.read {
+        context.say(format!(
+            "{} read = {} applied + {} refused + {} waived",
+            counted(account.read, "event"),
+            account.applied,
+            account.refused,
+            account.waived
+        ));
+    }
     let ahead = evidence.now().since(time::now());
     if ahead > CLOCK_AHEAD_WARN {
         context.say(format!(
