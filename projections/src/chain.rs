@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use wox_events::{
     Amount, ChainEvent, DepositEvent, PlayerId, Recorded, Timestamp, TxHash, WithdrawalId,
-    chain::{BlockId, HoldingsAnswer, ScanAnswer, SlotAnswer, TransactionAnswer},
+    chain::{BlockId, HoldingsAnswer, Intent, ScanAnswer, SlotAnswer, TransactionAnswer},
     id::Label,
     withdrawal::ReversalProof,
 };
@@ -14,7 +14,7 @@ use wox_events::{
 use crate::{
     Table,
     burns::Burn,
-    deposits::Deposit,
+    deposits::{Deposit, reference},
     projection::{EventRef, Projection, Rejection},
     state::State,
     verdict::{
@@ -268,24 +268,81 @@ impl Chain {
         Err(Rejection::state(format_args!("withdrawal {id}"), is, "proven dead on chain"))
     }
 
-    /// Whether a credit is borne out by the newest look at its transaction, where there is one: the chain may have said
-    /// another thing since the plan was made.
-    pub(crate) fn check_credit(&self, event: &DepositEvent) -> Result<(), Rejection> {
-        let DepositEvent::DepositCredited { chain, tx, ordinal, amount, dust, .. } = event else { return Ok(()) };
-        let Some(look) = self.transaction(*chain, tx) else { return Ok(()) };
-        let unproven =
-            |is: String| Err(Rejection::state(format_args!("deposit {chain}:{tx}:{ordinal}"), is, "confirmed"));
-        if let Some(violation) = self.first_violation() {
-            return unproven(format!("stopped by the finality violation of {violation}"));
-        }
-        let value = amount.checked_add(*dust);
+    /// Whether money that a recovery books for a deposit is borne out by the newest look at its transaction, where there
+    /// is one: the chain may have said another thing since the plan was made.
+    pub(crate) fn check_deposit(
+        &self,
+        id: &str,
+        event: &DepositEvent,
+        deposit: Option<&Deposit>,
+    ) -> Result<(), Rejection> {
+        let value = match event {
+            DepositEvent::DepositCredited { amount, dust, .. }
+            | DepositEvent::QuarantineReleased { amount, dust, .. } => amount.checked_add(*dust),
+            DepositEvent::DepositDustRecorded { value } | DepositEvent::DepositQuarantined { value, .. } => {
+                Some(*value)
+            }
+            _ => return Ok(()),
+        };
+        let named = match event {
+            DepositEvent::DepositCredited { chain, tx, ordinal, .. } => reference(*chain, tx, *ordinal),
+            _ => deposit.and_then(|deposit| deposit.reference.clone()).unwrap_or_else(|| id.to_owned()),
+        };
+        self.check_standing(format_args!("deposit {named}"), "confirmed")?;
+        let parts: Vec<&str> = named.split(':').collect();
+        let [chain, tx, ordinal] = parts.as_slice() else { return Ok(()) };
+        let Some(look) = self.transactions.get(&format!("{chain}:tx:{tx}")) else { return Ok(()) };
         match self.deposit_verdict(look, &Before { seen: look.seen.clone(), credited: false }) {
             DepositVerdict::Confirmed { transfers, .. }
-                if transfers.iter().any(|came| came.ordinal == *ordinal && Some(came.value) == value) =>
+                if transfers.iter().any(|came| came.ordinal.to_string() == *ordinal && Some(came.value) == value) =>
             {
                 Ok(())
             }
-            verdict => unproven(format!("{}, {}", verdict.row(), verdict.says())),
+            verdict => {
+                let is = format!("{}, {}", verdict.row(), verdict.says());
+                Err(Rejection::state(format_args!("deposit {named}"), is, "confirmed"))
+            }
+        }
+    }
+
+    /// Whether a payment or burn that a recovery closes is paid by the newest looks at it, where there are any.
+    pub(crate) fn check_paid(
+        &self,
+        what: &str,
+        tx: &TxHash,
+        judged: Option<(WithdrawalVerdict, Vec<EventRef>)>,
+    ) -> Result<(), Rejection> {
+        self.check_standing(what, "paid")?;
+        match judged {
+            None => Ok(()),
+            Some((WithdrawalVerdict::Executed { tx: paid, .. }, _)) if paid == *tx => Ok(()),
+            Some((verdict, _)) => {
+                Err(Rejection::state(what, format!("{}, {}", verdict.row(), verdict.says()), "paid by that transaction"))
+            }
+        }
+    }
+
+    /// Whether what a signer is asked for can still help, by the newest look at the slot, where there is one.
+    pub(crate) fn check_intent(
+        &self,
+        what: &str,
+        payment: Option<&Payment>,
+        intent: Intent,
+    ) -> Result<(), Rejection> {
+        let Some((verdict, _)) = payment.and_then(|payment| self.payment_verdict(payment)) else { return Ok(()) };
+        match verdict.permits(intent) {
+            true => Ok(()),
+            false => Err(Rejection::state(what, format!("{}, {}", verdict.row(), verdict.says()), "unpaid, its slot free")),
+        }
+    }
+
+    /// While a final block is missing no recovery moves money (D10).
+    pub(crate) fn check_standing(&self, what: impl std::fmt::Display, needs: &str) -> Result<(), Rejection> {
+        match self.first_violation() {
+            Some(violation) => {
+                Err(Rejection::state(what, format!("stopped by the finality violation of {violation}"), needs))
+            }
+            None => Ok(()),
         }
     }
 

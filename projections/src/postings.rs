@@ -204,6 +204,8 @@ fn withdrawal(stream: &StreamId, event: &WithdrawalEvent) -> Result<Vec<Posting>
         | WithdrawalEvent::TxReverted { .. }
         | WithdrawalEvent::TxReplaced { .. }
         | WithdrawalEvent::WithdrawalFailed { .. }
+        | WithdrawalEvent::RebroadcastRequested { .. }
+        | WithdrawalEvent::BumpRequested { .. }
         | WithdrawalEvent::FenceRequested { .. }
         | WithdrawalEvent::WithdrawalFenced { .. } => Vec::new(),
     })

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use wox_events::{
     Amount, Digest, Duration, Timestamp, TxHash,
     chain::{
-        Answer, Attempt, BlockId, Consumer, Fault, Head, Log, Membership, Receipt, SlotAnswer, SlotUse, Source,
+        Answer, Attempt, BlockId, Consumer, Fault, Fees, Head, Intent, Log, Membership, Receipt, SlotAnswer, SlotUse, Source,
         SourceKind, Standing, Transaction, TransactionAnswer,
     },
     deposit::Finality,
@@ -15,7 +15,7 @@ use wox_events::{
 use wox_projections::verdict::{
     deposit::{self, Before, DepositVerdict},
     quorum::Policy,
-    withdrawal::{self, Payment, WithdrawalVerdict},
+    withdrawal::{self, Asked, Payment, WithdrawalVerdict},
 };
 
 const AT: Timestamp = Timestamp(1_785_600_000_000_000);
@@ -100,6 +100,7 @@ fn transaction(name: &str, from: &str, nonce: u64, at: Option<u64>) -> Transacti
         to: Some(address("token")),
         value: label("0"),
         plain: false,
+        fees: None,
         block: at.map(block),
     }
 }
@@ -363,8 +364,15 @@ fn payment() -> Payment {
         amount: Amount::galleons(48),
         attempts: vec![hash("pay"), hash("bumped")],
         cancels: vec![hash("cancel")],
-        fence_requested: false,
+        offers: Vec::new(),
+        asked: Vec::new(),
     }
+}
+
+/// The payment, with something that the signer was asked for.
+fn asked_for(intent: Intent) -> Payment {
+    let asked = Asked { intent, tx: Some(hash("bumped")), evidence: None, by: label("alice"), at: AT };
+    Payment { asked: vec![asked], ..payment() }
 }
 
 fn slot(source: &str, latest: u64, finalized: u64, consumer: Answer<Consumer>) -> SlotAnswer {
@@ -414,6 +422,48 @@ fn w1_final_with_the_expected_transfer_is_executed() {
 }
 
 #[test]
+fn w1_a_bump_that_was_asked_for_and_never_journaled_is_the_same_payment() {
+    let answers = |success, logs: fn() -> Vec<Log>| everybody(|node| slot(node, 8, 8, taken_by("more", success, logs())));
+    is_payment("W5", &answers(true, paid_out), &payment());
+    is_payment("W1", &answers(true, paid_out), &asked_for(Intent::Bump));
+    is_payment("W5", &answers(true, paid_out), &asked_for(Intent::Rebroadcast));
+    // What pays another sum, or fails, is not what was asked for.
+    is_payment("W5", &answers(true, Vec::new), &asked_for(Intent::Bump));
+    is_payment("W5", &answers(false, Vec::new), &asked_for(Intent::Bump));
+}
+
+#[test]
+fn what_outbids_a_slot_is_a_tenth_above_every_attempt_or_nobody_knows_it() {
+    let fees = |max, priority| Fees { max, priority };
+    let mut slot = payment();
+    assert_eq!(slot.to_outbid(&[]), None, "nobody says what the attempts offer");
+    slot.offers = vec![(hash("pay"), fees(101, 10)), (hash("bumped"), fees(100, 20))];
+    assert_eq!(slot.to_outbid(&[]), None, "nobody says what the cancel offers");
+    slot.cancels.clear();
+    assert_eq!(slot.to_outbid(&[]), Some(fees(112, 22)), "rounded up");
+    slot.offers.push((hash("pay"), fees(Fees::STATED_MAX, 1)));
+    slot.offers.remove(0);
+    assert_eq!(slot.to_outbid(&[]), None, "beyond what an event states");
+}
+
+#[test]
+fn a_signer_is_asked_only_for_what_can_help() {
+    let free = |transaction: Option<Transaction>, latest| {
+        let found = transaction.map_or(Answer::Null {}, Answer::Found);
+        let attempts = vec![Attempt { tx: hash("pay"), transaction: found }];
+        let said = everybody(|node| SlotAnswer { attempts: attempts.clone(), ..slot(node, latest, 5, Answer::NotAsked {}) });
+        let only = Payment { attempts: vec![hash("pay")], cancels: Vec::new(), ..payment() };
+        let verdict = withdrawal::verdict(&policy(), AT, &said, &only);
+        let may = [Intent::Rebroadcast, Intent::Bump, Intent::Fence].map(|intent| verdict.permits(intent));
+        (verdict.row(), may)
+    };
+    assert_eq!(free(None, 7), ("W9", [true, true, true]));
+    assert_eq!(free(Some(transaction("pay", "wallet", 7, None)), 7), ("W8", [false, true, true]));
+    assert_eq!(free(None, 6), ("W10", [false, false, true]));
+    assert_eq!(free(None, 8), ("W7", [false, false, false]));
+}
+
+#[test]
 fn w2_final_and_failed_is_reverted() {
     is_payment("W2", &everybody(|node| slot(node, 8, 8, taken_by("pay", false, vec![]))), &payment());
 }
@@ -432,7 +482,7 @@ fn w3_final_without_the_expected_transfer_is_an_anomaly() {
 #[test]
 fn w4_our_own_cancel_is_final() {
     is_payment("W4", &everybody(|node| slot(node, 8, 8, taken_by("cancel", true, vec![]))), &payment());
-    let fenced = Payment { fence_requested: true, ..payment() };
+    let fenced = asked_for(Intent::Fence);
     is_payment("W4", &everybody(|node| slot(node, 8, 8, taken_by("cancel-elsewhere", true, vec![]))), &fenced);
     is_payment("W5", &everybody(|node| slot(node, 8, 8, taken_by("cancel-elsewhere", true, vec![]))), &payment());
 }

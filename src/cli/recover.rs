@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use wox_events::{Label, PlayerId, Revision, StreamId, TxHash, id::TextIdError};
+use wox_events::{Label, PlayerId, Revision, StreamId, TxHash, chain::Intent, id::TextIdError};
 use wox_projections::verdict::DepositVerdict;
 
 use crate::{
@@ -33,13 +33,15 @@ Examples:
   wox recover deposit 0x5d1f… --player 1042 --why ticket-88   decide whose it is
   wox recover withdrawal 66                 what became of a payment
   wox recover withdrawal 66 --second bob --why ticket-91   give it back by the decision of two people
+  wox recover withdrawal 66 --fence --why ticket-91   have its signer spend the slot on nothing; or --bump, --rebroadcast
   wox recover event 4711 --why typo-in-id   plan to leave the event at position 4711 out")]
 pub(super) struct RecoverArgs {
     /// duel, tournament, deposit, withdrawal, pool, player, …; a whole stream name; `event`; or `all`
     what: String,
     /// Which one; a position or an event id for `event`, a transaction hash for `deposit`
     id: Option<String>,
-    /// Why an event is to be left out, a deposit is a player's, or a withdrawal goes back; recorded with the decision
+    /// Why an event is to be left out, a deposit is a player's, a withdrawal goes back, or a signer is to act; recorded
+    /// with the decision
     #[arg(long)]
     why: Option<String>,
     /// The player a deposit belongs to, by your decision
@@ -48,11 +50,28 @@ pub(super) struct RecoverArgs {
     /// Who else decides that a withdrawal goes back, and has to approve it
     #[arg(long, value_name = "ACTOR", requires = "why")]
     second: Option<String>,
+    /// Have the signer spend the slot on nothing, so that the payment can no longer follow
+    #[arg(long, requires = "why", conflicts_with_all = ["player", "second", "bump", "rebroadcast"])]
+    fence: bool,
+    /// Have the signer offer more for the same payment in the same slot
+    #[arg(long, requires = "why", conflicts_with_all = ["player", "second", "rebroadcast"])]
+    bump: bool,
+    /// Have the signer send the identical bytes again
+    #[arg(long, requires = "why", conflicts_with_all = ["player", "second"])]
+    rebroadcast: bool,
     /// Decide on what is in the log; do not ask the chain
     #[arg(long)]
     offline: bool,
     #[command(flatten)]
     making: plan::MakingArgs,
+}
+
+impl RecoverArgs {
+    /// What a signer is to do.
+    fn intent(&self) -> Option<Intent> {
+        let typed = [(self.fence, Intent::Fence), (self.bump, Intent::Bump), (self.rebroadcast, Intent::Rebroadcast)];
+        typed.into_iter().find_map(|(typed, intent)| typed.then_some(intent))
+    }
 }
 
 /// What is wrong with things of one sort.
@@ -67,10 +86,15 @@ pub(super) async fn run(args: RecoverArgs, context: Context) -> Result<ExitCode,
         CliError::usage("wox::recover::what", format!("`{text}` names nothing that can be recovered"))
             .next("wox recover duel 17, wox recover duel-17, wox recover event 4711 --why …, or wox recover all")
     };
-    let decides = args.player.is_some() || args.second.is_some();
+    let asks = args.intent().is_some();
+    let decides = args.player.is_some() || args.second.is_some() || asks;
     if args.why.is_some() && args.what != "event" && !decides {
-        return Err(CliError::usage("wox::recover::why", "--why goes with `event`, --player or --second only")
-            .next("leave --why out"));
+        return Err(CliError::usage("wox::recover::why", "--why goes with `event` or a decision only")
+            .next("leave --why out, or say what is decided: --player, --second, --fence, --bump or --rebroadcast"));
+    }
+    if asks && !(matches!(args.what.as_str(), "withdrawal" | "burn") && args.id.is_some()) {
+        return Err(CliError::usage("wox::recover::intent", "a signer is asked about one withdrawal or one burn")
+            .next("wox recover withdrawal ID --fence --why REASON"));
     }
     if args.player.is_some() && args.what != "deposit" || args.second.is_some() && args.what != "withdrawal" {
         return Err(CliError::usage(
@@ -189,6 +213,10 @@ fn decision(stream: StreamId, args: &RecoverArgs, context: &Context) -> Result<S
         CliError::usage("wox::recover::name", format!("the name cannot be recorded: {error}"))
             .next("give it in printable ASCII without spaces")
     };
+    if let Some(intent) = args.intent() {
+        let by = Label::new(context.actor.as_str()).map_err(bad)?;
+        return Ok(Scope::Ask { subject: stream, intent, by, why });
+    }
     Ok(match (&args.player, &args.second) {
         (Some(player), _) => Scope::Attribute { deposit: stream, player: PlayerId::new(player).map_err(bad)?, why },
         (None, Some(second)) => Scope::Release {

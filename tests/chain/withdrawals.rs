@@ -1,7 +1,12 @@
 //! W0 to W11, for payments and burns: what became of a slot, and what follows.
 
-use wox_events::{Amount, BurnEvent, Timestamp, WithdrawalEvent, WithdrawalId, withdrawal::ReversalProof};
-use wox_recovery::recovery::{Scope, Targets};
+use wox_events::{
+    Amount, BurnEvent, Timestamp, WithdrawalEvent, WithdrawalId, chain::Intent, withdrawal::ReversalProof,
+};
+use wox_recovery::{
+    log::EventLog as _,
+    recovery::{Scope, Targets},
+};
 
 use super::{
     Table,
@@ -39,6 +44,7 @@ async fn signed(table: &Table, nonce: u64, payment: &Signed) {
         nonce,
         tx: payment.tx.clone(),
         digest: digest(&payment.raw.to_string()),
+        fees: None,
     };
     table.game.tell(W, signed).await;
 }
@@ -84,6 +90,29 @@ async fn goes_back(table: &Table, expected: &[&str]) {
     let state = table.game.look().await.replay.state;
     assert_eq!(state.conservation.drift.0, 0);
     assert!(table.game.count_of(&plan).await.iter().all(|count| *count == 1));
+}
+
+/// Alice asks Ann's signer for something, Bob approves; asked again, there is nothing new to ask.
+async fn asks(table: &Table, intent: Intent, kind: &str) {
+    let scope = Scope::Ask { subject: stream(W), intent, by: label("alice"), why: "stuck since 18:10".into() };
+    let plan = table.game.plan_for(&scope).await;
+    assert_eq!(kinds(&plan), [kind], "{plan:#?}");
+    assert!(plan.needs_approval);
+    table.game.propose(&plan).await;
+    assert!(table.game.apply(&plan).await.is_err(), "nobody approved it");
+    table.game.approve(&plan).await;
+    table.game.apply(&plan).await.unwrap();
+    assert_eq!(table.game.verify(&plan).await.unrepaired, []);
+    let again = table.game.plan_for(&scope).await;
+    assert!(!again.changes && again.held[0].why.contains("alice asked for it"), "{again:#?}");
+    assert!(table.game.count_of(&plan).await.iter().all(|count| *count == 1));
+}
+
+/// Nothing is asked of a signer, and why.
+async fn asks_nothing(table: &Table, intent: Intent, why: &str) {
+    let scope = Scope::Ask { subject: stream(W), intent, by: label("alice"), why: "x".into() };
+    let plan = table.game.plan_for(&scope).await;
+    assert!(!plan.changes && plan.held[0].why.contains(why), "{plan:#?}");
 }
 
 async fn table(anvil: &Anvil) -> Table {
@@ -222,8 +251,7 @@ fn w4_a_cancel_that_won_the_slot_gives_it_back() {
         signed(&table, 0, &payment(0)).await;
         anvil.send(&payment(0)).await;
         waits(&table, "W8").await;
-        let fence = WithdrawalEvent::FenceRequested { wallet: wallet(HOT), nonce: 0, reason: label("stuck") };
-        table.game.tell(W, fence).await;
+        asks(&table, Intent::Fence, "FenceRequested").await;
         anvil.send(&cancel(0)).await;
         anvil.finalize().await;
         assert_eq!(table.look_into(W).await.row, "W4");
@@ -237,9 +265,9 @@ fn w1_the_payment_that_outran_its_fence_is_paid() {
         let anvil = Anvil::start().await;
         let table = table(&anvil).await;
         signed(&table, 0, &payment(0)).await;
-        let fence = WithdrawalEvent::FenceRequested { wallet: wallet(HOT), nonce: 0, reason: label("stuck") };
-        table.game.tell(W, fence).await;
         anvil.send(&payment(0)).await;
+        waits(&table, "W8").await;
+        asks(&table, Intent::Fence, "FenceRequested").await;
         anvil.mine(1).await;
         assert!(
             anvil
@@ -371,6 +399,133 @@ fn w9_reorged_out_and_sent_again_is_paid_once() {
 }
 
 #[test]
+fn w8_a_bump_is_asked_for_and_the_one_that_is_mined_settles_it() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = table(&anvil).await;
+        signed(&table, 0, &payment(0)).await;
+        asks_nothing(&table, Intent::Bump, "nobody has seen").await;
+        anvil.send(&payment(0)).await;
+        waits(&table, "W8").await;
+        asks_nothing(&table, Intent::Rebroadcast, "helps nobody").await;
+        asks(&table, Intent::Bump, "BumpRequested").await;
+        // What the signer has to offer is in the event: a tenth more than 10 and 1 gwei.
+        let state = table.game.look().await.replay.state;
+        let asked = table.game.log.read_stream(&stream(W)).await.unwrap();
+        let asked = asked.iter().find(|event| event.event.kind == "BumpRequested").unwrap();
+        assert!(asked.event.data.as_str().contains(r#""at_least":{"max":11000000000,"priority":1100000000}"#));
+        assert_eq!(state.withdrawals.get("7").unwrap().slots[0].asked.len(), 1);
+        let bumped = sign(HOT, 0, Some(token().as_str()), paid_call(), 12);
+        signed(&table, 0, &bumped).await;
+        anvil.send(&bumped).await;
+        // The new attempt is another fact: it can be outbid too.
+        waits(&table, "W8").await;
+        asks(&table, Intent::Bump, "BumpRequested").await;
+        anvil.finalize().await;
+        assert_eq!(table.look_into(W).await.row, "W1");
+        asks_nothing(&table, Intent::Fence, "helps nobody").await;
+        let settled = plan(&table).await;
+        assert_eq!(kinds(&settled), ["TxMined", "TxReplaced", "WithdrawalSettled"]);
+        table.game.carry_out(&settled).await;
+        assert_eq!(table.game.look().await.replay.state.withdrawals.settled(), g(96));
+        asks_nothing(&table, Intent::Bump, "can still be sent").await;
+    });
+}
+
+#[test]
+fn w8_a_bump_that_nobody_journaled_is_the_same_payment() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = table(&anvil).await;
+        signed(&table, 0, &payment(0)).await;
+        anvil.send(&payment(0)).await;
+        waits(&table, "W8").await;
+        asks(&table, Intent::Bump, "BumpRequested").await;
+        anvil.send(&sign(HOT, 0, Some(token().as_str()), paid_call(), 12)).await;
+        anvil.finalize().await;
+        assert_eq!(table.look_into(W).await.row, "W1");
+        let settled = plan(&table).await;
+        assert_eq!(kinds(&settled), ["TxMined", "TxReplaced", "WithdrawalSettled"]);
+        table.game.carry_out(&settled).await;
+        let state = table.game.look().await.replay.state;
+        assert_eq!((table.held().await, state.conservation.drift.0), (g(0), 0));
+    });
+}
+
+/// What a payment of Ann's 96 G calls.
+fn paid_call() -> Vec<u8> {
+    call("transfer(address,uint256)", &[anvil::word(wallet(PLAYER).as_str()), cents(9_600)])
+}
+
+#[test]
+fn w9_the_same_bytes_are_asked_for_and_mined_once_for_each_time_they_were_dropped() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = table(&anvil).await;
+        signed(&table, 0, &payment(0)).await;
+        waits(&table, "W9").await;
+        asks(&table, Intent::Rebroadcast, "RebroadcastRequested").await;
+        anvil.send(&payment(0)).await;
+        waits(&table, "W8").await;
+        anvil.drop_from_pool(&payment(0).tx).await;
+        waits(&table, "W9").await;
+        asks(&table, Intent::Rebroadcast, "RebroadcastRequested").await;
+        anvil.send(&payment(0)).await;
+        anvil.finalize().await;
+        assert_eq!(table.look_into(W).await.row, "W1");
+        let settled = plan(&table).await;
+        assert_eq!(kinds(&settled), ["TxMined", "WithdrawalSettled"]);
+        table.game.carry_out(&settled).await;
+        assert_eq!(table.held().await, g(0));
+    });
+}
+
+#[test]
+fn what_is_to_be_fenced_is_not_paid_again() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = table(&anvil).await;
+        signed(&table, 0, &payment(0)).await;
+        waits(&table, "W9").await;
+        // Nobody shows what the attempt offers: the signer knows, the event does not pretend to.
+        asks(&table, Intent::Fence, "FenceRequested").await;
+        asks_nothing(&table, Intent::Rebroadcast, "is to be fenced").await;
+        asks_nothing(&table, Intent::Bump, "is to be fenced").await;
+    });
+}
+
+#[test]
+fn a_request_that_came_too_late_is_refused_when_it_is_applied() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = table(&anvil).await;
+        signed(&table, 0, &payment(0)).await;
+        waits(&table, "W9").await;
+        let scope =
+            Scope::Ask { subject: stream(W), intent: Intent::Rebroadcast, by: label("alice"), why: "lost".into() };
+        let plan = table.game.plan_for(&scope).await;
+        table.game.propose(&plan).await;
+        table.game.approve(&plan).await;
+        anvil.send(&payment(0)).await;
+        anvil.finalize().await;
+        assert_eq!(table.look_into(W).await.row, "W1");
+        let refused = table.game.apply(&plan).await.unwrap_err().to_string();
+        assert!(refused.contains("W1") && refused.contains("its slot free"), "{refused}");
+    });
+}
+
+#[test]
+fn the_bots_slots_are_not_ours_to_ask_about() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = table(&anvil).await;
+        asks_nothing(&table, Intent::Fence, "can still be sent").await;
+        table.game.tell(W, WithdrawalEvent::TxBroadcast { tx: None, post: Some(label("post-5")) }).await;
+        asks_nothing(&table, Intent::Fence, "not ours").await;
+    });
+}
+
+#[test]
 fn w10_a_gap_below_it_waits() {
     rt().block_on(async {
         let anvil = Anvil::start().await;
@@ -378,6 +533,12 @@ fn w10_a_gap_below_it_waits() {
         signed(&table, 3, &payment(3)).await;
         anvil.send(&payment(3)).await;
         waits(&table, "W10").await;
+        let next = |plan: &wox_recovery::recovery::Plan| plan.held[0].next.clone();
+        assert!(next(&plan(&table).await).contains("nobody in this log signed for slot 0"));
+        // Whose the free slot is, is named, because that has to be looked at first.
+        let burn = BurnEvent::BurnTxSigned { wallet: wallet(HOT), nonce: 0, tx: super::game::hash(3), fees: None };
+        table.game.tell("burn-7", burn).await;
+        assert!(next(&plan(&table).await).contains("slot 0 is burn-7's"), "{}", next(&plan(&table).await));
     });
 }
 
@@ -491,7 +652,7 @@ fn s5_a_scan_that_shows_the_payment_forbids_the_decision() {
 /// A burn of Ann's 2 G, signed for a slot.
 async fn burn_signed(table: &Table, nonce: u64) -> Signed {
     let burn = pay(HOT, nonce, wox_projections::burns::DEAD_ADDRESS, cents(200));
-    let signed = BurnEvent::BurnTxSigned { wallet: wallet(HOT), nonce, tx: burn.tx.clone() };
+    let signed = BurnEvent::BurnTxSigned { wallet: wallet(HOT), nonce, tx: burn.tx.clone(), fees: None };
     table.game.tell("burn-7", signed).await;
     burn
 }
@@ -514,6 +675,29 @@ fn e1_a_burn_is_settled_by_its_final_transfer_and_waits_until_then() {
         let state = table.game.look().await.replay.state;
         assert_eq!((state.burns.settled(), state.conservation.drift.0), (g(2), 0));
         assert!(!table.game.plan_for(&scope).await.changes);
+    });
+}
+
+#[test]
+fn e1_a_burn_that_was_fenced_off_waits_in_the_queue_for_another_slot() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = table(&anvil).await;
+        let burn = burn_signed(&table, 0).await;
+        anvil.send(&burn).await;
+        assert_eq!(table.look_into("burn-7").await.row, "W8");
+        for (intent, changes) in [(Intent::Bump, true), (Intent::Fence, true), (Intent::Bump, false)] {
+            let scope =
+                Scope::Ask { subject: stream("burn-7"), intent, by: label("alice"), why: "stuck".into() };
+            let plan = table.game.plan_for(&scope).await;
+            assert_eq!(plan.changes, changes, "{plan:#?}");
+            table.game.carry_out(&plan).await;
+        }
+        anvil.send(&cancel(0)).await;
+        anvil.finalize().await;
+        assert_eq!(table.look_into("burn-7").await.row, "W4");
+        let waiting = table.game.plan_for(&Scope::Subject(stream("burn-7"))).await;
+        assert!(!waiting.changes && waiting.held[0].next.contains("a new slot"), "{waiting:#?}");
     });
 }
 

@@ -4,8 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
-    Amount, Digest, Timestamp, TxHash,
-    chain::{Answer, BlockId, Consumer, ScanAnswer, SlotAnswer},
+    Amount, Digest, EventId, Timestamp, TxHash,
+    chain::{Answer, BlockId, Consumer, Fees, Intent, ScanAnswer, SlotAnswer},
     id::Label,
     withdrawal::ReversalProof,
 };
@@ -27,8 +27,64 @@ pub struct Payment {
     pub attempts: Vec<TxHash>,
     /// Cancelling transactions that were recorded.
     pub cancels: Vec<TxHash>,
-    /// True when a cancelling transaction was asked for.
-    pub fence_requested: bool,
+    /// What attempts offer, where their signer said so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offers: Vec<(TxHash, Fees)>,
+    /// What the signer was asked to do with the slot, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<Asked>,
+}
+
+/// Something that a signer was asked to do with a slot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// What.
+    pub intent: Intent,
+    /// The newest attempt at that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tx: Option<TxHash>,
+    /// The look that it rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EventId>,
+    /// Who decided.
+    pub by: Label,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Payment {
+    /// A payment that nothing was signed for yet.
+    #[must_use]
+    pub fn of(wallet: Label, nonce: u64, destination: Label, amount: Amount) -> Payment {
+        let (attempts, cancels, offers, asked) = Default::default();
+        Payment { wallet, nonce, destination, amount, attempts, cancels, offers, asked }
+    }
+
+    /// Notes an attempt, with what it offers where that is known.
+    pub(crate) fn signed(&mut self, tx: &TxHash, fees: Option<Fees>) {
+        self.attempts.push(tx.clone());
+        self.offers.extend(fees.map(|fees| (tx.clone(), fees)));
+    }
+
+    /// The last time the signer was asked for something.
+    #[must_use]
+    pub fn last_asked(&self, intent: Intent) -> Option<&Asked> {
+        self.asked.iter().rfind(|asked| asked.intent == intent)
+    }
+
+    /// The least that takes the slot from every attempt and cancel of it, by what their signer and the sources say they
+    /// offer; `None` when nobody says so of one.
+    #[must_use]
+    pub fn to_outbid(&self, answers: &[SlotAnswer]) -> Option<Fees> {
+        let shown = |tx: &TxHash| {
+            let attempts = answers.iter().flat_map(|said| &said.attempts).filter(|attempt| attempt.tx == *tx);
+            attempts.filter_map(|attempt| attempt.transaction.found()?.fees).next()
+        };
+        let stated = |tx: &TxHash| self.offers.iter().find(|(offered, _)| offered == tx).map(|(_, fees)| *fees);
+        let all = self.attempts.iter().chain(&self.cancels);
+        let offered: Option<Vec<Fees>> = all.map(|tx| stated(tx).or_else(|| shown(tx))).collect();
+        offered?.into_iter().reduce(Fees::highest)?.raised()
+    }
 }
 
 /// What became of a payment, one variant a row.
@@ -159,10 +215,8 @@ impl WithdrawalVerdict {
                 "stop paying from this wallet; ask another archive node for the block; two people decide"
             }
             WithdrawalVerdict::PendingFinality => "wait until the block is final, then look again",
-            WithdrawalVerdict::Pending => {
-                "wait; if it stays, have the signer raise both fees by a tenth in the same slot, or fence the slot"
-            }
-            WithdrawalVerdict::DroppedButValid => "send the identical bytes again, or fence the slot; then look again",
+            WithdrawalVerdict::Pending => "wait; if it stays, ask the signer for a bump or a fence",
+            WithdrawalVerdict::DroppedButValid => "ask the signer to send it again, or to fence its slot",
             WithdrawalVerdict::NonceGap { .. } => "send or cancel what is in the lower slots first, then look again",
             WithdrawalVerdict::Unknown { .. } => "look again later, with enough sources",
         }
@@ -180,6 +234,17 @@ impl WithdrawalVerdict {
                 Some(ReversalProof::Cancelled { tx: tx.clone(), block_hash: block.hash.clone() })
             }
             _ => None,
+        }
+    }
+
+    /// Whether a signer may be asked for this: only while the slot is free, and for what can help.
+    #[must_use]
+    pub fn permits(&self, intent: Intent) -> bool {
+        match self {
+            WithdrawalVerdict::DroppedButValid => true,
+            WithdrawalVerdict::Pending => matches!(intent, Intent::Bump | Intent::Fence),
+            WithdrawalVerdict::NonceGap { .. } => intent == Intent::Fence,
+            _ => false,
         }
     }
 
@@ -323,7 +388,9 @@ fn consumed(policy: &Policy, voting: &[&SlotAnswer], payment: &Payment) -> Withd
     let paid = transfers(policy, &receipt).into_iter().any(|transfer| {
         transfer.from == payment.wallet && transfer.to == payment.destination && transfer.value == payment.amount
     });
-    if payment.attempts.contains(&tx) {
+    // A bump that was asked for and never journaled is the same payment: it was made, whoever forgot to say so.
+    let bumped = receipt.success && paid && payment.last_asked(Intent::Bump).is_some();
+    if payment.attempts.contains(&tx) || bumped {
         return match (receipt.success, paid) {
             (true, true) => WithdrawalVerdict::Executed { tx, block },
             (false, _) => WithdrawalVerdict::Reverted { tx, block },
@@ -332,7 +399,7 @@ fn consumed(policy: &Policy, voting: &[&SlotAnswer], payment: &Payment) -> Withd
     }
     let to_itself = transaction.to.as_ref() == Some(&payment.wallet);
     let cancels = to_itself && transaction.value.as_str() == "0" && transaction.plain;
-    if cancels && (payment.cancels.contains(&tx) || payment.fence_requested) {
+    if cancels && (payment.cancels.contains(&tx) || payment.last_asked(Intent::Fence).is_some()) {
         return WithdrawalVerdict::Cancelled { tx, block };
     }
     let paid_destination = transfers(policy, &receipt).iter().any(|transfer| transfer.to == payment.destination);
