@@ -1,11 +1,12 @@
 //! The newest that was seen of the chain, by subject, and the rules it is judged by. Keeps evidence, not verdicts:
-//! those are computed from it (`verdict`), so a better table judges old evidence anew.
+//! those are computed from it (`verdict`), so a better table judges old evidence anew. Of a look that is beyond change it
+//! keeps what a verdict can need and no source's answer: those stand in the log, and would fill the memory.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
-    Amount, ChainEvent, DepositEvent, PlayerId, Recorded, Timestamp, TxHash, WithdrawalId,
+    Amount, ChainEvent, DepositEvent, Digest, PlayerId, Position, Recorded, Timestamp, TxHash, WithdrawalId,
     chain::{BlockId, HoldingsAnswer, Intent, ScanAnswer, SlotAnswer, TransactionAnswer},
     id::Label,
     withdrawal::ReversalProof,
@@ -31,6 +32,8 @@ use crate::{
 pub struct Chain {
     /// The rules, by chain id.
     policies: BTreeMap<u64, Policy>,
+    /// Where they were declared: what was closed under other rules has to be looked at again.
+    declared: BTreeMap<u64, Position>,
     /// The newest look at each transaction, by the subject of its stream.
     transactions: Table<String, Look<TransactionAnswer>>,
     /// The newest look at each slot, by the subject of its stream.
@@ -60,8 +63,11 @@ pub struct Look<T> {
     pub number: u64,
     /// When.
     pub at: Timestamp,
-    /// What each source said.
+    /// What each source said; nothing once the look is closed.
     pub answers: Vec<T>,
+    /// What is kept of a look that is beyond change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Closed>,
     /// The block an earlier look saw a transaction in, until it is known to be gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<BlockId>,
@@ -70,6 +76,23 @@ pub struct Look<T> {
     pub sender: Option<(Label, u64)>,
     /// The event.
     pub event: EventRef,
+}
+
+/// What is kept of a look that is beyond change, under the rules declared at a position.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    /// Where the rules were declared.
+    under: Position,
+    /// What it comes to.
+    kept: Kept,
+}
+
+/// What a verdict can need.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kept {
+    Transaction(Box<deposit::Closed>),
+    Slot(withdrawal::Taken),
 }
 
 /// A transfer that the bank's bot confirmed.
@@ -167,10 +190,42 @@ impl Chain {
     /// The verdict over the newest look at a transaction.
     #[must_use]
     pub fn deposit_verdict(&self, look: &Look<TransactionAnswer>, before: &Before) -> DepositVerdict {
-        match self.policy(look.chain) {
-            Some(policy) => deposit::verdict(policy, look.at, &look.answers, before),
-            None => DepositVerdict::Unknown { why: format!("no rules are declared for chain {}", look.chain) },
+        let Some(policy) = self.policy(look.chain) else {
+            return DepositVerdict::Unknown { why: format!("no rules are declared for chain {}", look.chain) };
+        };
+        match &look.closed {
+            None => deposit::verdict(policy, look.at, &look.answers, before),
+            Some(closed) => match (self.holds(look.chain, closed), &closed.kept) {
+                (true, Kept::Transaction(closed)) => closed.verdict(before),
+                _ => DepositVerdict::Unknown { why: OTHER_RULES.into() },
+            },
         }
+    }
+
+    /// The first source that shows a transaction in a block, with the digest of what it said.
+    #[must_use]
+    pub fn witness(&self, look: &Look<TransactionAnswer>, block: &BlockId) -> Option<(Label, Digest)> {
+        match look.closed.as_ref().map(|closed| &closed.kept) {
+            Some(Kept::Transaction(closed)) => closed.witness(),
+            Some(Kept::Slot(_)) => None,
+            None => deposit::witness(&look.answers, block),
+        }
+    }
+
+    /// The block and the transfers of our tokens of a transaction that a quorum shows final and successful.
+    fn moved(&self, policy: &Policy, look: &Look<TransactionAnswer>) -> Option<(BlockId, Vec<Transfer>)> {
+        match &look.closed {
+            None => deposit::final_transfers(policy, look.at, &look.answers),
+            Some(closed) => match (self.holds(look.chain, closed), &closed.kept) {
+                (true, Kept::Transaction(closed)) => closed.moved(),
+                _ => None,
+            },
+        }
+    }
+
+    /// Whether a look was closed under the rules that count now.
+    fn holds(&self, chain: u64, closed: &Closed) -> bool {
+        self.declared.get(&chain) == Some(&closed.under)
     }
 
     /// The verdict over all that is known of a withdrawal's payment, with the looks it rests on. `None` when nothing was
@@ -316,23 +371,22 @@ impl Chain {
         match judged {
             None => Ok(()),
             Some((WithdrawalVerdict::Executed { tx: paid, .. }, _)) if paid == *tx => Ok(()),
-            Some((verdict, _)) => {
-                Err(Rejection::state(what, format!("{}, {}", verdict.row(), verdict.says()), "paid by that transaction"))
-            }
+            Some((verdict, _)) => Err(Rejection::state(
+                what,
+                format!("{}, {}", verdict.row(), verdict.says()),
+                "paid by that transaction",
+            )),
         }
     }
 
     /// Whether what a signer is asked for can still help, by the newest look at the slot, where there is one.
-    pub(crate) fn check_intent(
-        &self,
-        what: &str,
-        payment: Option<&Payment>,
-        intent: Intent,
-    ) -> Result<(), Rejection> {
+    pub(crate) fn check_intent(&self, what: &str, payment: Option<&Payment>, intent: Intent) -> Result<(), Rejection> {
         let Some((verdict, _)) = payment.and_then(|payment| self.payment_verdict(payment)) else { return Ok(()) };
         match verdict.permits(intent) {
             true => Ok(()),
-            false => Err(Rejection::state(what, format!("{}, {}", verdict.row(), verdict.says()), "unpaid, its slot free")),
+            false => {
+                Err(Rejection::state(what, format!("{}, {}", verdict.row(), verdict.says()), "unpaid, its slot free"))
+            }
         }
     }
 
@@ -374,7 +428,7 @@ impl Chain {
         let net = withdrawal.hold.as_ref()?.net;
         self.policies.values().find_map(|policy| {
             let look = self.transaction(policy.chain, tx)?;
-            let (block, transfers) = deposit::final_transfers(policy, look.at, &look.answers)?;
+            let (block, transfers) = self.moved(policy, look)?;
             let paid = transfers.into_iter().any(|transfer| {
                 policy.wallets.contains(&transfer.from)
                     && transfer.to == withdrawal.destination
@@ -389,12 +443,27 @@ impl Chain {
     pub fn payment_verdict(&self, payment: &Payment) -> Option<(WithdrawalVerdict, &Look<SlotAnswer>)> {
         self.policies.values().find_map(|policy| {
             let look = self.slot(policy.chain, &payment.wallet, payment.nonce)?;
-            Some((withdrawal::verdict(policy, look.at, &look.answers, payment), look))
+            let verdict = match &look.closed {
+                None => withdrawal::verdict(policy, look.at, &look.answers, payment),
+                Some(closed) => match (self.holds(look.chain, closed), &closed.kept) {
+                    (true, Kept::Slot(taken)) => taken.verdict(policy, payment),
+                    _ => WithdrawalVerdict::Unknown { why: OTHER_RULES.into() },
+                },
+            };
+            Some((verdict, look))
         })
     }
 }
 
 impl Chain {
+    /// Keeps of a look that is beyond change what a verdict can need.
+    fn close<T>(&self, look: &mut Look<T>, kept: Option<Kept>) {
+        if let (Some(kept), Some(under)) = (kept, self.declared.get(&look.chain)) {
+            look.closed = Some(Closed { under: *under, kept });
+            look.answers = Vec::new();
+        }
+    }
+
     /// The block a transaction was last seen in, as the next look has to ask about it.
     #[must_use]
     pub fn still_seen(&self, look: &Look<TransactionAnswer>) -> Option<BlockId> {
@@ -413,6 +482,9 @@ impl Chain {
         }
     }
 }
+
+/// Why nothing is said of a look whose answers are not kept.
+const OTHER_RULES: &str = "the rules have changed since it was looked at; look again";
 
 /// A transaction that was looked at, with what it is to us.
 #[derive(Debug)]
@@ -527,6 +599,9 @@ impl Projection for Chain {
                     finalized_age_max: *finalized_age_max,
                     journaled: *journaled,
                 };
+                if self.policies.get(chain) != Some(&policy) {
+                    self.declared.insert(*chain, at.position);
+                }
                 self.policies.insert(*chain, policy);
             }
             ChainEvent::TransactionLooked { chain, tx, at: asked, answers } => {
@@ -537,10 +612,16 @@ impl Projection for Chain {
                 look.sender = known
                     .map(|known| (known.from.clone(), known.nonce))
                     .or_else(|| before.and_then(|before| before.sender.clone()));
+                let closed = self.policies.get(chain).and_then(|policy| deposit::Closed::of(policy, *asked, answers));
+                self.close(&mut look, closed.map(|closed| Kept::Transaction(Box::new(closed))));
                 self.transactions.insert(subject, look);
             }
             ChainEvent::SlotLooked { chain, wallet, nonce, at: asked, answers } => {
-                self.slots.insert(subject, look(*chain, wallet.as_str(), *nonce, *asked, answers, here));
+                let mut look = look(*chain, wallet.as_str(), *nonce, *asked, answers, here);
+                let policy = self.policies.get(chain);
+                let taken = policy.and_then(|policy| withdrawal::Taken::of(policy, *asked, *nonce, answers));
+                self.close(&mut look, taken.map(Kept::Slot));
+                self.slots.insert(subject, look);
             }
             ChainEvent::WalletScanned { chain, wallet, from_nonce, at: asked, answers } => {
                 self.scans.insert(subject, look(*chain, wallet.as_str(), *from_nonce, *asked, answers, here));
@@ -568,7 +649,7 @@ impl Projection for Chain {
 
 fn look<T: Clone>(chain: u64, subject: &str, number: u64, at: Timestamp, answers: &[T], event: EventRef) -> Look<T> {
     let subject = Label::new(subject).expect("it was an identity in the event");
-    Look { chain, subject, number, at, answers: answers.to_vec(), seen: None, sender: None, event }
+    Look { chain, subject, number, at, answers: answers.to_vec(), closed: None, seen: None, sender: None, event }
 }
 
 fn genesis(event: &ChainEvent) -> &str {

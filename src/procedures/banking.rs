@@ -25,7 +25,10 @@ fn next(state: &State, what: &str, id: &str, verdict: &WithdrawalVerdict, slots:
     let free = verdict.permits(Intent::Fence);
     if let Some(asked) = asked.filter(|_| free) {
         let since = rfc3339::text(asked.at);
-        return format!("{} asked the signer for a {} at {since}; wox observe {what} {id} shows it", asked.by, asked.intent);
+        return format!(
+            "{} asked the signer for a {} at {since}; wox observe {what} {id} shows it",
+            asked.by, asked.intent
+        );
     }
     match verdict {
         WithdrawalVerdict::Pending => {

@@ -296,6 +296,7 @@ impl<'a> Recorder<'a> {
             number: 0,
             at: self.now,
             answers: answers.clone(),
+            closed: None,
             seen: known.and_then(|known| state.chain.still_seen(known)),
             sender: None,
             event: known.map_or_else(placeholder, |known| known.event.clone()),
@@ -322,12 +323,9 @@ impl<'a> Recorder<'a> {
         answers: Vec<chain::SlotAnswer>,
     ) -> Result<Seen, ObserveError> {
         let (chain, wallet, nonce) = (policy.chain, payment.wallet.clone(), payment.nonce);
-        let judge = |at, answers: &[chain::SlotAnswer]| {
-            wox_projections::verdict::withdrawal::verdict(policy, at, answers, payment)
-        };
-        let verdict = judge(self.now, &answers);
-        let known = self.replay.state.chain.slot(chain, &wallet, nonce);
-        let news = known.is_none_or(|known| judge(known.at, &known.answers) != verdict);
+        let verdict = wox_projections::verdict::withdrawal::verdict(policy, self.now, &answers, payment);
+        let before = self.replay.state.chain.payment_verdict(payment).map(|(before, _)| before);
+        let news = before.is_none_or(|before| before != verdict);
         let stream = chain::slot_stream(chain, &wallet, nonce).unwrap_or_else(|| chain::stream(chain));
         if news {
             let event = ChainEvent::SlotLooked { chain, wallet, nonce, at: self.now, answers };

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use wox_events::{Digest, Json, Label, LogId, PlayerId, Position, Revision, StreamId, TxHash, chain::Intent, record::JsonError};
+use wox_events::{
+    Digest, Json, Label, LogId, PlayerId, Position, Revision, StreamId, TxHash, chain::Intent, record::JsonError,
+};
 use wox_projections::{Account, FOLD_HASH, Replay, State, invariants, ledger::Drift, postings::postings};
 
 use super::{Case, Evidence, Finding, Repair, Severity, Step, diagnose};

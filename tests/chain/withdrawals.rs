@@ -173,6 +173,52 @@ fn w1_a_final_payment_settles_it() {
 }
 
 #[test]
+fn w1_is_settled_only_while_the_newest_look_says_so() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = table(&anvil).await;
+        signed(&table, 0, &payment(0)).await;
+        anvil.send(&payment(0)).await;
+        anvil.finalize().await;
+        assert_eq!(table.look_into(W).await.row, "W1");
+        let plan = plan(&table).await;
+        table.game.propose(&plan).await;
+        table.game.approve(&plan).await;
+        anvil.reorg(11).await;
+        anvil.mine(12).await;
+        assert_eq!(table.look_into(W).await.row, "W9");
+        let refused = table.game.apply(&plan).await.unwrap_err().to_string();
+        assert!(refused.contains("W9") && refused.contains("paid by that transaction"), "{refused}");
+    });
+}
+
+#[test]
+fn w2_is_not_given_back_after_a_final_block_went_away() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = table(&anvil).await;
+        signed(&table, 0, &payment(0)).await;
+        set(&anvil, 3, true, false).await;
+        anvil.send(&payment(0)).await;
+        anvil.finalize().await;
+        assert_eq!(table.look_into(W).await.row, "W2");
+        let plan = plan(&table).await;
+        table.game.propose(&plan).await;
+        table.game.approve(&plan).await;
+        let alarm = wox_events::ChainEvent::FinalityViolation {
+            deposit: stream("deposit-8453:0xaa:0"),
+            block: 1,
+            was: super::game::hash(1),
+            evidence: super::game::id_of(W, 1),
+        };
+        table.game.tell("chain-8453", alarm).await;
+        let refused = table.game.apply(&plan).await.unwrap_err().to_string();
+        assert!(refused.contains("stopped by the finality violation"), "{refused}");
+        assert_eq!(table.held().await, g(0));
+    });
+}
+
+#[test]
 fn w1_after_a_release_is_a_double_payment_and_an_alarm() {
     rt().block_on(async {
         let anvil = Anvil::start().await;
@@ -687,8 +733,7 @@ fn e1_a_burn_that_was_fenced_off_waits_in_the_queue_for_another_slot() {
         anvil.send(&burn).await;
         assert_eq!(table.look_into("burn-7").await.row, "W8");
         for (intent, changes) in [(Intent::Bump, true), (Intent::Fence, true), (Intent::Bump, false)] {
-            let scope =
-                Scope::Ask { subject: stream("burn-7"), intent, by: label("alice"), why: "stuck".into() };
+            let scope = Scope::Ask { subject: stream("burn-7"), intent, by: label("alice"), why: "stuck".into() };
             let plan = table.game.plan_for(&scope).await;
             assert_eq!(plan.changes, changes, "{plan:#?}");
             table.game.carry_out(&plan).await;

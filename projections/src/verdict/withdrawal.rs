@@ -10,7 +10,7 @@ use wox_events::{
     withdrawal::ReversalProof,
 };
 
-use super::quorum::{Agreement, Policy, Transfer, View, agree, reached, transfers, view, voters};
+use super::quorum::{Agreement, Policy, Transfer, View, Vote, agree, reached, transfers, view, voters};
 
 /// What was to be paid, and every transaction that was ever signed for it in one slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -357,35 +357,85 @@ pub fn complete_scan(policy: &Policy, at: Timestamp, from_nonce: u64, answers: &
 /// What took the slot, for good: W1 to W6.
 fn consumed(policy: &Policy, voting: &[&SlotAnswer], payment: &Payment) -> WithdrawalVerdict {
     let unknown = |why: String| WithdrawalVerdict::Unknown { why };
-    let found: Vec<_> = voting
-        .iter()
-        .filter_map(|said| {
-            let slot = said.slot.found().filter(|slot| slot.finalized > payment.nonce)?;
-            let taken = match slot.consumer.found()? {
-                Consumer::Unsigned { block } => {
-                    said.standing.finalized.found().filter(|head| block.number <= head.number)?;
-                    Taken::Unsigned(block.clone())
-                }
-                Consumer::Transaction { transaction, receipt, block } => {
-                    let answer = Answer::Found(transaction.clone());
-                    let View::Final(_) = view(&said.standing, &answer, receipt, block) else { return None };
-                    Taken::By(Box::new((transaction.clone(), receipt.found()?.clone())))
-                }
-            };
-            Some((&said.standing.source, taken))
-        })
-        .collect();
-    let (transaction, receipt) = match agree(policy.quorum, found) {
-        Agreement::Contradiction(who) => return unknown(format!("{who} about what took the slot")),
-        Agreement::Missing => return unknown("too few sources show what took the slot".into()),
-        Agreement::Agreed(Taken::Unsigned(block)) => return WithdrawalVerdict::ConsumedOtherwise { block },
-        Agreement::Agreed(Taken::By(found)) => *found,
-    };
+    match agree(policy.quorum, shown(voting, payment.nonce)) {
+        Agreement::Contradiction(who) => unknown(format!("{who} about what took the slot")),
+        Agreement::Missing => unknown("too few sources show what took the slot".into()),
+        Agreement::Agreed(taken) => taken.verdict(policy, payment),
+    }
+}
+
+/// What voters show as final in a slot that is used up.
+fn shown<'a>(voting: &[&'a SlotAnswer], nonce: u64) -> Vec<Vote<'a, Taken>> {
+    let found = voting.iter().filter_map(|said| {
+        let slot = said.slot.found().filter(|slot| slot.finalized > nonce)?;
+        let taken = match slot.consumer.found()? {
+            Consumer::Unsigned { block } => {
+                said.standing.finalized.found().filter(|head| block.number <= head.number)?;
+                Taken::Unsigned(block.clone())
+            }
+            Consumer::Transaction { transaction, receipt, block } => {
+                let answer = Answer::Found(transaction.clone());
+                let View::Final(_) = view(&said.standing, &answer, receipt, block) else { return None };
+                Taken::By(Box::new((transaction.clone(), receipt.found()?.clone())))
+            }
+        };
+        Some((&said.standing.source, taken))
+    });
+    found.collect()
+}
+
+/// What took a slot for good, as a quorum shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Taken {
+    /// This transaction, with its receipt.
+    By(Box<(wox_events::chain::Transaction, wox_events::chain::Receipt)>),
+    /// Nothing the wallet signed: in this block the count rose.
+    Unsigned(BlockId),
+}
+
+impl Taken {
+    /// What took the slot for good, where a quorum shows it: all that a verdict over the look can need, in a fraction of
+    /// the room. The answers stay in the log.
+    #[must_use]
+    pub fn of(policy: &Policy, at: Timestamp, nonce: u64, answers: &[SlotAnswer]) -> Option<Taken> {
+        let standings: Vec<_> = answers.iter().map(|answer| &answer.standing).collect();
+        let voting: Vec<&SlotAnswer> =
+            voters(policy, at, &standings).ok()?.into_iter().map(|index| &answers[index]).collect();
+        let counts = voting.iter().filter_map(|said| said.slot.found());
+        let finalized = reached(policy.quorum, counts.clone().map(|slot| slot.finalized).collect())?;
+        reached(policy.quorum, counts.map(|slot| slot.latest).collect())?;
+        if finalized <= nonce {
+            return None;
+        }
+        match agree(policy.quorum, shown(&voting, nonce)) {
+            Agreement::Agreed(taken) => Some(taken),
+            Agreement::Contradiction(_) | Agreement::Missing => None,
+        }
+    }
+
+    /// What it makes of a payment: W1 to W6.
+    #[must_use]
+    pub fn verdict(&self, policy: &Policy, payment: &Payment) -> WithdrawalVerdict {
+        match self {
+            Taken::Unsigned(block) => WithdrawalVerdict::ConsumedOtherwise { block: block.clone() },
+            Taken::By(found) => taken_by(policy, payment, &found.0, &found.1),
+        }
+    }
+}
+
+fn taken_by(
+    policy: &Policy,
+    payment: &Payment,
+    transaction: &wox_events::chain::Transaction,
+    receipt: &wox_events::chain::Receipt,
+) -> WithdrawalVerdict {
+    let unknown = |why: String| WithdrawalVerdict::Unknown { why };
     if transaction.from != payment.wallet || transaction.nonce != payment.nonce {
         return unknown("what was shown is not of this wallet and slot".into());
     }
     let (tx, block) = (transaction.tx.clone(), receipt.block.clone());
-    let paid = transfers(policy, &receipt).into_iter().any(|transfer| {
+    let paid = transfers(policy, receipt).into_iter().any(|transfer| {
         transfer.from == payment.wallet && transfer.to == payment.destination && transfer.value == payment.amount
     });
     // A bump that was asked for and never journaled is the same payment: it was made, whoever forgot to say so.
@@ -402,13 +452,6 @@ fn consumed(policy: &Policy, voting: &[&SlotAnswer], payment: &Payment) -> Withd
     if cancels && (payment.cancels.contains(&tx) || payment.last_asked(Intent::Fence).is_some()) {
         return WithdrawalVerdict::Cancelled { tx, block };
     }
-    let paid_destination = transfers(policy, &receipt).iter().any(|transfer| transfer.to == payment.destination);
+    let paid_destination = transfers(policy, receipt).iter().any(|transfer| transfer.to == payment.destination);
     WithdrawalVerdict::ForeignConsumer { tx, paid_destination }
-}
-
-/// What a source shows as the consumer of a slot.
-#[derive(Clone, Debug, PartialEq)]
-enum Taken {
-    By(Box<(wox_events::chain::Transaction, wox_events::chain::Receipt)>),
-    Unsigned(BlockId),
 }

@@ -123,13 +123,7 @@ impl Asking<'_> {
         Some(self.case(&what, self.request(payment, tx, &verdict, look)))
     }
 
-    fn request(
-        &self,
-        payment: &Payment,
-        tx: &TxHash,
-        verdict: &WithdrawalVerdict,
-        look: &Look<SlotAnswer>,
-    ) -> Repair {
+    fn request(&self, payment: &Payment, tx: &TxHash, verdict: &WithdrawalVerdict, look: &Look<SlotAnswer>) -> Repair {
         let Payment { wallet, nonce, destination, amount, .. } = payment;
         let look_again = format!("wox observe {} {}", self.subject.category(), self.subject.subject());
         if !verdict.permits(self.intent) {

@@ -166,7 +166,8 @@ impl Doubt<'_> {
         }
         // What else was signed for its slot is dead: at most one transaction can have it.
         let slots = self.withdrawal.slots.iter();
-        let others = slots.filter(|slot| self.took(slot, tx)).flat_map(|slot| slot.attempts.iter().chain(&slot.cancels));
+        let others =
+            slots.filter(|slot| self.took(slot, tx)).flat_map(|slot| slot.attempts.iter().chain(&slot.cancels));
         for dead in others.filter(|other| *other != tx) {
             let replaced = WithdrawalEvent::TxReplaced { tx: dead.clone(), by: tx.clone() };
             steps = steps.add(held.event, dead.as_str(), replaced, format!("{dead} can never be mined any more"));
