@@ -1,8 +1,6 @@
 //! W0 to W11, for payments and burns: what became of a slot, and what follows.
 
-use wox_events::{
-    Amount, BurnEvent, Timestamp, WithdrawalEvent, WithdrawalId, chain::Intent, withdrawal::ReversalProof,
-};
+use wox_events::{Amount, BurnEvent, WithdrawalEvent, chain::Intent, withdrawal::ReversalProof};
 use wox_recovery::{
     log::EventLog as _,
     recovery::{Scope, Targets},
@@ -11,50 +9,17 @@ use wox_recovery::{
 use super::{
     Table,
     anvil::{self, Anvil, HOT, PLAYER, STRANGER, Signed, TREASURY, call, cents, pay, sign, token, wallet},
-    game::{digest, g, label, stream, who},
+    desk::{asked, cancel, journaled, payment},
+    game::{g, label, stream, who},
     kinds, rt,
 };
 
 const W: &str = "withdrawal-7";
 const RELEASED: [&str; 3] = ["BurnCancelled", "TxReverted", "HoldReleased"];
 
-/// Ann asks for 100 G: 96 go to her wallet, 2 to the pool, 2 wait to be burned. Nothing is signed yet.
-async fn asked(table: &mut Table) {
-    table.game.credit("deposit-8453:0xaa:0", 170, "ann", 100).await;
-    let requested =
-        WithdrawalEvent::WithdrawalRequested { player: who("ann"), amount: g(100), destination: wallet(PLAYER) };
-    table.game.tell(W, requested).await;
-    let held = WithdrawalEvent::FundsHeld {
-        player: who("ann"),
-        amount: g(100),
-        net: g(96),
-        pool_share: g(2),
-        burn_share: g(2),
-    };
-    table.game.tell(W, held).await;
-    let due = Timestamp(table.game.now().0 + 50_000_000_000);
-    let scheduled = BurnEvent::BurnScheduled { withdrawal: WithdrawalId::new("7").unwrap(), amount: g(2), due };
-    table.game.tell("burn-7", scheduled).await;
-}
-
 /// The payment of a slot, journaled before anybody can send it.
 async fn signed(table: &Table, nonce: u64, payment: &Signed) {
-    let signed = WithdrawalEvent::TxSigned {
-        wallet: wallet(HOT),
-        nonce,
-        tx: payment.tx.clone(),
-        digest: digest(&payment.raw.to_string()),
-        fees: None,
-    };
-    table.game.tell(W, signed).await;
-}
-
-fn payment(nonce: u64) -> Signed {
-    pay(HOT, nonce, wallet(PLAYER).as_str(), cents(9_600))
-}
-
-fn cancel(nonce: u64) -> Signed {
-    sign(HOT, nonce, Some(wallet(HOT).as_str()), Vec::new(), 20)
+    table.game.tell(W, journaled(nonce, payment, None)).await;
 }
 
 /// A token that fails, keeps quiet, or works.
@@ -116,8 +81,8 @@ async fn asks_nothing(table: &Table, intent: Intent, why: &str) {
 }
 
 async fn table(anvil: &Anvil) -> Table {
-    let mut table = Table::set(anvil).await;
-    asked(&mut table).await;
+    let table = Table::set(anvil).await;
+    asked(&table.game).await;
     table
 }
 
@@ -593,8 +558,8 @@ fn w11_one_source_is_no_quorum() {
     rt().block_on(async {
         let anvil = Anvil::start().await;
         let sources = vec![super::endpoint("up", &anvil.url), super::endpoint("down", "http://127.0.0.1:1")];
-        let mut table = Table::with(&anvil, sources).await;
-        asked(&mut table).await;
+        let table = Table::with(&anvil, sources).await;
+        asked(&table.game).await;
         signed(&table, 0, &payment(0)).await;
         set(&anvil, 3, true, false).await;
         anvil.send(&payment(0)).await;
