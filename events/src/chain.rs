@@ -135,6 +135,30 @@ pub enum ChainEvent {
         /// What was looked at.
         evidence: EventId,
     },
+    /// Tokens that no event brought in are kept in suspense: approved, with the reason's code, up to a cap (R14).
+    HoldingsAdjusted {
+        /// The token contract.
+        token: Label,
+        /// How much.
+        amount: Amount,
+        /// The reason code.
+        reason: Label,
+        /// The first look at which the ledger and the chain differed.
+        first_bad: EventId,
+        /// What was looked at.
+        evidence: EventId,
+    },
+    /// What was kept in suspense is explained by an event since, or went away: it is no longer money of unknown origin.
+    HoldingsAdjustmentReversed {
+        /// The token contract.
+        token: Label,
+        /// How much.
+        amount: Amount,
+        /// The HoldingsAdjusted it undoes.
+        corrects: EventId,
+        /// What was looked at.
+        evidence: EventId,
+    },
 }
 
 /// A source of answers. Its address is a setting, never part of an event: it may hold a secret.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use wox_events::{
     Amount, ChainEvent, DepositEvent, Digest, PlayerId, Position, Recorded, Timestamp, TxHash, WithdrawalId,
-    chain::{BlockId, HoldingsAnswer, Intent, ScanAnswer, SlotAnswer, TransactionAnswer},
+    chain::{BlockId, HoldingsAnswer, Intent, SlotAnswer, TransactionAnswer},
     id::Label,
     withdrawal::ReversalProof,
 };
@@ -39,7 +39,7 @@ pub struct Chain {
     /// The newest look at each slot, by the subject of its stream.
     slots: Table<String, Look<SlotAnswer>>,
     /// The newest scan of each wallet, by the subject of its stream.
-    scans: Table<String, Look<ScanAnswer>>,
+    scans: Table<String, Scan>,
     /// The newest look at what is held, by chain id and token.
     holdings: Table<String, Look<HoldingsAnswer>>,
     /// What the bank's bot confirmed, by transaction.
@@ -50,6 +50,12 @@ pub struct Chain {
     double_payments: Table<WithdrawalId, EventRef>,
     /// Differences between ledger and chain, newest by token.
     drifts: Table<String, EventRef>,
+    /// The first look of the present difference, by chain id and token.
+    differs_since: Table<String, EventRef>,
+    /// Tokens of unknown origin that are kept in suspense, in order.
+    adjustments: Vec<Adjusted>,
+    /// All of them together.
+    adjusted: Amount,
 }
 
 /// One look at one thing.
@@ -95,6 +101,44 @@ enum Kept {
     Slot(withdrawal::Taken),
 }
 
+/// All that a wallet sent from a slot on, as far as looks in a row have shown it. Of the looks it keeps the transfers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scan {
+    /// The wallet.
+    pub wallet: Label,
+    /// The first slot that is not shown.
+    pub until: u64,
+    /// How often the wallet had sent, up to the newest final block; unknown where no quorum said so.
+    pub finalized: Option<u64>,
+    /// Every transfer of our tokens in the slots that are shown.
+    pub transfers: Vec<Transfer>,
+    /// When the last look was.
+    pub at: Timestamp,
+    /// The looks, in order.
+    pub looks: Vec<EventRef>,
+    /// Where the rules were declared.
+    under: Option<Position>,
+}
+
+impl Scan {
+    /// True when every slot up to the wallet's final count is shown.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.finalized.is_some_and(|finalized| self.until >= finalized)
+    }
+}
+
+/// Tokens of unknown origin that are kept in suspense.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adjusted {
+    /// The token.
+    pub token: Label,
+    /// How much.
+    pub amount: Amount,
+    /// The event.
+    pub event: EventRef,
+}
+
 /// A transfer that the bank's bot confirmed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confirmation {
@@ -128,7 +172,7 @@ impl Chain {
     }
 
     /// The newest scans of all that a wallet sent, in the order of the first ones.
-    pub fn scans(&self) -> impl Iterator<Item = &Look<ScanAnswer>> {
+    pub fn scans(&self) -> impl Iterator<Item = &Scan> {
         self.scans.values()
     }
 
@@ -154,6 +198,35 @@ impl Chain {
         match self.policy(look.chain) {
             Some(policy) => holdings::verdict(policy, look.at, look.number, &look.answers),
             None => HoldingsVerdict::Unknown { why: format!("no rules are declared for chain {}", look.chain) },
+        }
+    }
+
+    /// The first look at which what we hold of a token was not what the ledger owed, while it is not.
+    #[must_use]
+    pub fn differs_since(&self, look: &Look<HoldingsAnswer>) -> Option<&EventRef> {
+        self.differs_since.get(&holdings_key(look))
+    }
+
+    /// Tokens of unknown origin that are kept in suspense, in the order they were put there.
+    #[must_use]
+    pub fn adjustments(&self) -> &[Adjusted] {
+        &self.adjustments
+    }
+
+    /// All tokens of unknown origin that are kept in suspense.
+    #[must_use]
+    pub fn adjusted(&self) -> Amount {
+        self.adjusted
+    }
+
+    /// Notes since when what is held of a token is not what the ledger owes: since the look that shows it first. `differed`
+    /// is what the look before it comes to now: what an event has explained since is over.
+    pub(crate) fn note_difference(&mut self, look: &Look<HoldingsAnswer>, differed: bool, differs: bool) {
+        let key = holdings_key(look);
+        if !differs {
+            self.differs_since.shift_remove(&key);
+        } else if !differed || !self.differs_since.contains_key(&key) {
+            self.differs_since.insert(key, look.event.clone());
         }
     }
 
@@ -412,13 +485,12 @@ impl Chain {
         let mut seen = Vec::new();
         for wallet in &policy.wallets {
             let scan = self.scans.get(&format!("{}:wallet:{wallet}", policy.chain))?;
-            let transfers = withdrawal::complete_scan(policy, scan.at, scan.number, &scan.answers)?;
-            let newer = scan.at > withdrawal.last_activity;
+            let newer = scan.at > withdrawal.last_activity && scan.under.as_ref() == self.declared.get(&policy.chain);
             let paid = |transfer: &Transfer| transfer.to == withdrawal.destination && transfer.value == net;
-            if !newer || transfers.iter().any(paid) {
+            if !newer || !scan.is_complete() || scan.transfers.iter().any(paid) {
                 return None;
             }
-            seen.push(scan.event.clone());
+            seen.extend(scan.looks.iter().cloned());
         }
         (!seen.is_empty()).then_some(seen)
     }
@@ -522,7 +594,8 @@ pub fn before(look: &Look<TransactionAnswer>, deposits: &[(&str, &Deposit)]) -> 
 /// game and was never a token. `None` when the sums leave their range.
 #[must_use]
 pub fn owed(state: &State, block: u64) -> Option<Amount> {
-    let came = Amount::checked_sum([state.deposits.confirmed(), state.pool.contributed])?;
+    let came = [state.deposits.confirmed(), state.pool.contributed, state.chain.adjusted()];
+    let came = Amount::checked_sum(came)?;
     // What came in behind the block is in the ledger and was not there yet.
     let later = state
         .deposits
@@ -532,6 +605,19 @@ pub fn owed(state: &State, block: u64) -> Option<Amount> {
     let later = Amount::checked_sum(later.filter_map(|(_, deposit)| deposit.value))?;
     let went = Amount::checked_sum([state.withdrawals.settled(), state.burns.settled()])?;
     came.checked_sub(later)?.checked_sub(went)
+}
+
+/// Whether our addresses hold another sum than the ledger owes, by one look; `None` where nobody can say.
+#[must_use]
+pub fn differs(state: &State, look: &Look<HoldingsAnswer>) -> Option<bool> {
+    match state.chain.holdings_verdict(look) {
+        HoldingsVerdict::Held { block, total } => Some(owed(state, block.number)? != total),
+        HoldingsVerdict::Unknown { .. } => None,
+    }
+}
+
+fn holdings_key(look: &Look<HoldingsAnswer>) -> String {
+    format!("{}:{}", look.chain, look.subject)
 }
 
 fn transaction_key(look: &Look<TransactionAnswer>) -> String {
@@ -566,8 +652,18 @@ impl Projection for Chain {
                 Some(known) => Rejection::same("player", &known.player, player),
                 None => Ok(()),
             },
+            ChainEvent::HoldingsAdjustmentReversed { token, amount, corrects, .. } => {
+                let known = self.adjustments.iter().find(|known| known.event.id == *corrects);
+                let Some(known) = known else { return Err(Rejection::unknown("adjustment", corrects)) };
+                Rejection::same("token", &known.token, token)?;
+                Rejection::same("amount", &known.amount, amount)
+            }
+            ChainEvent::HoldingsAdjusted { amount, .. } if amount.is_zero() => {
+                Err(Rejection::state(format_args!("adjustment {}", at.id), "zero", "an amount"))
+            }
             ChainEvent::FinalityViolation { .. }
             | ChainEvent::DoublePayment { .. }
+            | ChainEvent::HoldingsAdjusted { .. }
             | ChainEvent::ReconciliationDrift { .. } => Ok(()),
         }
     }
@@ -624,7 +720,29 @@ impl Projection for Chain {
                 self.slots.insert(subject, look);
             }
             ChainEvent::WalletScanned { chain, wallet, from_nonce, at: asked, answers } => {
-                self.scans.insert(subject, look(*chain, wallet.as_str(), *from_nonce, *asked, answers, here));
+                let policy = self.policies.get(chain);
+                let segment = policy.and_then(|policy| withdrawal::segment(policy, *asked, *from_nonce, answers));
+                let under = self.declared.get(chain).copied();
+                let goes_on = |scan: &Scan| scan.until == *from_nonce && scan.under == under;
+                let begun = self.scans.get(&subject).filter(|scan| goes_on(scan)).cloned();
+                let mut scan = begun.unwrap_or_else(|| Scan {
+                    wallet: wallet.clone(),
+                    until: *from_nonce,
+                    finalized: None,
+                    transfers: Vec::new(),
+                    at: *asked,
+                    looks: Vec::new(),
+                    under,
+                });
+                scan.finalized = None;
+                if let Some(segment) = segment {
+                    scan.until = from_nonce.saturating_add(segment.slots);
+                    scan.finalized = Some(segment.finalized);
+                    scan.transfers.extend(segment.transfers);
+                    scan.at = *asked;
+                    scan.looks.push(here);
+                }
+                self.scans.insert(subject, scan);
             }
             ChainEvent::HoldingsLooked { chain, token, block, at: asked, answers } => {
                 let key = format!("{chain}:{token}");
@@ -642,6 +760,14 @@ impl Projection for Chain {
             }
             ChainEvent::ReconciliationDrift { token, .. } => {
                 self.drifts.insert(token.to_string(), here);
+            }
+            ChainEvent::HoldingsAdjusted { token, amount, .. } => {
+                self.adjusted = self.adjusted.checked_add(*amount).expect("the ledger bounds everything that comes in");
+                self.adjustments.push(Adjusted { token: token.clone(), amount: *amount, event: here });
+            }
+            ChainEvent::HoldingsAdjustmentReversed { amount, corrects, .. } => {
+                self.adjusted = self.adjusted.saturating_sub(*amount);
+                self.adjustments.retain(|known| known.event.id != *corrects);
             }
         }
     }

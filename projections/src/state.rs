@@ -5,14 +5,16 @@ use std::io;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use wox_events::{
-    Amount, BurnEvent, Digest, DuelEvent, Event, PlayerEvent, PlayerId, Provenance, Recorded, WithdrawalEvent,
-    chain::Intent, id::Label,
+    Amount, BurnEvent, ChainEvent, Digest, DuelEvent, Event, PlayerEvent, PlayerId, Provenance, Recorded,
+    WithdrawalEvent,
+    chain::{HoldingsAnswer, Intent},
+    id::Label,
 };
 
 use crate::{
     agents::Agents,
     burns::Burns,
-    chain::Chain,
+    chain::{Chain, Look, differs},
     commands::Commands,
     deposits::Deposits,
     duels::Duels,
@@ -215,7 +217,7 @@ impl State {
             Event::Command(event) => self.commands.evolve(at, event),
             Event::Recovery(event) => self.recoveries.evolve(at, event),
             Event::Ops(event) => self.ops.evolve(at, event),
-            Event::Chain(event) => self.chain.evolve(at, event),
+            Event::Chain(event) => self.evolve_chain(at, event),
         }
         if !accepted.0.is_empty() {
             self.ledger.post(&accepted.0);
@@ -223,11 +225,29 @@ impl State {
         self.watch_conservation(at);
     }
 
+    /// A look at what is held tells since when it is not what the ledger owes.
+    fn evolve_chain(&mut self, at: &Recorded, event: &ChainEvent) {
+        let ChainEvent::HoldingsLooked { chain, token, .. } = event else { return self.chain.evolve(at, event) };
+        let of_token = |look: &&Look<HoldingsAnswer>| look.chain == *chain && look.subject == *token;
+        let differed = self.chain.holdings().find(of_token).and_then(|look| differs(self, look)).unwrap_or(false);
+        self.chain.evolve(at, event);
+        let look = self.chain.holdings().find(of_token).cloned();
+        if let Some((look, differs)) = look.as_ref().and_then(|look| Some((look, differs(self, look)?))) {
+            self.chain.note_difference(look, differed, differs);
+        }
+    }
+
     /// What the facts say must be inside, in base units: confirmed deposits, grants, imports and contributions, less
     /// what was paid out and burned. Read from the folds of the facts, never from the ledger. Modulo 2^128: sums of all
     /// that ever came may leave the range though what is inside does not, and the difference to it is exact again.
     fn accounted(&self) -> i128 {
-        let came = [self.deposits.confirmed(), self.players.granted(), self.players.imported(), self.pool.contributed];
+        let came = [
+            self.deposits.confirmed(),
+            self.players.granted(),
+            self.players.imported(),
+            self.pool.contributed,
+            self.chain.adjusted(),
+        ];
         let went = [self.withdrawals.settled(), self.burns.settled()];
         let sum = |amounts: &[Amount]| {
             amounts.iter().fold(0i128, |sum, amount| sum.wrapping_add(amount.base_units() as i128))

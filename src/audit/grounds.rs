@@ -118,7 +118,7 @@ pub fn looks(state: &State, subject: &Subject) -> Option<Vec<EventRef>> {
                 );
             }
             if withdrawal.asked_by_post {
-                looks.extend(chain.scans().map(|scan| scan.event.clone()));
+                looks.extend(chain.scans().flat_map(|scan| scan.looks.iter().cloned()));
             }
             looks
         }
@@ -233,11 +233,11 @@ fn shown(
         }
         ChainEvent::WalletScanned { wallet, from_nonce, at, answers, .. } => {
             let sources = said(policy, *at, answers, |said| &said.standing, of_scan);
-            let says = match withdrawal::complete_scan(policy, *at, *from_nonce, answers) {
-                Some(transfers) => format!("{} transfers, none missing", transfers.len()),
-                None => "not complete, or sources disagree".into(),
+            let says = match withdrawal::segment(policy, *at, *from_nonce, answers) {
+                Some(shown) => format!("{} slots in a row with {} transfers", shown.slots, shown.transfers.len()),
+                None => "something is missing, or sources disagree".into(),
             };
-            (look(at, format!("all that {wallet} sent from slot {from_nonce} on"), "S5", says, sources), true)
+            (look(at, format!("what {wallet} sent from slot {from_nonce} on"), "S5", says, sources), true)
         }
         _ => return None,
     })

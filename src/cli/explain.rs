@@ -186,11 +186,12 @@ fn parse(args: &ExplainArgs) -> Result<Wanted, CliError> {
     single.or_else(split).map(Wanted::Account).ok_or_else(|| unnamed(typed))
 }
 
-const SIDES: [External; 6] = [
+const SIDES: [External; 7] = [
     External::Deposits,
     External::Granted,
     External::Imported,
     External::Contributed,
+    External::Unexplained,
     External::Withdrawn,
     External::Burned,
 ];

@@ -90,6 +90,7 @@ fn second(plan: &Plan) -> Option<&str> {
         | Scope::Transaction { .. }
         | Scope::Attribute { .. }
         | Scope::Ask { .. }
+        | Scope::Adjust { .. }
         | Scope::Waive { .. } => None,
     }
 }

@@ -10,7 +10,7 @@ use wox_events::{
 use wox_projections::{Account, FOLD_HASH, Replay, State, invariants, ledger::Drift, postings::postings};
 
 use super::{Case, Evidence, Finding, Repair, Severity, Step, diagnose};
-use crate::procedures::banking::{signer_intent, uncredited_deposit, withdrawal_in_doubt};
+use crate::procedures::banking::{custody_drift, signer_intent, uncredited_deposit, withdrawal_in_doubt};
 
 /// What a plan was asked to be about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -55,6 +55,15 @@ pub enum Scope {
         intent: Intent,
         /// Who decides.
         by: Label,
+        /// Why.
+        why: String,
+    },
+    /// Tokens that no event explains are kept in suspense, or leave it again: a person's decision (R14).
+    Adjust {
+        /// The token.
+        token: Label,
+        /// The reason code.
+        reason: Label,
         /// Why.
         why: String,
     },
@@ -194,6 +203,9 @@ pub fn plan(evidence: &Evidence, scope: &Scope) -> Result<Plan, JsonError> {
         }
         Scope::Ask { subject, intent, by, why } => {
             cases = signer_intent::propose(evidence, subject, *intent, by, why);
+        }
+        Scope::Adjust { token, reason, .. } => {
+            cases = custody_drift::adjusted_by_operator(evidence, token, reason);
         }
         Scope::Waive { position, why } => {
             cases = vec![crate::procedures::log::waiver::propose(evidence, *position, why)?];

@@ -102,7 +102,7 @@ fn a_source_that_lies_about_a_deposit_credits_nobody() {
         // Two honest ones outvote a third that fails; one that contradicts them makes it unknown.
         let liar = Between::start(&desk.anvil.url, Lie::Html).await;
         desk.settings("", &[&desk.anvil.url, &desk.anvil.url, &liar.url]).await;
-        let said = desk.exits("observe --change-rules", 6);
+        let said = desk.exits("observe --change-rules", 0);
         assert!(said.contains("judged by the rules"), "{said}");
         assert!(desk.exits(&format!("recover deposit {tx}"), 3).contains("credit 50 G"));
     });
@@ -117,7 +117,7 @@ fn a_hash_that_is_none_or_of_something_else() {
         for typed in ["0x12", "nonsense", &digits, &format!("0x{}g", &digits[1..]), &format!("0x{digits}00"), "0x"] {
             for command in ["observe", "recover", "explain"] {
                 let said = desk.exits(&format!("{command} deposit {typed}"), 2);
-                assert!(said.contains("wox "), "{command} {typed}: {said}");
+                assert!(said.contains("help: "), "{command} {typed}: {said}");
             }
         }
         // A transfer that failed, our token to somebody else, an item, a token of somebody else, a call of nothing.

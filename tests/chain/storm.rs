@@ -18,13 +18,13 @@ fn part_of_a_storm() {
 
 #[test]
 fn duplicate_recoveries_under_kill_9_are_one_compensation_each() {
-    let storm = Storm { subjects: 8, attempts: 2_000, life: Duration::from_millis(300) };
+    let storm = Storm { subjects: 8, attempts: 800, hands: 8, life: Duration::from_secs(1) };
     let child = || {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "storm::part_of_a_storm", "--nocapture", "--quiet"]);
         command
     };
     let outcome = blow(storm, child);
-    assert!(outcome.attempts >= storm.attempts && outcome.kills >= 2, "{outcome:?}");
+    assert!(outcome.attempts >= storm.attempts && outcome.kills >= 1, "{outcome:?}");
     assert_eq!(outcome.compensations, storm.subjects);
 }

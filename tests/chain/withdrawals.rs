@@ -646,6 +646,34 @@ fn s5_a_complete_scan_lets_two_people_decide_about_the_bank() {
 }
 
 #[test]
+fn s5_a_busy_wallet_is_scanned_part_by_part_and_none_is_missing() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = table(&anvil).await;
+        table.game.tell(W, WithdrawalEvent::TxBroadcast { tx: None, post: Some(label("post-5")) }).await;
+        for nonce in 0..150 {
+            anvil.send(&pay(HOT, nonce, wallet(STRANGER).as_str(), cents(100))).await;
+        }
+        anvil.finalize().await;
+        let scan = Targets { wallets: vec![(wallet(HOT), 0)], ..Targets::default() };
+        let seen = table.observe(&scan).await;
+        assert!(!seen[0].unknown && seen[0].says.contains("sent 150 transfers from slot 0 on"), "{}", seen[0].says);
+        let evidence = table.game.look().await;
+        let scanned = evidence.replay.state.chain.scans().next().unwrap();
+        assert!(scanned.is_complete() && scanned.looks.len() > 1, "{} looks", scanned.looks.len());
+        let scope =
+            Scope::Release { withdrawal: stream(W), first: label("alice"), second: label("bob"), why: "x".into() };
+        assert!(table.game.plan_for(&scope).await.changes);
+        // One more payment, to Ann: the scan goes on where it ended, shows it, and forbids the decision.
+        anvil.send(&payment(150)).await;
+        anvil.finalize().await;
+        let seen = table.observe(&Targets { wallets: vec![(wallet(HOT), 150)], ..Targets::default() }).await;
+        assert!(!seen[0].unknown, "{}", seen[0].says);
+        assert!(!table.game.plan_for(&scope).await.changes);
+    });
+}
+
+#[test]
 fn s5_a_scan_that_shows_the_payment_forbids_the_decision() {
     rt().block_on(async {
         let anvil = Anvil::start().await;
@@ -748,12 +776,60 @@ fn r14_custody_is_what_the_ledger_owes_or_a_finding() {
         anvil.mine(1).await;
         table.observe(&holdings).await;
         assert!(!table.game.plan().await.changes, "explained by an event");
+        // What came past the deposit address is nobody's: two people put it into suspense, up to a cap.
+        anvil.send(&pay(PLAYER, 0, wallet(HOT).as_str(), cents(1_250))).await;
+        anvil.finalize().await;
+        table.observe(&holdings).await;
+        anvil.finalize().await;
+        table.observe(&holdings).await;
+        let adjust = Scope::Adjust { token: token(), reason: label("direct-send"), why: "ticket-92".into() };
+        let plan = table.game.plan_for(&adjust).await;
+        assert_eq!(kinds(&plan), ["HoldingsAdjusted"], "{plan:#?}");
+        assert!(plan.needs_approval);
+        let looks = table.game.log.read_stream(&stream("chain-8453")).await.unwrap();
+        let first = looks.iter().rfind(|event| event.event.kind == "HoldingsLooked").unwrap();
+        let since = plan.items[0].findings[0].since.clone().unwrap();
+        assert!(since.position < first.position, "since the first look that showed it, not the newest");
+        table.game.carry_out(&plan).await;
+        let state = table.game.look().await.replay.state;
+        assert_eq!(state.ledger.balance(&wox_projections::Account::Suspense), Amount::cents(1_250));
+        assert_eq!(state.conservation.drift.0, 0);
+        assert!(!table.game.plan_for(&adjust).await.changes && table.game.plan().await.held.is_empty());
+        // Explained after all: it leaves suspense as it came.
+        let late = wox_events::PoolEvent::PoolContributed { amount: Amount::cents(1_250), source: label("fan") };
+        table.game.tell("pool-main", late).await;
+        let plan = table.game.plan_for(&adjust).await;
+        assert_eq!(kinds(&plan), ["HoldingsAdjustmentReversed"], "{plan:#?}");
+        table.game.carry_out(&plan).await;
+        assert_eq!(table.game.look().await.replay.state.conservation.drift.0, 0);
+        assert!(table.game.plan().await.held.is_empty());
+        // What is missing is never written off.
+        anvil.send(&pay(HOT, 0, wallet(STRANGER).as_str(), cents(300))).await;
+        anvil.finalize().await;
+        table.observe(&holdings).await;
+        let plan = table.game.plan_for(&adjust).await;
+        assert!(!plan.changes && plan.held[0].why.contains("are not there"), "{plan:#?}");
+        anvil.send(&pay(TREASURY, 3, wallet(HOT).as_str(), cents(300))).await;
+        anvil.finalize().await;
+        table.observe(&holdings).await;
+        assert!(table.game.plan().await.held.is_empty());
+        // Nor is what is too much for a cause that nobody knows.
+        anvil.send(&pay(TREASURY, 4, wallet(HOT).as_str(), cents(10_001))).await;
+        anvil.finalize().await;
+        table.observe(&holdings).await;
+        let plan = table.game.plan_for(&adjust).await;
+        assert!(!plan.changes && plan.held[0].why.contains("more than the 100 G"), "{plan:#?}");
+        anvil.send(&pay(HOT, 1, wallet(STRANGER).as_str(), cents(10_001))).await;
+        anvil.finalize().await;
+        table.observe(&holdings).await;
         // A deposit that is not booked yet is named as what explains the difference.
-        let payment = pay(PLAYER, 0, anvil::WATCHED, cents(5_000));
+        let payment = pay(PLAYER, 1, anvil::WATCHED, cents(5_000));
         anvil.send(&payment).await;
         anvil.finalize().await;
         table.look_at(&payment.tx).await;
         table.observe(&holdings).await;
+        let plan = table.game.plan_for(&adjust).await;
+        assert!(!plan.changes && plan.held[0].why.contains("+50 G, deposit"), "{plan:#?}");
         let found = table.game.plan().await;
         let drift = found.held.iter().find(|hold| hold.finding.procedure == "custody_drift").unwrap();
         assert!(drift.why.contains("+50 G, deposit"), "{}", drift.why);

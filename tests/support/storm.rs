@@ -14,7 +14,7 @@ use std::{
 };
 
 use wox_recovery::{
-    log::{EmbeddedLog, EventLog, embedded::Options, embedded::verify::verify},
+    log::{EmbeddedLog, embedded::Options, embedded::verify::verify},
     recovery::{Scope, gather, plan},
 };
 
@@ -27,7 +27,9 @@ pub struct Storm {
     pub subjects: u64,
     /// Recoveries that are tried, all in all.
     pub attempts: u64,
-    /// How long a process lives.
+    /// Recoveries that one process tries at the same time.
+    pub hands: u64,
+    /// How long a process lives: enough for one recovery to come to its end, or the storm never does.
     pub life: Duration,
 }
 
@@ -44,8 +46,6 @@ pub struct Outcome {
     pub compensations: u64,
 }
 
-/// Recoveries that one process tries at the same time.
-const HANDS: u64 = 64;
 /// The variable that makes a process a part of a storm: the store, the number of subjects, the attempts left.
 pub const PART: &str = "WOX_STORM";
 
@@ -80,15 +80,15 @@ async fn prepare(store: &Path, storm: Storm) {
 /// What a process of the storm does: many hands, each going on to the next attempt, until all are made or it is killed.
 /// Says `+` for every attempt that came to an end.
 pub async fn part(told: &str) {
-    let [store, subjects, attempts, done] = told.split('\n').collect::<Vec<_>>()[..] else { panic!("{told}") };
-    let (subjects, attempts, done): (u64, u64, u64) =
-        (subjects.parse().unwrap(), attempts.parse().unwrap(), done.parse().unwrap());
+    let (store, figures) = told.split_once('\n').unwrap();
+    let figures: Vec<u64> = figures.split('\n').map(|figure| figure.parse().unwrap()).collect();
+    let [hands, subjects, attempts, done] = figures[..] else { panic!("{told}") };
     let log = EmbeddedLog::open(store).await.unwrap();
     let next = Arc::new(AtomicU64::new(done));
-    let mut hands = tokio::task::JoinSet::new();
-    for _ in 0..HANDS {
+    let mut all = tokio::task::JoinSet::new();
+    for _ in 0..hands {
         let (log, next) = (log.clone(), next.clone());
-        hands.spawn(async move {
+        all.spawn(async move {
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 if number >= attempts {
@@ -100,7 +100,7 @@ pub async fn part(told: &str) {
             }
         });
     }
-    while let Some(hand) = hands.join_next().await {
+    while let Some(hand) = all.join_next().await {
         hand.unwrap();
     }
     log.close().await;
@@ -127,7 +127,8 @@ pub fn blow(storm: Storm, child: impl Fn() -> Command) -> Outcome {
     let started = Instant::now();
     let (mut attempts, mut kills) = (0, 0);
     while attempts < storm.attempts {
-        let told = format!("{}\n{}\n{}\n{attempts}", store.display(), storm.subjects, storm.attempts);
+        let Storm { subjects, attempts: all, hands, .. } = storm;
+        let told = format!("{}\n{hands}\n{subjects}\n{all}\n{attempts}", store.display());
         let mut process = child().env(PART, told).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let ended = live(&mut process, storm.life);
         let mut said = Vec::new();

@@ -326,17 +326,25 @@ pub fn verdict(policy: &Policy, at: Timestamp, answers: &[SlotAnswer], payment: 
     unknown("not every source could say whether an attempt waits in its pool".into())
 }
 
-/// Every transfer of our tokens that a wallet sent from a slot on, where a quorum shows what took each slot up to the
-/// wallet's final count, without a gap; `None` where anything is missing or contradicted.
+/// What a quorum shows of all that a wallet sent from a slot on, as far as one look went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Segment {
+    /// How many slots in a row are shown.
+    pub slots: u64,
+    /// How often the wallet had sent, up to the newest final block.
+    pub finalized: u64,
+    /// Every transfer of our tokens in those slots.
+    pub transfers: Vec<Transfer>,
+}
+
+/// What a quorum shows of the slots of a wallet from one on, without a gap; `None` where anything is missing or
+/// contradicted.
 #[must_use]
-pub fn complete_scan(policy: &Policy, at: Timestamp, from_nonce: u64, answers: &[ScanAnswer]) -> Option<Vec<Transfer>> {
+pub fn segment(policy: &Policy, at: Timestamp, from_nonce: u64, answers: &[ScanAnswer]) -> Option<Segment> {
     let standings: Vec<_> = answers.iter().map(|answer| &answer.standing).collect();
     let voting = voters(policy, at, &standings).ok()?;
-    let shown = voting.into_iter().map(|index| &answers[index]).filter_map(|said| {
-        let slots = said.finalized.found()?.checked_sub(from_nonce)?;
-        if said.slots.len() as u64 != slots {
-            return None;
-        }
+    let whole = voting.into_iter().map(|index| &answers[index]).filter_map(|said| {
+        let finalized = *said.finalized.found()?;
         let taken = (from_nonce..).zip(&said.slots).map(|(nonce, slot)| match slot.found()? {
             Consumer::Unsigned { .. } => Some(Vec::new()),
             Consumer::Transaction { transaction, receipt, block } => {
@@ -345,11 +353,18 @@ pub fn complete_scan(policy: &Policy, at: Timestamp, from_nonce: u64, answers: &
                 (transaction.nonce == nonce).then(|| transfers(policy, mined.receipt))
             }
         });
-        let taken: Option<Vec<Vec<Transfer>>> = taken.collect();
-        Some((&said.standing.source, taken?.into_iter().flatten().collect::<Vec<_>>()))
+        Some((&said.standing.source, finalized, taken.collect::<Option<Vec<_>>>()?))
+    });
+    let whole: Vec<_> = whole.collect();
+    // One source may stand a block behind: what all of them show counts.
+    let slots = whole.iter().map(|(.., taken)| taken.len()).min()?;
+    let finalized = reached(policy.quorum, whole.iter().map(|(_, finalized, _)| *finalized).collect())?;
+    let shown = whole.into_iter().map(|(source, _, mut taken)| {
+        taken.truncate(slots);
+        (source, taken.into_iter().flatten().collect::<Vec<Transfer>>())
     });
     match agree(policy.quorum, shown.collect()) {
-        Agreement::Agreed(transfers) => Some(transfers),
+        Agreement::Agreed(transfers) => Some(Segment { slots: slots as u64, finalized, transfers }),
         Agreement::Contradiction(_) | Agreement::Missing => None,
     }
 }
