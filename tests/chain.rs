@@ -6,14 +6,20 @@
 
 #[path = "support/anvil.rs"]
 mod anvil;
+#[path = "chain/bad_input.rs"]
+mod bad_input;
 #[path = "chain/command.rs"]
 mod command;
 #[path = "chain/deposits.rs"]
 mod deposits;
+#[path = "chain/desk.rs"]
+mod desk;
 #[path = "recovery/game.rs"]
 mod game;
 #[path = "chain/sources.rs"]
 mod sources;
+#[path = "chain/storm.rs"]
+mod storm;
 #[path = "chain/withdrawals.rs"]
 mod withdrawals;
 

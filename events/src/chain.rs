@@ -135,6 +135,30 @@ pub enum ChainEvent {
         /// What was looked at.
         evidence: EventId,
     },
+    /// Tokens that no event brought in are kept in suspense: approved, with the reason's code, up to a cap (R14).
+    HoldingsAdjusted {
+        /// The token contract.
+        token: Label,
+        /// How much.
+        amount: Amount,
+        /// The reason code.
+        reason: Label,
+        /// The first look at which the ledger and the chain differed.
+        first_bad: EventId,
+        /// What was looked at.
+        evidence: EventId,
+    },
+    /// What was kept in suspense is explained by an event since, or went away: it is no longer money of unknown origin.
+    HoldingsAdjustmentReversed {
+        /// The token contract.
+        token: Label,
+        /// How much.
+        amount: Amount,
+        /// The HoldingsAdjusted it undoes.
+        corrects: EventId,
+        /// What was looked at.
+        evidence: EventId,
+    },
 }
 
 /// A source of answers. Its address is a setting, never part of an event: it may hold a secret.
@@ -293,9 +317,35 @@ pub struct Transaction {
     pub value: Label,
     /// True when it carries no call data.
     pub plain: bool,
+    /// What it offers for its place in a block; nothing where nobody bids for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fees: Option<Fees>,
     /// Its block, when it is in one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub block: Option<BlockId>,
+}
+
+/// What a transaction offers for its place in a block, in wei for one unit of gas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Fees {
+    /// At most, all in all.
+    pub max: u64,
+    /// Of it for the sequencer.
+    pub priority: u64,
+}
+
+/// What a signer can be asked to do with a slot. The engine holds no key: it asks, and knows the outcome on chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, strum::Display)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Intent {
+    /// Send the identical bytes again (W9).
+    Rebroadcast,
+    /// Sign the same payment for the same slot again, for more (W8).
+    Bump,
+    /// Spend the slot on a payment of nothing to the wallet itself.
+    Fence,
 }
 
 /// A receipt as a source states it.
@@ -433,6 +483,25 @@ pub struct Holding {
     pub address: Label,
     /// How much of the token.
     pub amount: Answer<Amount>,
+}
+
+impl Fees {
+    /// The least that takes a slot from a transaction that offers this: a tenth more of both (banking.md 2.4). `None`
+    /// beyond what an event can state.
+    #[must_use]
+    pub fn raised(self) -> Option<Fees> {
+        let raise = |fee: u64| fee.checked_add(fee.div_ceil(10)).filter(|raised| *raised <= Fees::STATED_MAX);
+        Some(Fees { max: raise(self.max)?, priority: raise(self.priority)? })
+    }
+
+    /// The larger of each.
+    #[must_use]
+    pub fn highest(self, other: Fees) -> Fees {
+        Fees { max: self.max.max(other.max), priority: self.priority.max(other.priority) }
+    }
+
+    /// The largest integer that an event states (2^53).
+    pub const STATED_MAX: u64 = 1 << 53;
 }
 
 impl<T> Answer<T> {

@@ -17,6 +17,7 @@ const STEPS: &[Step] = &[
     Step { kind: "FundsHeld", from: 1, apply: funds_held_1 },
     Step { kind: "DuelEnded", from: 1, apply: duel_ended_1 },
     Step { kind: "DuelEnded", from: 2, apply: duel_ended_2 },
+    Step { kind: "FenceRequested", from: 1, apply: fence_requested_1 },
 ];
 
 /// Version 1 had no dust: the game only wrote amounts of two decimals.
@@ -49,6 +50,12 @@ fn duel_ended_2(data: &mut Map<String, Value>) -> Result<(), String> {
     if data.get("reason").and_then(Value::as_str) == Some("hit_points") {
         data.insert("reason".into(), "knockout".into());
     }
+    Ok(())
+}
+
+/// Version 1 did not name who decided; only the record's own actor does.
+fn fence_requested_1(data: &mut Map<String, Value>) -> Result<(), String> {
+    data.insert("by".into(), "unnamed".into());
     Ok(())
 }
 

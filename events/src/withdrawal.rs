@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Amount, Digest, EventId, PlayerId, TxHash, deposit::Finality, id::Label};
+use crate::{Amount, Digest, EventId, PlayerId, TxHash, chain::Fees, deposit::Finality, id::Label};
 
 /// Withdrawals: asked for, held, signed, sent, settled or reversed on proof (streams `withdrawal-<id>`; row R13).
 #[derive(
@@ -43,6 +43,9 @@ pub enum WithdrawalEvent {
         tx: TxHash,
         /// Of the signed bytes.
         digest: Digest,
+        /// What it offers, where the signer says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fees: Option<Fees>,
     },
     /// The payment was sent, or the bank's bot was asked for it.
     TxBroadcast {
@@ -111,15 +114,59 @@ pub enum WithdrawalEvent {
         /// The FundsHeld it undoes.
         corrects: EventId,
     },
-    /// The signer is to spend the slot on a payment of nothing to the wallet itself. The engine never signs; what comes
-    /// of it shows on chain (W1 or W4).
+    /// The signer is to send the identical bytes of an attempt again: no source knows it, and it stays valid (W9). The
+    /// engine never signs and never sends; what comes of a request shows on chain.
+    RebroadcastRequested {
+        /// The sending wallet.
+        wallet: Label,
+        /// The slot.
+        nonce: u64,
+        /// The attempt whose bytes are to be sent.
+        tx: TxHash,
+        /// The look at the slot that it rests on.
+        evidence: EventId,
+        /// Who decided.
+        by: Label,
+        /// Why.
+        reason: String,
+    },
+    /// The signer is to sign the same payment for the same slot again and offer more (W8): one of the two is paid.
+    BumpRequested {
+        /// The sending wallet.
+        wallet: Label,
+        /// The slot.
+        nonce: u64,
+        /// The newest attempt, which is to be outbid.
+        tx: TxHash,
+        /// The least it has to offer; nothing where nobody has shown what the attempts offer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at_least: Option<Fees>,
+        /// The look at the slot that it rests on.
+        evidence: EventId,
+        /// Who decided.
+        by: Label,
+        /// Why.
+        reason: String,
+    },
+    /// The signer is to spend the slot on a payment of nothing to the wallet itself; what comes of it is W1 or W4.
     FenceRequested {
         /// The sending wallet.
         wallet: Label,
         /// The slot.
         nonce: u64,
+        /// The newest attempt, which is to be outbid.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tx: Option<TxHash>,
+        /// The least it has to offer; nothing where nobody has shown what the attempts offer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at_least: Option<Fees>,
+        /// The look at the slot that it rests on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evidence: Option<EventId>,
+        /// Who decided.
+        by: Label,
         /// Why.
-        reason: Label,
+        reason: String,
     },
     /// A cancelling transaction for the slot was asked for.
     WithdrawalFenced {

@@ -1,13 +1,13 @@
 //! Burns: one a withdrawal, waiting, sent, settled or cancelled (row E1).
 
 use serde::{Deserialize, Serialize};
-use wox_events::{Amount, BurnEvent, EventId, Recorded, Timestamp, TxHash, WithdrawalId, id::Label};
+use wox_events::{Amount, BurnEvent, EventId, Recorded, Timestamp, WithdrawalId, id::Label};
 
 use crate::{
     Table,
     chain::Chain,
     projection::{EventAt, Projection, Rejection},
-    verdict::withdrawal::Payment,
+    verdict::withdrawal::{Asked, Payment},
 };
 
 /// All burns, in the order they were scheduled.
@@ -42,20 +42,21 @@ pub struct Burn {
 pub const DEAD_ADDRESS: &str = "0x000000000000000000000000000000000000dead";
 
 impl Burn {
-    fn signed(&mut self, wallet: &Label, nonce: u64, tx: &TxHash) {
-        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.wallet == *wallet && slot.nonce == nonce) {
-            slot.attempts.push(tx.clone());
-            return;
-        }
-        self.slots.push(Payment {
-            wallet: wallet.clone(),
-            nonce,
-            destination: Label::new(DEAD_ADDRESS).expect("an address is an identity"),
-            amount: self.amount,
-            attempts: vec![tx.clone()],
-            cancels: Vec::new(),
-            fence_requested: false,
+    /// What is known of one of its slots.
+    #[must_use]
+    pub fn payment(&self, wallet: &Label, nonce: u64) -> Option<&Payment> {
+        self.slots.iter().find(|slot| slot.wallet == *wallet && slot.nonce == nonce)
+    }
+
+    /// A slot of the burn, known or new.
+    fn slot(&mut self, wallet: &Label, nonce: u64) -> &mut Payment {
+        let known = self.slots.iter().position(|slot| slot.wallet == *wallet && slot.nonce == nonce);
+        let index = known.unwrap_or_else(|| {
+            let dead = Label::new(DEAD_ADDRESS).expect("an address is an identity");
+            self.slots.push(Payment::of(wallet.clone(), nonce, dead, self.amount));
+            self.slots.len() - 1
         });
+        &mut self.slots[index]
     }
 }
 
@@ -146,6 +147,10 @@ impl Projection for Burns {
         }
         match event {
             BurnEvent::BurnSettled { amount, .. } => Rejection::same("amount", &burn.amount, amount),
+            BurnEvent::BurnIntentRequested { wallet, nonce, tx, .. } => {
+                let known = burn.payment(wallet, *nonce).is_some_and(|slot| slot.attempts.contains(tx));
+                if known { Ok(()) } else { Err(Rejection::unknown("attempt", tx)) }
+            }
             BurnEvent::BurnScheduled { .. }
             | BurnEvent::BurnTxSigned { .. }
             | BurnEvent::BurnTxBroadcast { .. }
@@ -172,9 +177,14 @@ impl Projection for Burns {
         burn.last = EventAt::of(at);
         match event {
             BurnEvent::BurnScheduled { .. } => {}
-            BurnEvent::BurnTxSigned { wallet, nonce, tx } => {
-                burn.signed(wallet, *nonce, tx);
+            BurnEvent::BurnTxSigned { wallet, nonce, tx, fees } => {
+                burn.slot(wallet, *nonce).signed(tx, *fees);
                 burn.phase = BurnPhase::InDoubt;
+            }
+            BurnEvent::BurnIntentRequested { intent, wallet, nonce, tx, evidence, by, .. } => {
+                let (tx, evidence) = (Some(tx.clone()), Some(*evidence));
+                let asked = Asked { intent: *intent, tx, evidence, by: by.clone(), at: at.time };
+                burn.slot(wallet, *nonce).asked.push(asked);
             }
             BurnEvent::BurnTxBroadcast { .. } => burn.phase = BurnPhase::InDoubt,
             BurnEvent::BurnSettled { amount, .. } => {

@@ -1,12 +1,13 @@
 //! The newest that was seen of the chain, by subject, and the rules it is judged by. Keeps evidence, not verdicts:
-//! those are computed from it (`verdict`), so a better table judges old evidence anew.
+//! those are computed from it (`verdict`), so a better table judges old evidence anew. Of a look that is beyond change it
+//! keeps what a verdict can need and no source's answer: those stand in the log, and would fill the memory.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
-    Amount, ChainEvent, DepositEvent, PlayerId, Recorded, Timestamp, TxHash, WithdrawalId,
-    chain::{BlockId, HoldingsAnswer, ScanAnswer, SlotAnswer, TransactionAnswer},
+    Amount, ChainEvent, DepositEvent, Digest, PlayerId, Position, Recorded, Timestamp, TxHash, WithdrawalId,
+    chain::{BlockId, HoldingsAnswer, Intent, SlotAnswer, TransactionAnswer},
     id::Label,
     withdrawal::ReversalProof,
 };
@@ -14,7 +15,7 @@ use wox_events::{
 use crate::{
     Table,
     burns::Burn,
-    deposits::Deposit,
+    deposits::{Deposit, reference},
     projection::{EventRef, Projection, Rejection},
     state::State,
     verdict::{
@@ -31,12 +32,14 @@ use crate::{
 pub struct Chain {
     /// The rules, by chain id.
     policies: BTreeMap<u64, Policy>,
+    /// Where they were declared: what was closed under other rules has to be looked at again.
+    declared: BTreeMap<u64, Position>,
     /// The newest look at each transaction, by the subject of its stream.
     transactions: Table<String, Look<TransactionAnswer>>,
     /// The newest look at each slot, by the subject of its stream.
     slots: Table<String, Look<SlotAnswer>>,
     /// The newest scan of each wallet, by the subject of its stream.
-    scans: Table<String, Look<ScanAnswer>>,
+    scans: Table<String, Scan>,
     /// The newest look at what is held, by chain id and token.
     holdings: Table<String, Look<HoldingsAnswer>>,
     /// What the bank's bot confirmed, by transaction.
@@ -47,6 +50,12 @@ pub struct Chain {
     double_payments: Table<WithdrawalId, EventRef>,
     /// Differences between ledger and chain, newest by token.
     drifts: Table<String, EventRef>,
+    /// The first look of the present difference, by chain id and token.
+    differs_since: Table<String, EventRef>,
+    /// Tokens of unknown origin that are kept in suspense, in order.
+    adjustments: Vec<Adjusted>,
+    /// All of them together.
+    adjusted: Amount,
 }
 
 /// One look at one thing.
@@ -60,14 +69,72 @@ pub struct Look<T> {
     pub number: u64,
     /// When.
     pub at: Timestamp,
-    /// What each source said.
+    /// What each source said; nothing once the look is closed.
     pub answers: Vec<T>,
+    /// What is kept of a look that is beyond change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Closed>,
     /// The block an earlier look saw a transaction in, until it is known to be gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<BlockId>,
     /// Its sender and slot, once any look learned them: what is gone can only be found by its slot (D7).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<(Label, u64)>,
+    /// The event.
+    pub event: EventRef,
+}
+
+/// What is kept of a look that is beyond change, under the rules declared at a position.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    /// Where the rules were declared.
+    under: Position,
+    /// What it comes to.
+    kept: Kept,
+}
+
+/// What a verdict can need.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kept {
+    Transaction(Box<deposit::Closed>),
+    Slot(withdrawal::Taken),
+}
+
+/// All that a wallet sent from a slot on, as far as looks in a row have shown it. Of the looks it keeps the transfers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scan {
+    /// The wallet.
+    pub wallet: Label,
+    /// The first slot that is not shown.
+    pub until: u64,
+    /// How often the wallet had sent, up to the newest final block; unknown where no quorum said so.
+    pub finalized: Option<u64>,
+    /// Every transfer of our tokens in the slots that are shown.
+    pub transfers: Vec<Transfer>,
+    /// When the last look was.
+    pub at: Timestamp,
+    /// The looks, in order.
+    pub looks: Vec<EventRef>,
+    /// Where the rules were declared.
+    under: Option<Position>,
+}
+
+impl Scan {
+    /// True when every slot up to the wallet's final count is shown.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.finalized.is_some_and(|finalized| self.until >= finalized)
+    }
+}
+
+/// Tokens of unknown origin that are kept in suspense.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adjusted {
+    /// The token.
+    pub token: Label,
+    /// How much.
+    pub amount: Amount,
     /// The event.
     pub event: EventRef,
 }
@@ -105,7 +172,7 @@ impl Chain {
     }
 
     /// The newest scans of all that a wallet sent, in the order of the first ones.
-    pub fn scans(&self) -> impl Iterator<Item = &Look<ScanAnswer>> {
+    pub fn scans(&self) -> impl Iterator<Item = &Scan> {
         self.scans.values()
     }
 
@@ -131,6 +198,35 @@ impl Chain {
         match self.policy(look.chain) {
             Some(policy) => holdings::verdict(policy, look.at, look.number, &look.answers),
             None => HoldingsVerdict::Unknown { why: format!("no rules are declared for chain {}", look.chain) },
+        }
+    }
+
+    /// The first look at which what we hold of a token was not what the ledger owed, while it is not.
+    #[must_use]
+    pub fn differs_since(&self, look: &Look<HoldingsAnswer>) -> Option<&EventRef> {
+        self.differs_since.get(&holdings_key(look))
+    }
+
+    /// Tokens of unknown origin that are kept in suspense, in the order they were put there.
+    #[must_use]
+    pub fn adjustments(&self) -> &[Adjusted] {
+        &self.adjustments
+    }
+
+    /// All tokens of unknown origin that are kept in suspense.
+    #[must_use]
+    pub fn adjusted(&self) -> Amount {
+        self.adjusted
+    }
+
+    /// Notes since when what is held of a token is not what the ledger owes: since the look that shows it first. `differed`
+    /// is what the look before it comes to now: what an event has explained since is over.
+    pub(crate) fn note_difference(&mut self, look: &Look<HoldingsAnswer>, differed: bool, differs: bool) {
+        let key = holdings_key(look);
+        if !differs {
+            self.differs_since.shift_remove(&key);
+        } else if !differed || !self.differs_since.contains_key(&key) {
+            self.differs_since.insert(key, look.event.clone());
         }
     }
 
@@ -167,10 +263,42 @@ impl Chain {
     /// The verdict over the newest look at a transaction.
     #[must_use]
     pub fn deposit_verdict(&self, look: &Look<TransactionAnswer>, before: &Before) -> DepositVerdict {
-        match self.policy(look.chain) {
-            Some(policy) => deposit::verdict(policy, look.at, &look.answers, before),
-            None => DepositVerdict::Unknown { why: format!("no rules are declared for chain {}", look.chain) },
+        let Some(policy) = self.policy(look.chain) else {
+            return DepositVerdict::Unknown { why: format!("no rules are declared for chain {}", look.chain) };
+        };
+        match &look.closed {
+            None => deposit::verdict(policy, look.at, &look.answers, before),
+            Some(closed) => match (self.holds(look.chain, closed), &closed.kept) {
+                (true, Kept::Transaction(closed)) => closed.verdict(before),
+                _ => DepositVerdict::Unknown { why: OTHER_RULES.into() },
+            },
         }
+    }
+
+    /// The first source that shows a transaction in a block, with the digest of what it said.
+    #[must_use]
+    pub fn witness(&self, look: &Look<TransactionAnswer>, block: &BlockId) -> Option<(Label, Digest)> {
+        match look.closed.as_ref().map(|closed| &closed.kept) {
+            Some(Kept::Transaction(closed)) => closed.witness(),
+            Some(Kept::Slot(_)) => None,
+            None => deposit::witness(&look.answers, block),
+        }
+    }
+
+    /// The block and the transfers of our tokens of a transaction that a quorum shows final and successful.
+    fn moved(&self, policy: &Policy, look: &Look<TransactionAnswer>) -> Option<(BlockId, Vec<Transfer>)> {
+        match &look.closed {
+            None => deposit::final_transfers(policy, look.at, &look.answers),
+            Some(closed) => match (self.holds(look.chain, closed), &closed.kept) {
+                (true, Kept::Transaction(closed)) => closed.moved(),
+                _ => None,
+            },
+        }
+    }
+
+    /// Whether a look was closed under the rules that count now.
+    fn holds(&self, chain: u64, closed: &Closed) -> bool {
+        self.declared.get(&chain) == Some(&closed.under)
     }
 
     /// The verdict over all that is known of a withdrawal's payment, with the looks it rests on. `None` when nothing was
@@ -268,24 +396,80 @@ impl Chain {
         Err(Rejection::state(format_args!("withdrawal {id}"), is, "proven dead on chain"))
     }
 
-    /// Whether a credit is borne out by the newest look at its transaction, where there is one: the chain may have said
-    /// another thing since the plan was made.
-    pub(crate) fn check_credit(&self, event: &DepositEvent) -> Result<(), Rejection> {
-        let DepositEvent::DepositCredited { chain, tx, ordinal, amount, dust, .. } = event else { return Ok(()) };
-        let Some(look) = self.transaction(*chain, tx) else { return Ok(()) };
-        let unproven =
-            |is: String| Err(Rejection::state(format_args!("deposit {chain}:{tx}:{ordinal}"), is, "confirmed"));
-        if let Some(violation) = self.first_violation() {
-            return unproven(format!("stopped by the finality violation of {violation}"));
-        }
-        let value = amount.checked_add(*dust);
+    /// Whether money that a recovery books for a deposit is borne out by the newest look at its transaction, where there
+    /// is one: the chain may have said another thing since the plan was made.
+    pub(crate) fn check_deposit(
+        &self,
+        id: &str,
+        event: &DepositEvent,
+        deposit: Option<&Deposit>,
+    ) -> Result<(), Rejection> {
+        let value = match event {
+            DepositEvent::DepositCredited { amount, dust, .. }
+            | DepositEvent::QuarantineReleased { amount, dust, .. } => amount.checked_add(*dust),
+            DepositEvent::DepositDustRecorded { value } | DepositEvent::DepositQuarantined { value, .. } => {
+                Some(*value)
+            }
+            _ => return Ok(()),
+        };
+        let named = match event {
+            DepositEvent::DepositCredited { chain, tx, ordinal, .. } => reference(*chain, tx, *ordinal),
+            _ => deposit.and_then(|deposit| deposit.reference.clone()).unwrap_or_else(|| id.to_owned()),
+        };
+        self.check_standing(format_args!("deposit {named}"), "confirmed")?;
+        let parts: Vec<&str> = named.split(':').collect();
+        let [chain, tx, ordinal] = parts.as_slice() else { return Ok(()) };
+        let Some(look) = self.transactions.get(&format!("{chain}:tx:{tx}")) else { return Ok(()) };
         match self.deposit_verdict(look, &Before { seen: look.seen.clone(), credited: false }) {
             DepositVerdict::Confirmed { transfers, .. }
-                if transfers.iter().any(|came| came.ordinal == *ordinal && Some(came.value) == value) =>
+                if transfers.iter().any(|came| came.ordinal.to_string() == *ordinal && Some(came.value) == value) =>
             {
                 Ok(())
             }
-            verdict => unproven(format!("{}, {}", verdict.row(), verdict.says())),
+            verdict => {
+                let is = format!("{}, {}", verdict.row(), verdict.says());
+                Err(Rejection::state(format_args!("deposit {named}"), is, "confirmed"))
+            }
+        }
+    }
+
+    /// Whether a payment or burn that a recovery closes is paid by the newest looks at it, where there are any.
+    pub(crate) fn check_paid(
+        &self,
+        what: &str,
+        tx: &TxHash,
+        judged: Option<(WithdrawalVerdict, Vec<EventRef>)>,
+    ) -> Result<(), Rejection> {
+        self.check_standing(what, "paid")?;
+        match judged {
+            None => Ok(()),
+            Some((WithdrawalVerdict::Executed { tx: paid, .. }, _)) if paid == *tx => Ok(()),
+            Some((verdict, _)) => Err(Rejection::state(
+                what,
+                format!("{}, {}", verdict.row(), verdict.says()),
+                "paid by that transaction",
+            )),
+        }
+    }
+
+    /// Whether what a signer is asked for can still help, by the newest look at the slot, where there is one.
+    pub(crate) fn check_intent(&self, what: &str, payment: Option<&Payment>, intent: Intent) -> Result<(), Rejection> {
+        let Some((verdict, _)) = payment.and_then(|payment| self.payment_verdict(payment)) else { return Ok(()) };
+        match verdict.permits(intent) {
+            true => Ok(()),
+            false => {
+                Err(Rejection::state(what, format!("{}, {}", verdict.row(), verdict.says()), "unpaid, its slot free"))
+            }
+        }
+    }
+
+    /// While a final block is missing no recovery moves money (D10).
+    pub(crate) fn check_standing(&self, what: impl std::fmt::Display, needs: &str) -> Result<(), Rejection> {
+        match self.first_violation() {
+            Some(violation) => {
+                Err(Rejection::state(what, format!("stopped by the finality violation of {violation}"), needs))
+            }
+            None => Ok(()),
         }
     }
 
@@ -301,13 +485,12 @@ impl Chain {
         let mut seen = Vec::new();
         for wallet in &policy.wallets {
             let scan = self.scans.get(&format!("{}:wallet:{wallet}", policy.chain))?;
-            let transfers = withdrawal::complete_scan(policy, scan.at, scan.number, &scan.answers)?;
-            let newer = scan.at > withdrawal.last_activity;
+            let newer = scan.at > withdrawal.last_activity && scan.under.as_ref() == self.declared.get(&policy.chain);
             let paid = |transfer: &Transfer| transfer.to == withdrawal.destination && transfer.value == net;
-            if !newer || transfers.iter().any(paid) {
+            if !newer || !scan.is_complete() || scan.transfers.iter().any(paid) {
                 return None;
             }
-            seen.push(scan.event.clone());
+            seen.extend(scan.looks.iter().cloned());
         }
         (!seen.is_empty()).then_some(seen)
     }
@@ -317,7 +500,7 @@ impl Chain {
         let net = withdrawal.hold.as_ref()?.net;
         self.policies.values().find_map(|policy| {
             let look = self.transaction(policy.chain, tx)?;
-            let (block, transfers) = deposit::final_transfers(policy, look.at, &look.answers)?;
+            let (block, transfers) = self.moved(policy, look)?;
             let paid = transfers.into_iter().any(|transfer| {
                 policy.wallets.contains(&transfer.from)
                     && transfer.to == withdrawal.destination
@@ -332,12 +515,27 @@ impl Chain {
     pub fn payment_verdict(&self, payment: &Payment) -> Option<(WithdrawalVerdict, &Look<SlotAnswer>)> {
         self.policies.values().find_map(|policy| {
             let look = self.slot(policy.chain, &payment.wallet, payment.nonce)?;
-            Some((withdrawal::verdict(policy, look.at, &look.answers, payment), look))
+            let verdict = match &look.closed {
+                None => withdrawal::verdict(policy, look.at, &look.answers, payment),
+                Some(closed) => match (self.holds(look.chain, closed), &closed.kept) {
+                    (true, Kept::Slot(taken)) => taken.verdict(policy, payment),
+                    _ => WithdrawalVerdict::Unknown { why: OTHER_RULES.into() },
+                },
+            };
+            Some((verdict, look))
         })
     }
 }
 
 impl Chain {
+    /// Keeps of a look that is beyond change what a verdict can need.
+    fn close<T>(&self, look: &mut Look<T>, kept: Option<Kept>) {
+        if let (Some(kept), Some(under)) = (kept, self.declared.get(&look.chain)) {
+            look.closed = Some(Closed { under: *under, kept });
+            look.answers = Vec::new();
+        }
+    }
+
     /// The block a transaction was last seen in, as the next look has to ask about it.
     #[must_use]
     pub fn still_seen(&self, look: &Look<TransactionAnswer>) -> Option<BlockId> {
@@ -356,6 +554,9 @@ impl Chain {
         }
     }
 }
+
+/// Why nothing is said of a look whose answers are not kept.
+const OTHER_RULES: &str = "the rules have changed since it was looked at; look again";
 
 /// A transaction that was looked at, with what it is to us.
 #[derive(Debug)]
@@ -393,7 +594,8 @@ pub fn before(look: &Look<TransactionAnswer>, deposits: &[(&str, &Deposit)]) -> 
 /// game and was never a token. `None` when the sums leave their range.
 #[must_use]
 pub fn owed(state: &State, block: u64) -> Option<Amount> {
-    let came = Amount::checked_sum([state.deposits.confirmed(), state.pool.contributed])?;
+    let came = [state.deposits.confirmed(), state.pool.contributed, state.chain.adjusted()];
+    let came = Amount::checked_sum(came)?;
     // What came in behind the block is in the ledger and was not there yet.
     let later = state
         .deposits
@@ -403,6 +605,19 @@ pub fn owed(state: &State, block: u64) -> Option<Amount> {
     let later = Amount::checked_sum(later.filter_map(|(_, deposit)| deposit.value))?;
     let went = Amount::checked_sum([state.withdrawals.settled(), state.burns.settled()])?;
     came.checked_sub(later)?.checked_sub(went)
+}
+
+/// Whether our addresses hold another sum than the ledger owes, by one look; `None` where nobody can say.
+#[must_use]
+pub fn differs(state: &State, look: &Look<HoldingsAnswer>) -> Option<bool> {
+    match state.chain.holdings_verdict(look) {
+        HoldingsVerdict::Held { block, total } => Some(owed(state, block.number)? != total),
+        HoldingsVerdict::Unknown { .. } => None,
+    }
+}
+
+fn holdings_key(look: &Look<HoldingsAnswer>) -> String {
+    format!("{}:{}", look.chain, look.subject)
 }
 
 fn transaction_key(look: &Look<TransactionAnswer>) -> String {
@@ -437,8 +652,18 @@ impl Projection for Chain {
                 Some(known) => Rejection::same("player", &known.player, player),
                 None => Ok(()),
             },
+            ChainEvent::HoldingsAdjustmentReversed { token, amount, corrects, .. } => {
+                let known = self.adjustments.iter().find(|known| known.event.id == *corrects);
+                let Some(known) = known else { return Err(Rejection::unknown("adjustment", corrects)) };
+                Rejection::same("token", &known.token, token)?;
+                Rejection::same("amount", &known.amount, amount)
+            }
+            ChainEvent::HoldingsAdjusted { amount, .. } if amount.is_zero() => {
+                Err(Rejection::state(format_args!("adjustment {}", at.id), "zero", "an amount"))
+            }
             ChainEvent::FinalityViolation { .. }
             | ChainEvent::DoublePayment { .. }
+            | ChainEvent::HoldingsAdjusted { .. }
             | ChainEvent::ReconciliationDrift { .. } => Ok(()),
         }
     }
@@ -470,6 +695,9 @@ impl Projection for Chain {
                     finalized_age_max: *finalized_age_max,
                     journaled: *journaled,
                 };
+                if self.policies.get(chain) != Some(&policy) {
+                    self.declared.insert(*chain, at.position);
+                }
                 self.policies.insert(*chain, policy);
             }
             ChainEvent::TransactionLooked { chain, tx, at: asked, answers } => {
@@ -480,13 +708,41 @@ impl Projection for Chain {
                 look.sender = known
                     .map(|known| (known.from.clone(), known.nonce))
                     .or_else(|| before.and_then(|before| before.sender.clone()));
+                let closed = self.policies.get(chain).and_then(|policy| deposit::Closed::of(policy, *asked, answers));
+                self.close(&mut look, closed.map(|closed| Kept::Transaction(Box::new(closed))));
                 self.transactions.insert(subject, look);
             }
             ChainEvent::SlotLooked { chain, wallet, nonce, at: asked, answers } => {
-                self.slots.insert(subject, look(*chain, wallet.as_str(), *nonce, *asked, answers, here));
+                let mut look = look(*chain, wallet.as_str(), *nonce, *asked, answers, here);
+                let policy = self.policies.get(chain);
+                let taken = policy.and_then(|policy| withdrawal::Taken::of(policy, *asked, *nonce, answers));
+                self.close(&mut look, taken.map(Kept::Slot));
+                self.slots.insert(subject, look);
             }
             ChainEvent::WalletScanned { chain, wallet, from_nonce, at: asked, answers } => {
-                self.scans.insert(subject, look(*chain, wallet.as_str(), *from_nonce, *asked, answers, here));
+                let policy = self.policies.get(chain);
+                let segment = policy.and_then(|policy| withdrawal::segment(policy, *asked, *from_nonce, answers));
+                let under = self.declared.get(chain).copied();
+                let goes_on = |scan: &Scan| scan.until == *from_nonce && scan.under == under;
+                let begun = self.scans.get(&subject).filter(|scan| goes_on(scan)).cloned();
+                let mut scan = begun.unwrap_or_else(|| Scan {
+                    wallet: wallet.clone(),
+                    until: *from_nonce,
+                    finalized: None,
+                    transfers: Vec::new(),
+                    at: *asked,
+                    looks: Vec::new(),
+                    under,
+                });
+                scan.finalized = None;
+                if let Some(segment) = segment {
+                    scan.until = from_nonce.saturating_add(segment.slots);
+                    scan.finalized = Some(segment.finalized);
+                    scan.transfers.extend(segment.transfers);
+                    scan.at = *asked;
+                    scan.looks.push(here);
+                }
+                self.scans.insert(subject, scan);
             }
             ChainEvent::HoldingsLooked { chain, token, block, at: asked, answers } => {
                 let key = format!("{chain}:{token}");
@@ -505,13 +761,21 @@ impl Projection for Chain {
             ChainEvent::ReconciliationDrift { token, .. } => {
                 self.drifts.insert(token.to_string(), here);
             }
+            ChainEvent::HoldingsAdjusted { token, amount, .. } => {
+                self.adjusted = self.adjusted.checked_add(*amount).expect("the ledger bounds everything that comes in");
+                self.adjustments.push(Adjusted { token: token.clone(), amount: *amount, event: here });
+            }
+            ChainEvent::HoldingsAdjustmentReversed { amount, corrects, .. } => {
+                self.adjusted = self.adjusted.saturating_sub(*amount);
+                self.adjustments.retain(|known| known.event.id != *corrects);
+            }
         }
     }
 }
 
 fn look<T: Clone>(chain: u64, subject: &str, number: u64, at: Timestamp, answers: &[T], event: EventRef) -> Look<T> {
     let subject = Label::new(subject).expect("it was an identity in the event");
-    Look { chain, subject, number, at, answers: answers.to_vec(), seen: None, sender: None, event }
+    Look { chain, subject, number, at, answers: answers.to_vec(), closed: None, seen: None, sender: None, event }
 }
 
 fn genesis(event: &ChainEvent) -> &str {

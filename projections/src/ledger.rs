@@ -47,6 +47,8 @@ pub enum External {
     Imported,
     /// Contributions to the prize pool.
     Contributed,
+    /// Tokens that came by no event and are kept in suspense.
+    Unexplained,
     /// Payments to players on chain.
     Withdrawn,
     /// Sent to the dead address.
@@ -60,6 +62,7 @@ impl fmt::Display for External {
             External::Granted => "granted",
             External::Imported => "imported",
             External::Contributed => "contributed",
+            External::Unexplained => "unexplained",
             External::Withdrawn => "withdrawn",
             External::Burned => "burned",
         })

@@ -2,8 +2,8 @@
 //! takes part in a tournament when the entries become part of the pool.
 
 use wox_events::{
-    Amount, BurnEvent, DepositEvent, DuelEvent, DuelId, Event, PlayerEvent, PlayerId, PoolEvent, Split, StreamId,
-    TournamentEvent, TournamentId, WithdrawalEvent, WithdrawalId, pool::Adjustment,
+    Amount, BurnEvent, ChainEvent, DepositEvent, DuelEvent, DuelId, Event, PlayerEvent, PlayerId, PoolEvent, Split,
+    StreamId, TournamentEvent, TournamentId, WithdrawalEvent, WithdrawalId, pool::Adjustment,
 };
 
 use crate::{
@@ -25,9 +25,8 @@ pub fn postings(stream: &StreamId, event: &Event, state: &State) -> Result<Vec<P
             vec![moved(Account::BurnQueue, Account::External(External::Burned), *amount)]
         }
         Event::Pool(event) => pool(event),
-        Event::Burn(_) | Event::Agent(_) | Event::Command(_) | Event::Recovery(_) | Event::Ops(_) | Event::Chain(_) => {
-            Vec::new()
-        }
+        Event::Chain(event) => chain(event),
+        Event::Burn(_) | Event::Agent(_) | Event::Command(_) | Event::Recovery(_) | Event::Ops(_) => Vec::new(),
     })
 }
 
@@ -204,9 +203,28 @@ fn withdrawal(stream: &StreamId, event: &WithdrawalEvent) -> Result<Vec<Posting>
         | WithdrawalEvent::TxReverted { .. }
         | WithdrawalEvent::TxReplaced { .. }
         | WithdrawalEvent::WithdrawalFailed { .. }
+        | WithdrawalEvent::RebroadcastRequested { .. }
+        | WithdrawalEvent::BumpRequested { .. }
         | WithdrawalEvent::FenceRequested { .. }
         | WithdrawalEvent::WithdrawalFenced { .. } => Vec::new(),
     })
+}
+
+fn chain(event: &ChainEvent) -> Vec<Posting> {
+    const UNEXPLAINED: Account = Account::External(External::Unexplained);
+    match event {
+        ChainEvent::HoldingsAdjusted { amount, .. } => vec![moved(UNEXPLAINED, Account::Suspense, *amount)],
+        ChainEvent::HoldingsAdjustmentReversed { amount, .. } => vec![moved(Account::Suspense, UNEXPLAINED, *amount)],
+        ChainEvent::ChainPolicyDeclared { .. }
+        | ChainEvent::TransactionLooked { .. }
+        | ChainEvent::SlotLooked { .. }
+        | ChainEvent::WalletScanned { .. }
+        | ChainEvent::HoldingsLooked { .. }
+        | ChainEvent::BankConfirmed { .. }
+        | ChainEvent::FinalityViolation { .. }
+        | ChainEvent::DoublePayment { .. }
+        | ChainEvent::ReconciliationDrift { .. } => Vec::new(),
+    }
 }
 
 fn pool(event: &PoolEvent) -> Vec<Posting> {

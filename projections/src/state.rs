@@ -5,13 +5,16 @@ use std::io;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use wox_events::{
-    Amount, BurnEvent, Digest, DuelEvent, Event, PlayerEvent, PlayerId, Provenance, Recorded, WithdrawalEvent,
+    Amount, BurnEvent, ChainEvent, Digest, DuelEvent, Event, PlayerEvent, PlayerId, Provenance, Recorded,
+    WithdrawalEvent,
+    chain::{HoldingsAnswer, Intent},
+    id::Label,
 };
 
 use crate::{
     agents::Agents,
     burns::Burns,
-    chain::Chain,
+    chain::{Chain, Look, differs},
     commands::Commands,
     deposits::Deposits,
     duels::Duels,
@@ -114,24 +117,17 @@ impl State {
                 self.deposits.check(at, event)?;
                 // What the game booked is a fact; what a recovery books has to be borne out by what was seen.
                 if at.provenance == Provenance::Recovery {
-                    self.chain.check_credit(event)?;
+                    let id = at.stream.subject();
+                    self.chain.check_deposit(id, event, self.deposits.get(id))?;
                 }
             }
             Event::Withdrawal(event) => {
                 self.withdrawals.check(at, event)?;
-                if let WithdrawalEvent::HoldReleased { proof, .. } = event {
-                    let id = at.stream.subject();
-                    self.burns.check_reversal(id)?;
-                    if let Some(withdrawal) = self.withdrawals.get(id) {
-                        self.chain.check_reversal(id, withdrawal, proof)?;
-                    }
-                }
+                self.check_withdrawal(at, event)?;
             }
             Event::Burn(event) => {
                 self.burns.check(at, event)?;
-                if let BurnEvent::BurnCancelled { .. } = event {
-                    self.burns.check_cancel(at.stream.subject(), &self.chain)?;
-                }
+                self.check_burn(at, event)?;
             }
             Event::Pool(event) => self.pool.check(at, event)?,
             Event::Agent(event) => self.agents.check(at, event)?,
@@ -146,6 +142,55 @@ impl State {
             self.ledger.check(&postings, matches!(event, Event::Player(event) if created(event)))?;
         }
         Ok(Accepted(postings))
+    }
+
+    /// Holds what becomes of a withdrawal against what was seen of the chain: a reversal whoever writes it, the rest where
+    /// a recovery does.
+    fn check_withdrawal(&self, at: &Recorded, event: &WithdrawalEvent) -> Result<(), Rejection> {
+        let id = at.stream.subject();
+        let what = format!("withdrawal {id}");
+        let Some(withdrawal) = self.withdrawals.get(id) else { return Ok(()) };
+        if let WithdrawalEvent::HoldReleased { proof, .. } = event {
+            self.burns.check_reversal(id)?;
+            self.chain.check_reversal(id, withdrawal, proof)?;
+        }
+        if at.provenance != Provenance::Recovery {
+            return Ok(());
+        }
+        let slot = |wallet: &Label, nonce: u64| withdrawal.payment(wallet, nonce);
+        match event {
+            WithdrawalEvent::HoldReleased { .. } => self.chain.check_standing(&what, "proven dead on chain"),
+            WithdrawalEvent::WithdrawalSettled { tx, .. } => {
+                self.chain.check_paid(&what, tx, self.chain.withdrawal_verdict(withdrawal))
+            }
+            WithdrawalEvent::RebroadcastRequested { wallet, nonce, .. } => {
+                self.chain.check_intent(&what, slot(wallet, *nonce), Intent::Rebroadcast)
+            }
+            WithdrawalEvent::BumpRequested { wallet, nonce, .. } => {
+                self.chain.check_intent(&what, slot(wallet, *nonce), Intent::Bump)
+            }
+            WithdrawalEvent::FenceRequested { wallet, nonce, .. } => {
+                self.chain.check_intent(&what, slot(wallet, *nonce), Intent::Fence)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The same for a burn.
+    fn check_burn(&self, at: &Recorded, event: &BurnEvent) -> Result<(), Rejection> {
+        let id = at.stream.subject();
+        let what = format!("burn {id}");
+        if let BurnEvent::BurnCancelled { .. } = event {
+            self.burns.check_cancel(id, &self.chain)?;
+        }
+        let Some(burn) = self.burns.get(id).filter(|_| at.provenance == Provenance::Recovery) else { return Ok(()) };
+        match event {
+            BurnEvent::BurnSettled { tx, .. } => self.chain.check_paid(&what, tx, self.chain.burn_verdict(burn)),
+            BurnEvent::BurnIntentRequested { intent, wallet, nonce, .. } => {
+                self.chain.check_intent(&what, burn.payment(wallet, *nonce), *intent)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Takes in an event that was judged against exactly this state.
@@ -175,7 +220,7 @@ impl State {
             Event::Command(event) => self.commands.evolve(at, event),
             Event::Recovery(event) => self.recoveries.evolve(at, event),
             Event::Ops(event) => self.ops.evolve(at, event),
-            Event::Chain(event) => self.chain.evolve(at, event),
+            Event::Chain(event) => self.evolve_chain(at, event),
         }
         if !accepted.0.is_empty() {
             self.ledger.post(&accepted.0);
@@ -183,11 +228,29 @@ impl State {
         self.watch_conservation(at);
     }
 
+    /// A look at what is held tells since when it is not what the ledger owes.
+    fn evolve_chain(&mut self, at: &Recorded, event: &ChainEvent) {
+        let ChainEvent::HoldingsLooked { chain, token, .. } = event else { return self.chain.evolve(at, event) };
+        let of_token = |look: &&Look<HoldingsAnswer>| look.chain == *chain && look.subject == *token;
+        let differed = self.chain.holdings().find(of_token).and_then(|look| differs(self, look)).unwrap_or(false);
+        self.chain.evolve(at, event);
+        let look = self.chain.holdings().find(of_token).cloned();
+        if let Some((look, differs)) = look.as_ref().and_then(|look| Some((look, differs(self, look)?))) {
+            self.chain.note_difference(look, differed, differs);
+        }
+    }
+
     /// What the facts say must be inside, in base units: confirmed deposits, grants, imports and contributions, less
     /// what was paid out and burned. Read from the folds of the facts, never from the ledger. Modulo 2^128: sums of all
     /// that ever came may leave the range though what is inside does not, and the difference to it is exact again.
     fn accounted(&self) -> i128 {
-        let came = [self.deposits.confirmed(), self.players.granted(), self.players.imported(), self.pool.contributed];
+        let came = [
+            self.deposits.confirmed(),
+            self.players.granted(),
+            self.players.imported(),
+            self.pool.contributed,
+            self.chain.adjusted(),
+        ];
         let went = [self.withdrawals.settled(), self.burns.settled()];
         let sum = |amounts: &[Amount]| {
             amounts.iter().fold(0i128, |sum, amount| sum.wrapping_add(amount.base_units() as i128))

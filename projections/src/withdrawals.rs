@@ -3,14 +3,14 @@
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
-    Amount, EventId, PlayerId, Recorded, Timestamp, TxHash, WithdrawalEvent, WithdrawalId, deposit::Finality,
-    id::Label, withdrawal::ReversalProof,
+    Amount, EventId, PlayerId, Recorded, Timestamp, TxHash, WithdrawalEvent, WithdrawalId, chain::Intent,
+    deposit::Finality, id::Label, withdrawal::ReversalProof,
 };
 
 use crate::{
     Table,
     projection::{EventAt, Projection, Rejection},
-    verdict::withdrawal::Payment,
+    verdict::withdrawal::{Asked, Payment},
 };
 
 /// All withdrawals, in the order they were asked for.
@@ -109,19 +109,18 @@ impl std::fmt::Display for WithdrawalPhase {
 }
 
 impl Withdrawal {
+    /// What is known of one of its slots.
+    #[must_use]
+    pub fn payment(&self, wallet: &Label, nonce: u64) -> Option<&Payment> {
+        self.slots.iter().find(|slot| slot.wallet == *wallet && slot.nonce == nonce)
+    }
+
     /// A slot of the withdrawal, known or new.
     fn slot(&mut self, wallet: &Label, nonce: u64) -> &mut Payment {
         let known = self.slots.iter().position(|slot| slot.wallet == *wallet && slot.nonce == nonce);
         let index = known.unwrap_or_else(|| {
-            self.slots.push(Payment {
-                wallet: wallet.clone(),
-                nonce,
-                destination: self.destination.clone(),
-                amount: self.hold.as_ref().map(|hold| hold.net).unwrap_or_default(),
-                attempts: Vec::new(),
-                cancels: Vec::new(),
-                fence_requested: false,
-            });
+            let amount = self.hold.as_ref().map(|hold| hold.net).unwrap_or_default();
+            self.slots.push(Payment::of(wallet.clone(), nonce, self.destination.clone(), amount));
             self.slots.len() - 1
         });
         &mut self.slots[index]
@@ -175,6 +174,10 @@ fn proven(id: &str, withdrawal: &Withdrawal, proof: &ReversalProof) -> Result<()
     }
 }
 
+fn asked(intent: Intent, tx: Option<&TxHash>, evidence: Option<EventId>, by: &Label, at: &Recorded) -> Asked {
+    Asked { intent, tx: tx.cloned(), evidence, by: by.clone(), at: at.time }
+}
+
 /// From here on a payment may exist. An earlier one that failed proves nothing about this one.
 fn payment_tried(withdrawal: &mut Withdrawal, tx: Option<&TxHash>) {
     withdrawal.sent = true;
@@ -212,6 +215,12 @@ impl Projection for Withdrawals {
             | WithdrawalEvent::WithdrawalFailed { .. }
             | WithdrawalEvent::FenceRequested { .. }
             | WithdrawalEvent::WithdrawalFenced { .. } => not_over(id, withdrawal),
+            WithdrawalEvent::RebroadcastRequested { wallet, nonce, tx, .. }
+            | WithdrawalEvent::BumpRequested { wallet, nonce, tx, .. } => {
+                not_over(id, withdrawal)?;
+                let known = withdrawal.payment(wallet, *nonce).is_some_and(|slot| slot.attempts.contains(tx));
+                if known { Ok(()) } else { Err(Rejection::unknown("attempt", tx)) }
+            }
             WithdrawalEvent::WithdrawalSettled { net, .. } => {
                 not_over(id, withdrawal)?;
                 let held = withdrawal.hold.as_ref().map(|hold| hold.net).unwrap_or_default();
@@ -267,8 +276,8 @@ impl Projection for Withdrawals {
                 withdrawal.hold =
                     Some(Hold { event: at.id, net: *net, pool_share: *pool_share, burn_share: *burn_share });
             }
-            WithdrawalEvent::TxSigned { wallet, nonce, tx, .. } => {
-                withdrawal.slot(wallet, *nonce).attempts.push(tx.clone());
+            WithdrawalEvent::TxSigned { wallet, nonce, tx, fees, .. } => {
+                withdrawal.slot(wallet, *nonce).signed(tx, *fees);
                 payment_tried(withdrawal, Some(tx));
             }
             WithdrawalEvent::TxBroadcast { tx, post } => {
@@ -298,8 +307,17 @@ impl Projection for Withdrawals {
                     withdrawal.phase = WithdrawalPhase::Failed;
                 }
             }
-            WithdrawalEvent::FenceRequested { wallet, nonce, .. } => {
-                withdrawal.slot(wallet, *nonce).fence_requested = true;
+            WithdrawalEvent::RebroadcastRequested { wallet, nonce, tx, evidence, by, .. } => {
+                let asked = asked(Intent::Rebroadcast, Some(tx), Some(*evidence), by, at);
+                withdrawal.slot(wallet, *nonce).asked.push(asked);
+            }
+            WithdrawalEvent::BumpRequested { wallet, nonce, tx, evidence, by, .. } => {
+                let asked = asked(Intent::Bump, Some(tx), Some(*evidence), by, at);
+                withdrawal.slot(wallet, *nonce).asked.push(asked);
+            }
+            WithdrawalEvent::FenceRequested { wallet, nonce, tx, evidence, by, .. } => {
+                let asked = asked(Intent::Fence, tx.as_ref(), *evidence, by, at);
+                withdrawal.slot(wallet, *nonce).asked.push(asked);
             }
             WithdrawalEvent::WithdrawalFenced { wallet, nonce, tx } => {
                 withdrawal.slot(wallet, *nonce).cancels.push(tx.clone());

@@ -4,18 +4,22 @@
 
 use proptest::prelude::*;
 use wox_events::{
-    Amount, Digest, Duration, Timestamp, TxHash,
+    Actor, Amount, ChainEvent, Digest, Duration, EventId, Position, Provenance, Recorded, Revision, StreamId,
+    Timestamp, TxHash,
     chain::{
-        Answer, Attempt, BlockId, Consumer, Fault, Head, Log, Membership, Receipt, SlotAnswer, SlotUse, Source,
-        SourceKind, Standing, Transaction, TransactionAnswer,
+        self, Answer, Attempt, BlockId, Consumer, Fault, Fees, Head, Intent, Log, Membership, Receipt, SlotAnswer,
+        SlotUse, Source, SourceKind, Standing, Transaction, TransactionAnswer,
     },
     deposit::Finality,
     id::Label,
 };
-use wox_projections::verdict::{
-    deposit::{self, Before, DepositVerdict},
-    quorum::Policy,
-    withdrawal::{self, Payment, WithdrawalVerdict},
+use wox_projections::{
+    Replay, Waivers,
+    verdict::{
+        deposit::{self, Before, DepositVerdict},
+        quorum::Policy,
+        withdrawal::{self, Asked, Payment, WithdrawalVerdict},
+    },
 };
 
 const AT: Timestamp = Timestamp(1_785_600_000_000_000);
@@ -100,6 +104,7 @@ fn transaction(name: &str, from: &str, nonce: u64, at: Option<u64>) -> Transacti
         to: Some(address("token")),
         value: label("0"),
         plain: false,
+        fees: None,
         block: at.map(block),
     }
 }
@@ -363,8 +368,15 @@ fn payment() -> Payment {
         amount: Amount::galleons(48),
         attempts: vec![hash("pay"), hash("bumped")],
         cancels: vec![hash("cancel")],
-        fence_requested: false,
+        offers: Vec::new(),
+        asked: Vec::new(),
     }
+}
+
+/// The payment, with something that the signer was asked for.
+fn asked_for(intent: Intent) -> Payment {
+    let asked = Asked { intent, tx: Some(hash("bumped")), evidence: None, by: label("alice"), at: AT };
+    Payment { asked: vec![asked], ..payment() }
 }
 
 fn slot(source: &str, latest: u64, finalized: u64, consumer: Answer<Consumer>) -> SlotAnswer {
@@ -414,6 +426,50 @@ fn w1_final_with_the_expected_transfer_is_executed() {
 }
 
 #[test]
+fn w1_a_bump_that_was_asked_for_and_never_journaled_is_the_same_payment() {
+    let answers =
+        |success, logs: fn() -> Vec<Log>| everybody(|node| slot(node, 8, 8, taken_by("more", success, logs())));
+    is_payment("W5", &answers(true, paid_out), &payment());
+    is_payment("W1", &answers(true, paid_out), &asked_for(Intent::Bump));
+    is_payment("W5", &answers(true, paid_out), &asked_for(Intent::Rebroadcast));
+    // What pays another sum, or fails, is not what was asked for.
+    is_payment("W5", &answers(true, Vec::new), &asked_for(Intent::Bump));
+    is_payment("W5", &answers(false, Vec::new), &asked_for(Intent::Bump));
+}
+
+#[test]
+fn what_outbids_a_slot_is_a_tenth_above_every_attempt_or_nobody_knows_it() {
+    let fees = |max, priority| Fees { max, priority };
+    let mut slot = payment();
+    assert_eq!(slot.to_outbid(&[]), None, "nobody says what the attempts offer");
+    slot.offers = vec![(hash("pay"), fees(101, 10)), (hash("bumped"), fees(100, 20))];
+    assert_eq!(slot.to_outbid(&[]), None, "nobody says what the cancel offers");
+    slot.cancels.clear();
+    assert_eq!(slot.to_outbid(&[]), Some(fees(112, 22)), "rounded up");
+    slot.offers.push((hash("pay"), fees(Fees::STATED_MAX, 1)));
+    slot.offers.remove(0);
+    assert_eq!(slot.to_outbid(&[]), None, "beyond what an event states");
+}
+
+#[test]
+fn a_signer_is_asked_only_for_what_can_help() {
+    let free = |transaction: Option<Transaction>, latest| {
+        let found = transaction.map_or(Answer::Null {}, Answer::Found);
+        let attempts = vec![Attempt { tx: hash("pay"), transaction: found }];
+        let said =
+            everybody(|node| SlotAnswer { attempts: attempts.clone(), ..slot(node, latest, 5, Answer::NotAsked {}) });
+        let only = Payment { attempts: vec![hash("pay")], cancels: Vec::new(), ..payment() };
+        let verdict = withdrawal::verdict(&policy(), AT, &said, &only);
+        let may = [Intent::Rebroadcast, Intent::Bump, Intent::Fence].map(|intent| verdict.permits(intent));
+        (verdict.row(), may)
+    };
+    assert_eq!(free(None, 7), ("W9", [true, true, true]));
+    assert_eq!(free(Some(transaction("pay", "wallet", 7, None)), 7), ("W8", [false, true, true]));
+    assert_eq!(free(None, 6), ("W10", [false, false, true]));
+    assert_eq!(free(None, 8), ("W7", [false, false, false]));
+}
+
+#[test]
 fn w2_final_and_failed_is_reverted() {
     is_payment("W2", &everybody(|node| slot(node, 8, 8, taken_by("pay", false, vec![]))), &payment());
 }
@@ -432,7 +488,7 @@ fn w3_final_without_the_expected_transfer_is_an_anomaly() {
 #[test]
 fn w4_our_own_cancel_is_final() {
     is_payment("W4", &everybody(|node| slot(node, 8, 8, taken_by("cancel", true, vec![]))), &payment());
-    let fenced = Payment { fence_requested: true, ..payment() };
+    let fenced = asked_for(Intent::Fence);
     is_payment("W4", &everybody(|node| slot(node, 8, 8, taken_by("cancel-elsewhere", true, vec![]))), &fenced);
     is_payment("W5", &everybody(|node| slot(node, 8, 8, taken_by("cancel-elsewhere", true, vec![]))), &payment());
 }
@@ -594,4 +650,148 @@ proptest! {
             prop_assert_eq!(deposit::verdict(&policy(), AT, &looks, &never()).row(), "D11");
         }
     }
+
+    #[test]
+    fn a_closed_look_gives_every_verdict_that_its_answers_give(
+        slots in prop::collection::vec(any_slot(), 0..5),
+        looks in prop::collection::vec(any_look(), 0..5),
+        before in any_before(),
+        asked in prop_oneof![Just(payment()), Just(asked_for(Intent::Bump)), Just(asked_for(Intent::Fence))],
+    ) {
+        let rules = policy();
+        let whole = deposit::verdict(&rules, AT, &looks, &before);
+        let closed = deposit::Closed::of(&rules, AT, &looks);
+        match &closed {
+            Some(closed) => {
+                prop_assert_eq!(closed.verdict(&before), whole);
+                prop_assert_eq!(closed.moved(), deposit::final_transfers(&rules, AT, &looks));
+                prop_assert_eq!(closed.witness(), deposit::witness(&looks, &block(650)).filter(|_| !looks.is_empty()));
+            }
+            // Only what cannot change any more is closed, and only where sources do not contradict each other.
+            None => prop_assert!(!["D4", "D5"].contains(&whole.row()) || looks.iter().any(|said| said.earlier.found().is_some())),
+        }
+        let whole = withdrawal::verdict(&rules, AT, &slots, &asked);
+        match withdrawal::Taken::of(&rules, AT, 7, &slots) {
+            Some(taken) => prop_assert_eq!(taken.verdict(&rules, &asked), whole),
+            None => prop_assert!(!["W1", "W2", "W3", "W4", "W5", "W6"].contains(&whole.row()), "{:?}", whole),
+        }
+    }
+
+    #[test]
+    fn the_fold_of_many_looks_judges_as_if_it_had_kept_every_answer(
+        told in prop::collection::vec((0u64..3, prop::collection::vec(any_look(), 0..4), prop::collection::vec(any_slot(), 0..4)), 1..8),
+        before in any_before(),
+    ) {
+        let mut story = Told::default();
+        let rules = policy();
+        let mut newest = std::collections::BTreeMap::new();
+        story.tell(chain::stream(8453), declared(&rules));
+        for (which, looks, slots) in told {
+            let tx = hash(&format!("tx {which}"));
+            let seen = ChainEvent::TransactionLooked { chain: 8453, tx: tx.clone(), at: AT, answers: looks.clone() };
+            story.tell(chain::transaction_stream(8453, &tx).unwrap(), seen);
+            let nonce = 7;
+            let wallet = address(&format!("wallet {which}"));
+            let seen = ChainEvent::SlotLooked { chain: 8453, wallet: wallet.clone(), nonce, at: AT, answers: slots.clone() };
+            story.tell(chain::slot_stream(8453, &wallet, nonce).unwrap(), seen);
+            newest.insert(which, (tx, wallet, looks, slots));
+        }
+        let folded = &story.replay.state.chain;
+        for (tx, wallet, looks, slots) in newest.values() {
+            let look = folded.transaction(8453, tx).unwrap();
+            prop_assert_eq!(folded.deposit_verdict(look, &before), deposit::verdict(&rules, AT, looks, &before));
+            let asked = Payment { wallet: wallet.clone(), ..payment() };
+            let (verdict, slot) = folded.payment_verdict(&asked).unwrap();
+            prop_assert_eq!(&verdict, &withdrawal::verdict(&rules, AT, slots, &asked));
+            // What cannot change any more holds no answers in memory.
+            prop_assert!(look.answers.is_empty() || !["D4", "D5"].contains(&folded.deposit_verdict(look, &never()).row())
+                || looks.iter().any(|said| said.earlier.found().is_some()));
+            prop_assert!(slot.answers.is_empty() || !["W1", "W2", "W3", "W4", "W5", "W6"].contains(&verdict.row()));
+        }
+        // Under other rules nothing is said of what is not kept: somebody has to look again.
+        story.tell(chain::stream(8453), declared(&Policy { quorum: 3, ..policy() }));
+        let folded = &story.replay.state.chain;
+        for (tx, ..) in newest.values() {
+            let look = folded.transaction(8453, tx).unwrap();
+            prop_assert!(!look.answers.is_empty() || look.closed.is_none() || folded.deposit_verdict(look, &never()).row() == "D11");
+        }
+    }
+}
+
+/// A history of what was seen, folded as it is told.
+struct Told {
+    replay: Replay,
+    revisions: std::collections::BTreeMap<StreamId, u64>,
+}
+
+impl Default for Told {
+    fn default() -> Told {
+        Told { replay: Replay::new(Waivers::new()), revisions: std::collections::BTreeMap::new() }
+    }
+}
+
+impl Told {
+    fn tell(&mut self, stream: StreamId, event: ChainEvent) {
+        let revision = self.revisions.entry(stream.clone()).or_default();
+        *revision += 1;
+        let place = format!("{stream}#{revision}");
+        let recorded = Recorded {
+            position: Position(self.replay.position.0 + 1),
+            id: EventId::derived(&[&place]),
+            revision: Revision(*revision),
+            time: AT,
+            actor: Actor::new("alice").unwrap(),
+            causation: None,
+            provenance: Provenance::Observed,
+            event: Ok(event.into()),
+            stream,
+        };
+        self.replay.observe(&recorded).unwrap();
+        assert!(self.replay.held().is_empty(), "{:?}", self.replay.held());
+    }
+}
+
+fn declared(rules: &Policy) -> ChainEvent {
+    let rules = rules.clone();
+    ChainEvent::ChainPolicyDeclared {
+        chain: rules.chain,
+        genesis: rules.genesis,
+        quorum: rules.quorum,
+        sources: rules.sources,
+        tokens: rules.tokens,
+        watched: rules.watched,
+        wallets: rules.wallets,
+        minimum: rules.minimum,
+        finalized_age_max: rules.finalized_age_max,
+        journaled: rules.journaled,
+    }
+}
+
+/// A look that may follow an earlier one: sources also say what stands at the height it was seen at before.
+fn any_look() -> impl Strategy<Value = TransactionAnswer> {
+    let earlier = prop_oneof![
+        3 => Just(None),
+        2 => Just(Some(block(640))),
+        1 => Just(Some(BlockId { number: 640, hash: hash("another block") })),
+        1 => Just(Some(BlockId { number: 641, hash: hash("another block") })),
+    ];
+    let replaced = prop_oneof![4 => Just(None), 1 => Just(Some(winner(650, 8)))];
+    (any_transaction(), earlier, replaced).prop_map(|(mut said, earlier, replaced)| {
+        said.earlier = earlier.map_or(Answer::NotAsked {}, Answer::Found);
+        if let (Some(winner), true) = (replaced, said.transaction.is_null()) {
+            said.slot = winner;
+        }
+        said
+    })
+}
+
+fn any_before() -> impl Strategy<Value = Before> {
+    let seen = prop_oneof![
+        Just(None),
+        Just(Some(block(640))),
+        Just(Some(block(641))),
+        Just(Some(block(650))),
+        Just(Some(BlockId { number: 640, hash: hash("another block") })),
+    ];
+    (seen, any::<bool>()).prop_map(|(seen, credited)| Before { seen, credited })
 }

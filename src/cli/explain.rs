@@ -1,4 +1,6 @@
-//! `wox explain`: the postings that make a balance.
+//! `wox explain`: the postings that make a balance, or what a verdict about money on the chain rests on.
+
+pub(super) mod verdict;
 
 use std::sync::Arc;
 
@@ -20,10 +22,13 @@ use crate::{
     replay::{self, ReplayStopped, replay_watched},
 };
 
-/// Show the postings that make a balance
+/// Show the postings that make a balance, or what a verdict rests on
 ///
 /// Every movement into and out of an account, in order, with the balance after it, who caused it and what it corrects.
 /// The sum is held against the ledger: exit code 5 when the two differ.
+///
+/// For a deposit, withdrawal or burn: the verdict, and what each source said when the chain was looked at, with the digest
+/// of its raw answers. The verdict is reached again from the log alone; no source is asked.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
@@ -31,12 +36,14 @@ Examples:
   wox explain withdrawable:1042             one balance of a player
   wox explain player 1042                   both balances, by id
   wox explain player @ann                   or by the handle on X
-  wox explain escrow:17 --as-of 5000        the stakes of a duel, as they were then")]
+  wox explain escrow:17 --as-of 5000        the stakes of a duel, as they were then
+  wox explain deposit 0x5d1f…               what a transaction is, and who said so
+  wox explain withdrawal 66                 what became of a payment, and who said so")]
 pub(super) struct ExplainArgs {
     /// An account as the ledger names it: pool, burn_queue, suspense, dust, bonus:ID, withdrawable:ID, escrow:DUEL,
-    /// entries:TOURNAMENT, in_flight:WITHDRAWAL, external:SIDE; or `player`
+    /// entries:TOURNAMENT, in_flight:WITHDRAWAL, external:SIDE; or `player`, `deposit`, `withdrawal`, `burn`
     account: String,
-    /// Whose, behind `player`: an id or @handle
+    /// Whose, behind `player`: an id or @handle; which one, behind `deposit`, `withdrawal` or `burn`
     player: Option<String>,
 }
 
@@ -54,6 +61,12 @@ pub(super) struct Explanation {
 }
 
 pub(super) async fn run(args: ExplainArgs, context: Context) -> Result<ExitCode, CliError> {
+    if let (what @ ("deposit" | "withdrawal" | "burn"), id) = (args.account.as_str(), &args.player) {
+        let id = id.as_deref().ok_or_else(|| {
+            CliError::usage("wox::explain::which", format!("which {what}?")).next(format!("wox explain {what} ID"))
+        })?;
+        return verdict::run(what, id, &context).await;
+    }
     let wanted = parse(&args)?;
     let log = store::open_to_read(&context).await?;
     let until = as_of::position(&log, &context).await?;
@@ -131,7 +144,10 @@ fn parse(args: &ExplainArgs) -> Result<Wanted, CliError> {
     let unnamed = |text: &str| {
         let error = CliError::usage("wox::explain::account", format!("no account is called `{text}`"));
         let sort = text.split(':').next().unwrap_or_default();
-        let near = spelling::nearest(sort, SINGLES.into_iter().chain(SORTS).chain(["player"]));
+        let near = spelling::nearest(
+            sort,
+            SINGLES.into_iter().chain(SORTS).chain(["player", "deposit", "withdrawal", "burn"]),
+        );
         let error = near.into_iter().fold(error, |error, near| error.next(format!("did you mean `{near}`?")));
         error.next("wox state ledger lists the accounts; wox explain --help names the sorts")
     };
@@ -170,11 +186,12 @@ fn parse(args: &ExplainArgs) -> Result<Wanted, CliError> {
     single.or_else(split).map(Wanted::Account).ok_or_else(|| unnamed(typed))
 }
 
-const SIDES: [External; 6] = [
+const SIDES: [External; 7] = [
     External::Deposits,
     External::Granted,
     External::Imported,
     External::Contributed,
+    External::Unexplained,
     External::Withdrawn,
     External::Burned,
 ];

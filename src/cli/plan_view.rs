@@ -58,8 +58,13 @@ pub(super) fn headline(plan: &Plan) -> String {
             Scope::Transaction { tx, .. } => {
                 format!("nothing has to be done about {tx}; plan {} is empty", plan.short_id())
             }
-            Scope::Attribute { deposit: subject, .. } | Scope::Release { withdrawal: subject, .. } => {
+            Scope::Attribute { deposit: subject, .. }
+            | Scope::Release { withdrawal: subject, .. }
+            | Scope::Ask { subject, .. } => {
                 format!("there is nothing to decide about {subject}; plan {} is empty", plan.short_id())
+            }
+            Scope::Adjust { token, .. } => {
+                format!("what we hold of {token} is what the ledger owes; plan {} is empty", plan.short_id())
             }
             Scope::All | Scope::Waive { .. } => format!("nothing is wrong; plan {} is empty", plan.short_id()),
         }

@@ -3,14 +3,14 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use wox_events::Amount;
+use wox_events::{Amount, Label};
 use wox_projections::{Account, verdict::HoldingsVerdict};
 
 use crate::{
-    cli::{CliError, Context, chain, evidence, observe, progress::Progress, render::Document, store},
+    cli::{CliError, Context, chain, evidence, observe, plan, progress::Progress, render::Document, store},
     exit_code::ExitCode,
     log::EventLog as _,
-    recovery::{Finding, Targets, diagnose},
+    recovery::{Finding, Scope, Targets, diagnose},
 };
 
 /// Compare the ledger with the chain and the game's own figures
@@ -23,11 +23,46 @@ use crate::{
 #[command(before_help = "\
 Examples:
   wox reconcile                 ledger, pool and chain
-  wox reconcile --offline       what the log alone can say")]
+  wox reconcile --offline       what the log alone can say
+  wox reconcile --adjust unknown-origin --why ticket-92
+                                plan to keep tokens that no event explains in suspense")]
 pub(super) struct ReconcileArgs {
     /// Do not ask the chain; compare with what was last seen of it
     #[arg(long)]
     offline: bool,
+    /// Plan to keep in suspense what no event explains, for this reason; another person has to approve it
+    #[arg(long, value_name = "REASON", requires = "why")]
+    adjust: Option<Reason>,
+    /// Which token, where the settings name several
+    #[arg(long, value_name = "ADDRESS", requires = "adjust")]
+    token: Option<String>,
+    /// Why; recorded with the decision
+    #[arg(long, requires = "adjust")]
+    why: Option<String>,
+    #[command(flatten)]
+    making: plan::MakingArgs,
+}
+
+/// Why tokens are there that no event brought in: the code that is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Reason {
+    /// Nobody knows
+    UnknownOrigin,
+    /// Somebody sent them past the deposit address
+    DirectSend,
+    /// Moved by the treasury without an event
+    TreasuryMove,
+}
+
+impl Reason {
+    fn label(self) -> Label {
+        Label::new(match self {
+            Reason::UnknownOrigin => "unknown-origin",
+            Reason::DirectSend => "direct-send",
+            Reason::TreasuryMove => "treasury-move",
+        })
+        .expect("an identity")
+    }
 }
 
 /// One comparison, as it is printed.
@@ -74,6 +109,12 @@ pub(super) async fn run(args: ReconcileArgs, context: Context) -> Result<ExitCod
     let progress = Progress::new(context.progress, 1);
     let evidence = evidence::gather(&log, until, evidence::threads(None), &context, progress, 1).await?;
     log.close().await;
+    if let Some(reason) = args.adjust {
+        let why = args.why.clone().unwrap_or_default();
+        let scope = Scope::Adjust { token: token(&args, &evidence.replay.state)?, reason: reason.label(), why };
+        let code = plan::make(args.making, &scope, &context).await?;
+        return Ok(if code == ExitCode::Done && unknown { ExitCode::Unknown } else { code });
+    }
     let compared = compare(&evidence.replay.state);
     let rows = ["R12", "R13", "R14", "R15", "E1", "E3"];
     let mut findings: Vec<Finding> = diagnose(&evidence).cases.into_iter().map(|case| case.finding).collect();
@@ -87,6 +128,25 @@ pub(super) async fn run(args: ReconcileArgs, context: Context) -> Result<ExitCod
         false => ExitCode::Differences,
         true if unknown => ExitCode::Unknown,
         true => ExitCode::Done,
+    })
+}
+
+/// The token that is meant: the only one that was looked at, or the one that was named.
+fn token(args: &ReconcileArgs, state: &wox_projections::State) -> Result<Label, CliError> {
+    let known: Vec<&Label> = state.chain.holdings().map(|look| &look.subject).collect();
+    match (&args.token, known.as_slice()) {
+        (Some(named), known) => known.iter().find(|token| token.as_str().eq_ignore_ascii_case(named)).copied(),
+        (None, [only]) => Some(*only),
+        (None, _) => None,
+    }
+    .cloned()
+    .ok_or_else(|| {
+        let names: Vec<String> = known.iter().map(ToString::to_string).collect();
+        let error = CliError::usage("wox::reconcile::token", "which token is meant is not clear");
+        match names.is_empty() {
+            true => error.next("nobody has looked at what we hold: wox observe holdings"),
+            false => error.next(format!("name it: --token {}", names.join(" or --token "))),
+        }
     })
 }
 

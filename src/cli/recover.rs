@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use wox_events::{Label, PlayerId, Revision, StreamId, TxHash, id::TextIdError};
+use wox_events::{Label, PlayerId, Revision, StreamId, TxHash, chain::Intent, id::TextIdError};
 use wox_projections::verdict::DepositVerdict;
 
 use crate::{
@@ -33,6 +33,7 @@ Examples:
   wox recover deposit 0x5d1f… --player 1042 --why ticket-88   decide whose it is
   wox recover withdrawal 66                 what became of a payment
   wox recover withdrawal 66 --second bob --why ticket-91   give it back by the decision of two people
+  wox recover withdrawal 66 --fence --why ticket-91   have its signer spend the slot on nothing; or --bump, --rebroadcast
   wox recover event 4711 --why typo-in-id   plan to leave the event at position 4711 out
   wox recover duel 17 --write               set the row of duel 17 in the game's database to what the log says")]
 pub(super) struct RecoverArgs {
@@ -40,7 +41,8 @@ pub(super) struct RecoverArgs {
     what: String,
     /// Which one; a position or an event id for `event`, a transaction hash for `deposit`
     id: Option<String>,
-    /// Why an event is to be left out, a deposit is a player's, or a withdrawal goes back; recorded with the decision
+    /// Why an event is to be left out, a deposit is a player's, a withdrawal goes back, or a signer is to act; recorded
+    /// with the decision
     #[arg(long)]
     why: Option<String>,
     /// The player a deposit belongs to, by your decision
@@ -50,13 +52,30 @@ pub(super) struct RecoverArgs {
     #[arg(long, value_name = "ACTOR", requires = "why")]
     second: Option<String>,
     /// Set the thing's row in the game's database to what the log says; plans nothing
-    #[arg(long, requires = "id", conflicts_with_all = ["why", "player", "second", "offline"])]
+    #[arg(long, requires = "id", conflicts_with_all = ["why", "player", "second", "fence", "bump", "rebroadcast", "offline"])]
     write: bool,
+    /// Have the signer spend the slot on nothing, so that the payment can no longer follow
+    #[arg(long, requires = "why", conflicts_with_all = ["player", "second", "bump", "rebroadcast"])]
+    fence: bool,
+    /// Have the signer offer more for the same payment in the same slot
+    #[arg(long, requires = "why", conflicts_with_all = ["player", "second", "rebroadcast"])]
+    bump: bool,
+    /// Have the signer send the identical bytes again
+    #[arg(long, requires = "why", conflicts_with_all = ["player", "second"])]
+    rebroadcast: bool,
     /// Decide on what is in the log; do not ask the chain
     #[arg(long)]
     offline: bool,
     #[command(flatten)]
     making: plan::MakingArgs,
+}
+
+impl RecoverArgs {
+    /// What a signer is to do.
+    fn intent(&self) -> Option<Intent> {
+        let typed = [(self.fence, Intent::Fence), (self.bump, Intent::Bump), (self.rebroadcast, Intent::Rebroadcast)];
+        typed.into_iter().find_map(|(typed, intent)| typed.then_some(intent))
+    }
 }
 
 /// What is wrong with things of one sort.
@@ -74,10 +93,15 @@ pub(super) async fn run(args: RecoverArgs, context: Context) -> Result<ExitCode,
     if args.write {
         return row::write(&args.what, args.id.as_deref().unwrap_or_default(), &context).await;
     }
-    let decides = args.player.is_some() || args.second.is_some();
+    let asks = args.intent().is_some();
+    let decides = args.player.is_some() || args.second.is_some() || asks;
     if args.why.is_some() && args.what != "event" && !decides {
-        return Err(CliError::usage("wox::recover::why", "--why goes with `event`, --player or --second only")
-            .next("leave --why out"));
+        return Err(CliError::usage("wox::recover::why", "--why goes with `event` or a decision only")
+            .next("leave --why out, or say what is decided: --player, --second, --fence, --bump or --rebroadcast"));
+    }
+    if asks && !(matches!(args.what.as_str(), "withdrawal" | "burn") && args.id.is_some()) {
+        return Err(CliError::usage("wox::recover::intent", "a signer is asked about one withdrawal or one burn")
+            .next("wox recover withdrawal ID --fence --why REASON"));
     }
     if args.player.is_some() && args.what != "deposit" || args.second.is_some() && args.what != "withdrawal" {
         return Err(CliError::usage(
@@ -198,6 +222,10 @@ fn decision(stream: StreamId, args: &RecoverArgs, context: &Context) -> Result<S
         CliError::usage("wox::recover::name", format!("the name cannot be recorded: {error}"))
             .next("give it in printable ASCII without spaces")
     };
+    if let Some(intent) = args.intent() {
+        let by = Label::new(context.actor.as_str()).map_err(bad)?;
+        return Ok(Scope::Ask { subject: stream, intent, by, why });
+    }
     Ok(match (&args.player, &args.second) {
         (Some(player), _) => Scope::Attribute { deposit: stream, player: PlayerId::new(player).map_err(bad)?, why },
         (None, Some(second)) => Scope::Release {

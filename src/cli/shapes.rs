@@ -73,6 +73,8 @@ shapes! {
     "wox/invariant/v1", "bisect --list, one line an invariant" => bisect::InvariantLine;
     "wox/explain/v1", "explain" => explain::Explanation;
     "wox/posting/v1", "explain, one line a movement" => audit::explain::Entry;
+    "wox/grounds/v1", "explain deposit, withdrawal or burn" => explain::verdict::Explained;
+    "wox/evidence/v1", "explain deposit, withdrawal or burn, one line a look" => audit::grounds::LookShown;
     "wox/plan/v1", "plan, recover; plan files" => recovery::Plan;
     "wox/plan-item/v1", "plan, one line a compensation" => recovery::Item;
     "wox/plan-record/v1", "plan show" => plan::PlanShown;

@@ -186,7 +186,7 @@ pub(super) fn go_on(world: &mut World, mut withdrawal: Box<Withdrawal>) {
     let thread = withdrawal.thread;
     let Some(tx) = withdrawal.tx.clone() else {
         let (wallet, nonce, tx) = next_slot(world);
-        let signed = WithdrawalEvent::TxSigned { wallet, nonce, tx: tx.clone(), digest: world.digest() };
+        let signed = WithdrawalEvent::TxSigned { wallet, nonce, tx: tx.clone(), digest: world.digest(), fees: None };
         let signed = world.fact(&signed, thread);
         let thread = Thread { cause: Some(signed.id), ..thread };
         let sent = world.fact(&WithdrawalEvent::TxBroadcast { tx: Some(tx.clone()), post: None }, thread);
@@ -250,7 +250,7 @@ pub(super) fn burn(world: &mut World, mut burn: Box<Burn>) {
         return;
     }
     let (wallet, nonce, tx) = next_slot(world);
-    let signed = world.fact(&BurnEvent::BurnTxSigned { wallet, nonce, tx: tx.clone() }, burn.thread);
+    let signed = world.fact(&BurnEvent::BurnTxSigned { wallet, nonce, tx: tx.clone(), fees: None }, burn.thread);
     let thread = Thread { cause: Some(signed.id), ..burn.thread };
     let sent = world.fact(&BurnEvent::BurnTxBroadcast { tx: tx.clone() }, thread);
     burn.thread.cause = Some(world.append(&mut burn.stream, vec![signed, sent]));

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wox_events::{
     Actor, ChainEvent, Digest, Event, EventId, NewEvent, Provenance, Revision, StreamId, Timestamp, TxHash,
-    chain::{self, Answer, Consumer, TransactionAnswer},
+    chain::{self, TransactionAnswer},
     id::Label,
     record::JsonError,
 };
@@ -232,8 +232,17 @@ pub async fn observe(
         seen.push(recorder.slot(policy, payment, answers).await?);
     }
     for (wallet, from_nonce) in &targets.wallets {
-        let answers = network.scan(wallet, *from_nonce, SCAN_MAX).await;
-        seen.push(recorder.scan(policy, wallet, *from_nonce, answers).await?);
+        // Part by part: an event holds what every source says of each slot, and is bounded.
+        let part = (SCAN_ANSWERS_MAX / policy.sources.len().max(1)).clamp(1, SCAN_TOGETHER);
+        let mut scan = Scanned { from: *from_nonce, until: *from_nonce, transfers: 0 };
+        loop {
+            let answers = network.scan(wallet, scan.until, part).await;
+            let (found, goes_on) = recorder.scan(policy, wallet, &mut scan, answers).await?;
+            if !goes_on || scan.until - scan.from >= SCAN_MAX {
+                seen.push(found);
+                break;
+            }
+        }
     }
     if targets.holdings {
         let mut addresses: Vec<Label> = policy.watched.iter().chain(&policy.wallets).cloned().collect();
@@ -247,8 +256,18 @@ pub async fn observe(
     Ok(seen)
 }
 
-/// Most slots of one scan: an event holds what took each of them.
-const SCAN_MAX: usize = 1_000;
+/// Most slots of one run; the next one goes on where it ended.
+const SCAN_MAX: u64 = 10_000;
+/// Most slots of one event, and most answers: about a thousand bytes each.
+const SCAN_TOGETHER: usize = 64;
+const SCAN_ANSWERS_MAX: usize = 150;
+
+/// How far a scan has come.
+struct Scanned {
+    from: u64,
+    until: u64,
+    transfers: usize,
+}
 
 /// Appends looks, each in its own stream.
 struct Recorder<'a> {
@@ -296,6 +315,7 @@ impl<'a> Recorder<'a> {
             number: 0,
             at: self.now,
             answers: answers.clone(),
+            closed: None,
             seen: known.and_then(|known| state.chain.still_seen(known)),
             sender: None,
             event: known.map_or_else(placeholder, |known| known.event.clone()),
@@ -322,12 +342,9 @@ impl<'a> Recorder<'a> {
         answers: Vec<chain::SlotAnswer>,
     ) -> Result<Seen, ObserveError> {
         let (chain, wallet, nonce) = (policy.chain, payment.wallet.clone(), payment.nonce);
-        let judge = |at, answers: &[chain::SlotAnswer]| {
-            wox_projections::verdict::withdrawal::verdict(policy, at, answers, payment)
-        };
-        let verdict = judge(self.now, &answers);
-        let known = self.replay.state.chain.slot(chain, &wallet, nonce);
-        let news = known.is_none_or(|known| judge(known.at, &known.answers) != verdict);
+        let verdict = wox_projections::verdict::withdrawal::verdict(policy, self.now, &answers, payment);
+        let before = self.replay.state.chain.payment_verdict(payment).map(|(before, _)| before);
+        let news = before.is_none_or(|before| before != verdict);
         let stream = chain::slot_stream(chain, &wallet, nonce).unwrap_or_else(|| chain::stream(chain));
         if news {
             let event = ChainEvent::SlotLooked { chain, wallet, nonce, at: self.now, answers };
@@ -337,23 +354,30 @@ impl<'a> Recorder<'a> {
         Ok(Seen { stream, row: verdict.row(), says: verdict.says(), unknown, recorded: news })
     }
 
+    /// Records one part of a scan; true when the next one has more to show.
     async fn scan(
         &mut self,
         policy: &Policy,
         wallet: &Label,
-        from_nonce: u64,
+        scan: &mut Scanned,
         answers: Vec<chain::ScanAnswer>,
-    ) -> Result<Seen, ObserveError> {
-        let shown = wox_projections::verdict::withdrawal::complete_scan(policy, self.now, from_nonce, &answers);
-        let foreign = answers.iter().flat_map(|said| &said.slots);
-        let unsigned = foreign.filter(|slot| matches!(slot, Answer::Found(Consumer::Unsigned { .. }))).count();
-        let says = match &shown {
-            Some(transfers) => {
-                format!("{wallet} sent {} transfers from slot {from_nonce} on, none missing", transfers.len())
-            }
+    ) -> Result<(Seen, bool), ObserveError> {
+        let from_nonce = scan.until;
+        let shown = wox_projections::verdict::withdrawal::segment(policy, self.now, from_nonce, &answers);
+        let end = shown.as_ref().map(|shown| (from_nonce.saturating_add(shown.slots), shown.finalized));
+        if let Some(shown) = &shown {
+            scan.until = from_nonce.saturating_add(shown.slots);
+            scan.transfers += shown.transfers.len();
+        }
+        let complete = end.is_some_and(|(until, finalized)| until >= finalized);
+        let says = match end {
+            Some((until, finalized)) if until < finalized => format!(
+                "{wallet} is shown from slot {} up to {until} of {finalized}: wox observe wallet {wallet} --from {until}",
+                scan.from
+            ),
+            Some(_) => format!("{wallet} sent {} transfers from slot {} on, none missing", scan.transfers, scan.from),
             None => format!("what {wallet} sent from slot {from_nonce} on is not complete, or sources disagree"),
         };
-        tracing::debug!(%wallet, unsigned, "scanned");
         let stream = chain::wallet_stream(policy.chain, wallet).unwrap_or_else(|| chain::stream(policy.chain));
         let event = ChainEvent::WalletScanned {
             chain: policy.chain,
@@ -363,7 +387,8 @@ impl<'a> Recorder<'a> {
             answers,
         };
         self.append(stream.clone(), event, Provenance::Observed).await?;
-        Ok(Seen { stream, row: "S5", says, unknown: shown.is_none(), recorded: true })
+        let goes_on = scan.until > from_nonce && !complete;
+        Ok((Seen { stream, row: "S5", says, unknown: !complete, recorded: true }, goes_on))
     }
 
     async fn holdings(

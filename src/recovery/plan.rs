@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use wox_events::{Digest, Json, Label, LogId, PlayerId, Position, Revision, StreamId, TxHash, record::JsonError};
+use wox_events::{
+    Digest, Json, Label, LogId, PlayerId, Position, Revision, StreamId, TxHash, chain::Intent, record::JsonError,
+};
 use wox_projections::{Account, FOLD_HASH, Replay, State, invariants, ledger::Drift, postings::postings};
 
 use super::{Case, Evidence, Finding, Repair, Severity, Step, diagnose};
-use crate::procedures::banking::{uncredited_deposit, withdrawal_in_doubt};
+use crate::procedures::banking::{custody_drift, signer_intent, uncredited_deposit, withdrawal_in_doubt};
 
 /// What a plan was asked to be about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -45,6 +47,26 @@ pub enum Scope {
         /// Why.
         why: String,
     },
+    /// A signer is asked to act on the slots of a withdrawal or burn: a person's decision, because money can move.
+    Ask {
+        /// The withdrawal or burn.
+        subject: StreamId,
+        /// What it is to do.
+        intent: Intent,
+        /// Who decides.
+        by: Label,
+        /// Why.
+        why: String,
+    },
+    /// Tokens that no event explains are kept in suspense, or leave it again: a person's decision (R14).
+    Adjust {
+        /// The token.
+        token: Label,
+        /// The reason code.
+        reason: Label,
+        /// Why.
+        why: String,
+    },
     /// Leave one event out by name: a person's decision (law 3).
     Waive {
         /// The event's position.
@@ -73,7 +95,7 @@ pub struct Plan {
     pub folds: String,
     /// False when there is nothing to append: then applying does nothing.
     pub changes: bool,
-    /// True when an item moves money or sets an event aside: then a second person must approve.
+    /// True when an item moves money, lets it move, or sets an event aside: then a second person must approve.
     pub needs_approval: bool,
     /// What would be appended, one atomic batch an item.
     pub items: Vec<Item>,
@@ -179,6 +201,12 @@ pub fn plan(evidence: &Evidence, scope: &Scope) -> Result<Plan, JsonError> {
         Scope::Release { withdrawal, first, second, .. } => {
             cases = withdrawal_in_doubt::released_by_operators(evidence, withdrawal, first, second);
         }
+        Scope::Ask { subject, intent, by, why } => {
+            cases = signer_intent::propose(evidence, subject, *intent, by, why);
+        }
+        Scope::Adjust { token, reason, .. } => {
+            cases = custody_drift::adjusted_by_operator(evidence, token, reason);
+        }
         Scope::Waive { position, why } => {
             cases = vec![crate::procedures::log::waiver::propose(evidence, *position, why)?];
         }
@@ -221,7 +249,7 @@ pub fn plan(evidence: &Evidence, scope: &Scope) -> Result<Plan, JsonError> {
         scope: scope.clone(),
         folds: FOLD_HASH.into(),
         changes: !items.is_empty(),
-        needs_approval: matches!(scope, Scope::Waive { .. })
+        needs_approval: matches!(scope, Scope::Waive { .. } | Scope::Ask { .. })
             || items.iter().flat_map(|item| &item.steps).any(|step| !step.postings.is_empty()),
         items,
         held,

@@ -1,142 +1,221 @@
-//! The same through the binary, as an operator types it: settings, observation, plan, approval, application, twice.
+//! The same through the binary, as an operator types it: settings, observation, plan, approval, application, twice; what
+//! is asked of a signer and what came of it; and a verdict that anybody reaches again without a network.
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Output},
-};
+use std::fs;
 
 use serde_json::{Value, json};
 
 use super::{
-    anvil::{Anvil, PLAYER, WATCHED, cents, pay, token, wallet},
+    anvil::{self, HOT, PLAYER, WATCHED, call, cents, pay, sign, token, wallet},
+    desk::{Desk, asked, cancel, journaled, payment},
     rt,
 };
-
-fn wox(dir: &Path, words: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_wox"))
-        .args(words.split_whitespace())
-        .current_dir(dir)
-        .env("WOX_PROGRESS", "none")
-        .env("WOX_ACTOR", "alice")
-        .output()
-        .unwrap()
-}
-
-fn told(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-#[track_caller]
-fn exits(output: &Output, code: i32) -> String {
-    assert_eq!(output.status.code(), Some(code), "{}", told(output));
-    told(output)
-}
-
-async fn settings(dir: &Path, anvil: &Anvil, second: &str) {
-    let text = format!(
-        "[chain]\ngenesis = \"{}\"\ntokens = [\"{}\"]\nwatched = [\"{WATCHED}\"]\nwallets = [\"{}\"]\n\
-         finalized_age_max_seconds = 400000000\n\
-         [[chain.sources]]\nname = \"one\"\noperator = \"one\"\nurl = \"{}/?key=s3cret\"\n\
-         [[chain.sources]]\nname = \"two\"\noperator = \"two\"\nurl = \"{second}\"\n",
-        anvil.genesis().await,
-        token(),
-        wallet(super::HOT),
-        anvil.url,
-    );
-    fs::write(dir.join("wox.toml"), text).unwrap();
-}
-
-/// Ann and her wallet.
-fn ann(dir: &Path) {
-    let event = |id: u8, kind: &str, data: Value| {
-        json!({
-            "id": format!("00000000-0000-4000-8000-0000000000{id:02}"), "stream": "player-ann", "expected": id - 1,
-            "kind": kind, "version": 1, "time": format!("2026-08-01T20:00:0{id}Z"), "actor": "game",
-            "provenance": "game", "rules": 1, "data": data,
-        })
-    };
-    let created =
-        json!({"PlayerCreated": {"handle": "@ann", "name": "ann", "house": "hufflepuff", "bonus": "20"}})["PlayerCreated"].clone();
-    let bound = json!({"wallet": wallet(PLAYER).as_str(), "method": "signed-message"});
-    let lines = format!("{}\n{}\n", event(1, "PlayerCreated", created), event(2, "WalletBound", bound));
-    fs::write(dir.join("events.jsonl"), lines).unwrap();
-    exits(&wox(dir, "init"), 0);
-    exits(&wox(dir, "append events.jsonl"), 0);
-}
 
 #[test]
 fn a_deposit_confirmed_but_not_credited_is_recovered_by_its_hash_once() {
     rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let dir = tempfile::tempdir().unwrap();
-        let dir = dir.path();
-        settings(dir, &anvil, &anvil.url).await;
-        ann(dir);
+        let desk = Desk::set().await;
         let payment = pay(PLAYER, 0, WATCHED, cents(5_000));
-        anvil.send(&payment).await;
-        anvil.finalize().await;
+        desk.anvil.send(&payment).await;
+        desk.anvil.finalize().await;
         let recover = format!("recover deposit {} -o deposit.plan", payment.tx);
-        let said = exits(&wox(dir, &recover), 3);
+        let said = desk.exits(&recover, 3);
         assert!(said.contains("D1") && said.contains("credit 50 G to player ann"), "{said}");
-        exits(&wox(dir, "apply deposit.plan --yes"), 4);
-        exits(&wox(dir, "approve deposit.plan --comment looked --as bob"), 0);
-        exits(&wox(dir, "apply deposit.plan --yes"), 0);
-        exits(&wox(dir, "apply deposit.plan --yes"), 0);
-        let said = exits(&wox(dir, &recover), 0);
+        desk.carry_out("deposit.plan");
+        let said = desk.exits(&recover, 0);
         assert!(said.contains("nothing has to be done"), "{said}");
-        let said = exits(&wox(dir, "explain player ann"), 0);
-        assert!(said.contains("50"), "{said}");
-        let observed = wox(dir, "observe --output json");
-        exits(&observed, 0);
-        let looks: Value = serde_json::from_slice(&observed.stdout).unwrap();
+        assert_eq!(desk.balance("ann"), "50");
+        let looks = desk.json("observe");
         assert!(looks["looks"].as_array().unwrap().iter().all(|look| look["recorded"] == json!(false)), "{looks}");
         // The hot wallet's tokens came in by no event: the difference is said, with its block, and nothing is adjusted.
-        let said = exits(&wox(dir, "reconcile"), 3);
+        let said = desk.exits("reconcile", 3);
         assert!(said.contains("custody") && said.contains("10000 G more than"), "{said}");
-        exits(&wox(dir, "verify"), 0);
+        desk.exits("verify", 0);
+    });
+}
+
+/// Ann's 96 G, signed for slot 0 and journaled.
+async fn payout(desk: &Desk) {
+    let game = desk.game().await;
+    asked(&game).await;
+    game.tell("withdrawal-7", journaled(0, &payment(0), None)).await;
+    game.log.close().await;
+}
+
+#[test]
+fn a_fence_that_won_the_race_gives_the_withdrawal_back() {
+    rt().block_on(async {
+        let desk = Desk::set().await;
+        payout(&desk).await;
+        desk.anvil.send(&payment(0)).await;
+        let said = desk.exits("recover withdrawal 7", 3);
+        assert!(said.contains("W8") && said.contains("wox recover withdrawal 7 --bump --why REASON"), "{said}");
+        desk.exits("recover withdrawal 7 --fence", 2);
+        desk.exits("recover withdrawal 7 --fence --bump --why x", 2);
+        desk.exits("recover duel 7 --fence --why x", 2);
+        let fence = "recover withdrawal 7 --fence --why ticket-91";
+        let said = desk.exits(&format!("{fence} -o fence.plan"), 3);
+        assert!(said.contains("for at least 11000000000 wei a unit of gas"), "{said}");
+        assert!(said.contains("needs another person's approval"), "{said}");
+        desk.carry_out("fence.plan");
+        assert!(desk.exits(fence, 3).contains("alice asked for it"));
+        let said = desk.exits("recover withdrawal 7", 3);
+        assert!(said.contains("alice asked the signer for a fence"), "{said}");
+        // The signer does it, and the fence is faster.
+        desk.anvil.send(&cancel(0)).await;
+        desk.anvil.finalize().await;
+        let said = desk.exits("recover withdrawal 7 -o back.plan", 3);
+        assert!(said.contains("W4") && said.contains("give 100 G back to player ann"), "{said}");
+        desk.carry_out("back.plan");
+        assert_eq!(desk.balance("ann"), "100");
+        assert!(desk.exits("explain withdrawal 7", 0).contains("W4, cancelled by"));
+        desk.exits("recover withdrawal 7", 0);
+        desk.exits("verify", 0);
     });
 }
 
 #[test]
-fn what_cannot_be_asked_is_a_clear_error_and_an_unknown_outcome_without_a_secret() {
+fn a_fence_that_lost_the_race_is_a_payment_and_settles() {
     rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let dir = tempfile::tempdir().unwrap();
-        let dir = dir.path();
-        ann(dir);
-        assert!(exits(&wox(dir, "observe"), 2).contains("section [chain]"));
-        settings(dir, &anvil, "http://127.0.0.1:1/s3cret").await;
-        let hash = pay(PLAYER, 0, WATCHED, cents(5_000)).tx;
-        let said = exits(&wox(dir, &format!("observe deposit {hash}")), 6);
-        assert!(said.contains("D11") && said.contains("two"), "{said}");
-        assert!(!said.contains("s3cret"), "{said}");
-        let said = exits(&wox(dir, &format!("recover deposit {hash}")), 6);
-        assert!(!said.contains("s3cret"), "{said}");
+        let desk = Desk::set().await;
+        payout(&desk).await;
+        desk.anvil.send(&payment(0)).await;
+        desk.exits("recover withdrawal 7 --fence --why ticket-91 -o fence.plan", 3);
+        desk.carry_out("fence.plan");
+        desk.anvil.finalize().await;
+        let late = json!([cancel(0).raw.to_string()]);
+        assert!(desk.anvil.try_rpc("eth_sendRawTransaction", late).await.get("error").is_some());
+        let said = desk.exits("recover withdrawal 7 -o paid.plan", 3);
+        assert!(said.contains("W1") && said.contains("settle it: player ann received 96 G"), "{said}");
+        desk.carry_out("paid.plan");
+        assert_eq!(desk.balance("ann"), "0");
+        let said = desk.exits("recover withdrawal 7 --fence --why again", 3);
+        assert!(said.contains("no attempt of it can still be sent"), "{said}");
+    });
+}
+
+#[test]
+fn a_bump_that_was_mined_settles_and_kills_the_first_attempt() {
+    rt().block_on(async {
+        let desk = Desk::set().await;
+        payout(&desk).await;
+        desk.anvil.send(&payment(0)).await;
+        desk.exits("recover withdrawal 7 --bump --why ticket-91 -o bump.plan", 3);
+        desk.carry_out("bump.plan");
+        let words = [anvil::word(wallet(PLAYER).as_str()), cents(9_600)];
+        let bumped = sign(HOT, 0, Some(token().as_str()), call("transfer(address,uint256)", &words), 12);
+        desk.tell("withdrawal-7", journaled(0, &bumped, None)).await;
+        desk.anvil.send(&bumped).await;
+        desk.anvil.finalize().await;
+        let said = desk.exits("recover withdrawal 7 -o paid.plan", 3);
+        assert!(said.contains(&format!("{} can never be mined any more", payment(0).tx)), "{said}");
+        desk.carry_out("paid.plan");
+        assert_eq!(desk.balance("ann"), "0");
+    });
+}
+
+#[test]
+fn the_same_bytes_sent_again_and_mined_settle() {
+    rt().block_on(async {
+        let desk = Desk::set().await;
+        payout(&desk).await;
+        let said = desk.exits("recover withdrawal 7", 3);
+        assert!(said.contains("W9") && said.contains("--rebroadcast --why REASON"), "{said}");
+        let said = desk.exits("recover withdrawal 7 --rebroadcast --why no-pool-has-it -o again.plan", 3);
+        assert!(said.contains("byte for byte"), "{said}");
+        desk.carry_out("again.plan");
+        desk.anvil.send(&payment(0)).await;
+        desk.anvil.finalize().await;
+        desk.exits("recover withdrawal 7 -o paid.plan", 3);
+        desk.carry_out("paid.plan");
+        assert_eq!(desk.balance("ann"), "0");
+        let shown = desk.json("show withdrawal-7");
+        let events = shown["events"].as_array().unwrap();
+        let asked = events.iter().find(|event| event["kind"] == json!("RebroadcastRequested")).unwrap();
+        assert_eq!(asked["data"]["by"], json!("alice"));
+        assert_eq!(asked["data"]["reason"], json!("no-pool-has-it"));
+    });
+}
+
+#[test]
+fn a_verdict_is_reached_again_from_the_log_alone_and_says_who_said_what() {
+    rt().block_on(async {
+        let desk = Desk::set().await;
+        payout(&desk).await;
+        let deposit = pay(PLAYER, 0, WATCHED, cents(5_000));
+        desk.anvil.send(&deposit).await;
+        desk.anvil.send(&payment(0)).await;
+        desk.anvil.finalize().await;
+        desk.exits(&format!("observe deposit {}", deposit.tx), 0);
+        desk.exits("observe withdrawal 7", 0);
+        let before: Vec<Value> = [
+            format!("explain deposit {}", deposit.tx),
+            format!("explain deposit 8453:{}:0", deposit.tx),
+            "explain withdrawal 7".into(),
+        ]
+        .iter()
+        .map(|words| desk.json(words))
+        .collect();
+        // No chain, no settings, only the log.
+        fs::remove_file(desk.path().join("wox.toml")).unwrap();
+        let dir = desk.path().join("copy");
+        fs::create_dir(&dir).unwrap();
+        desk.exits("export copy/log.jsonl", 0);
+        desk.exits("import copy/log.jsonl --store copy/store", 0);
+        let after = desk.json(&format!("explain deposit {} --store copy/store", deposit.tx));
+        assert_eq!(before[0], after);
+        assert_eq!(before[0], before[1]);
+        assert_eq!(before[2], desk.json("explain withdrawal 7 --store copy/store"));
+        assert_eq!((after["row"].as_str(), after["reached_again"].as_bool()), (Some("D1"), Some(true)));
+        let look = &after["looks"][0];
+        let sources = look["sources"].as_array().unwrap();
+        assert_eq!(sources.len(), 2);
+        for said in sources {
+            assert_eq!(said["votes"], json!(true), "{said}");
+            assert_eq!(said["digest"].as_str().unwrap().len(), 64, "{said}");
+            assert!(said["says"].as_str().unwrap().contains("final in block"), "{said}");
+        }
+        assert_eq!(before[2]["row"], json!("W1"));
+        let said = desk.exits("explain withdrawal 7", 0);
+        assert!(said.contains("with no network") && said.contains("2 of one, two have to agree"), "{said}");
+        desk.exits("explain deposit 0x12", 2);
+        desk.exits("explain withdrawal 99", 2);
+        desk.exits("explain burn", 2);
+        assert!(desk.exits("explain burn 7", 0).contains("nobody has looked at it"));
+    });
+}
+
+#[test]
+fn settings_that_cannot_be_are_refused_with_their_place() {
+    rt().block_on(async {
+        let desk = Desk::set().await;
+        let path = desk.path().join("wox.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert!(desk.exits("observe", 2).contains("section [chain]"));
+        fs::write(&path, &text).unwrap();
+        desk.exits("observe", 0);
         for (what, word) in [
             ("deposit 0x12", "transaction hash"),
             ("withdrawal 99", "there is no stream"),
             ("nonsense 1", "wox observe"),
         ] {
-            let said = exits(&wox(dir, &format!("observe {what}")), 2);
+            let said = desk.exits(&format!("observe {what}"), 2);
             assert!(said.contains(word), "{said}");
         }
-        let shown = exits(&wox(dir, "config show"), 0);
-        assert!(!shown.contains("s3cret"), "{shown}");
         // Other rules than the log's are not taken over in passing.
-        let text = fs::read_to_string(dir.join("wox.toml")).unwrap();
-        fs::write(dir.join("wox.toml"), text.replace("[chain]\n", "[chain]\njournaled = true\n")).unwrap();
-        assert!(exits(&wox(dir, "observe"), 4).contains("--change-rules"));
+        fs::write(&path, text.replace("journaled = true\n", "journaled = false\n")).unwrap();
+        assert!(desk.exits("observe", 4).contains("--change-rules"));
         for (from, to, word) in [
             ("[chain]\n", "[chain]\nquorum = 3\n", "have to agree"),
             ("[chain]\n", "[chain]\nminimum = \"-1\"\n", "chain.minimum"),
             (WATCHED, "0x12", "chain.watched"),
-            ("http://127.0.0.1:1/s3cret", "ftp://127.0.0.1:1/s3cret", "no http or https"),
+            ("http://", "ftp://", "no http or https"),
             ("[chain]\n", "[chain]\nquorrum = 3\n", "quorrum"),
         ] {
-            fs::write(dir.join("wox.toml"), text.replacen(from, to, 1)).unwrap();
-            let said = exits(&wox(dir, "observe"), 2);
-            assert!(said.contains(word) && !said.contains("s3cret"), "{said}");
+            fs::write(&path, text.replacen(from, to, 1)).unwrap();
+            let said = desk.exits("observe", 2);
+            assert!(said.contains(word), "{said}");
         }
     });
 }

@@ -161,6 +161,66 @@ fn d1_below_the_minimum_waits_as_dust() {
     });
 }
 
+/// Proposed and approved while it was true; the chain says another thing before it is applied.
+async fn is_too_late(table: &Table, plan: &wox_recovery::recovery::Plan) {
+    let refused = table.game.apply(plan).await.unwrap_err();
+    assert!(refused.is_refusal(), "{refused}");
+    assert!(refused.to_string().contains("confirmed"), "{refused}");
+    assert_eq!(table.held().await, g(0));
+    assert!(table.game.count_of(plan).await.iter().all(|count| *count == 0));
+}
+
+async fn approved(table: &Table, plan: &wox_recovery::recovery::Plan) {
+    table.game.propose(plan).await;
+    table.game.approve(plan).await;
+}
+
+#[test]
+fn money_leaves_suspense_only_while_the_newest_look_confirms_it() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = Table::set(&anvil).await;
+        anvil.send(&pay(TREASURY, 3, wallet(STRANGER).as_str(), cents(100_000))).await;
+        anvil.mine(1).await;
+        let payment = pay(STRANGER, 0, WATCHED, cents(4_000));
+        anvil.send(&payment).await;
+        anvil.finalize().await;
+        table.look_at(&payment.tx).await;
+        table.game.carry_out(&table.plan(&payment.tx).await).await;
+        let bound = PlayerEvent::WalletBound { wallet: wallet(STRANGER), method: label("signed-message") };
+        table.game.tell("player-ann", bound).await;
+        let plan = table.plan(&payment.tx).await;
+        assert_eq!(kinds(&plan), ["QuarantineReleased"]);
+        approved(&table, &plan).await;
+        anvil.reorg(11).await;
+        anvil.mine(12).await;
+        assert_eq!(table.look_at(&payment.tx).await.row, "D10");
+        is_too_late(&table, &plan).await;
+    });
+}
+
+#[test]
+fn dust_and_what_is_nobodys_are_booked_only_while_the_newest_look_confirms_them() {
+    for (who, value) in [(PLAYER, 99), (STRANGER, 4_000), (PLAYER, 5_000)] {
+        rt().block_on(async {
+            let anvil = Anvil::start().await;
+            let table = Table::set(&anvil).await;
+            anvil.send(&pay(TREASURY, 3, wallet(STRANGER).as_str(), cents(100_000))).await;
+            anvil.mine(1).await;
+            let payment = pay(who, 0, WATCHED, cents(value));
+            anvil.send(&payment).await;
+            anvil.finalize().await;
+            table.look_at(&payment.tx).await;
+            let plan = table.plan(&payment.tx).await;
+            approved(&table, &plan).await;
+            anvil.reorg(11).await;
+            anvil.mine(12).await;
+            assert_eq!(table.look_at(&payment.tx).await.row, "D9");
+            is_too_late(&table, &plan).await;
+        });
+    }
+}
+
 #[test]
 fn d2_a_block_that_may_still_go_moves_nothing() {
     rt().block_on(async {

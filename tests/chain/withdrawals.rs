@@ -1,54 +1,25 @@
 //! W0 to W11, for payments and burns: what became of a slot, and what follows.
 
-use wox_events::{Amount, BurnEvent, Timestamp, WithdrawalEvent, WithdrawalId, withdrawal::ReversalProof};
-use wox_recovery::recovery::{Scope, Targets};
+use wox_events::{Amount, BurnEvent, WithdrawalEvent, chain::Intent, withdrawal::ReversalProof};
+use wox_recovery::{
+    log::EventLog as _,
+    recovery::{Scope, Targets},
+};
 
 use super::{
     Table,
     anvil::{self, Anvil, HOT, PLAYER, STRANGER, Signed, TREASURY, call, cents, pay, sign, token, wallet},
-    game::{digest, g, label, stream, who},
+    desk::{asked, cancel, journaled, payment},
+    game::{g, label, stream, who},
     kinds, rt,
 };
 
 const W: &str = "withdrawal-7";
 const RELEASED: [&str; 3] = ["BurnCancelled", "TxReverted", "HoldReleased"];
 
-/// Ann asks for 100 G: 96 go to her wallet, 2 to the pool, 2 wait to be burned. Nothing is signed yet.
-async fn asked(table: &mut Table) {
-    table.game.credit("deposit-8453:0xaa:0", 170, "ann", 100).await;
-    let requested =
-        WithdrawalEvent::WithdrawalRequested { player: who("ann"), amount: g(100), destination: wallet(PLAYER) };
-    table.game.tell(W, requested).await;
-    let held = WithdrawalEvent::FundsHeld {
-        player: who("ann"),
-        amount: g(100),
-        net: g(96),
-        pool_share: g(2),
-        burn_share: g(2),
-    };
-    table.game.tell(W, held).await;
-    let due = Timestamp(table.game.now().0 + 50_000_000_000);
-    let scheduled = BurnEvent::BurnScheduled { withdrawal: WithdrawalId::new("7").unwrap(), amount: g(2), due };
-    table.game.tell("burn-7", scheduled).await;
-}
-
 /// The payment of a slot, journaled before anybody can send it.
 async fn signed(table: &Table, nonce: u64, payment: &Signed) {
-    let signed = WithdrawalEvent::TxSigned {
-        wallet: wallet(HOT),
-        nonce,
-        tx: payment.tx.clone(),
-        digest: digest(&payment.raw.to_string()),
-    };
-    table.game.tell(W, signed).await;
-}
-
-fn payment(nonce: u64) -> Signed {
-    pay(HOT, nonce, wallet(PLAYER).as_str(), cents(9_600))
-}
-
-fn cancel(nonce: u64) -> Signed {
-    sign(HOT, nonce, Some(wallet(HOT).as_str()), Vec::new(), 20)
+    table.game.tell(W, journaled(nonce, payment, None)).await;
 }
 
 /// A token that fails, keeps quiet, or works.
@@ -86,9 +57,32 @@ async fn goes_back(table: &Table, expected: &[&str]) {
     assert!(table.game.count_of(&plan).await.iter().all(|count| *count == 1));
 }
 
+/// Alice asks Ann's signer for something, Bob approves; asked again, there is nothing new to ask.
+async fn asks(table: &Table, intent: Intent, kind: &str) {
+    let scope = Scope::Ask { subject: stream(W), intent, by: label("alice"), why: "stuck since 18:10".into() };
+    let plan = table.game.plan_for(&scope).await;
+    assert_eq!(kinds(&plan), [kind], "{plan:#?}");
+    assert!(plan.needs_approval);
+    table.game.propose(&plan).await;
+    assert!(table.game.apply(&plan).await.is_err(), "nobody approved it");
+    table.game.approve(&plan).await;
+    table.game.apply(&plan).await.unwrap();
+    assert_eq!(table.game.verify(&plan).await.unrepaired, []);
+    let again = table.game.plan_for(&scope).await;
+    assert!(!again.changes && again.held[0].why.contains("alice asked for it"), "{again:#?}");
+    assert!(table.game.count_of(&plan).await.iter().all(|count| *count == 1));
+}
+
+/// Nothing is asked of a signer, and why.
+async fn asks_nothing(table: &Table, intent: Intent, why: &str) {
+    let scope = Scope::Ask { subject: stream(W), intent, by: label("alice"), why: "x".into() };
+    let plan = table.game.plan_for(&scope).await;
+    assert!(!plan.changes && plan.held[0].why.contains(why), "{plan:#?}");
+}
+
 async fn table(anvil: &Anvil) -> Table {
-    let mut table = Table::set(anvil).await;
-    asked(&mut table).await;
+    let table = Table::set(anvil).await;
+    asked(&table.game).await;
     table
 }
 
@@ -140,6 +134,52 @@ fn w1_a_final_payment_settles_it() {
         assert_eq!(table.held().await, g(0));
         let state = table.game.look().await.replay.state;
         assert_eq!((state.withdrawals.settled(), state.conservation.drift.0), (g(96), 0));
+    });
+}
+
+#[test]
+fn w1_is_settled_only_while_the_newest_look_says_so() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = table(&anvil).await;
+        signed(&table, 0, &payment(0)).await;
+        anvil.send(&payment(0)).await;
+        anvil.finalize().await;
+        assert_eq!(table.look_into(W).await.row, "W1");
+        let plan = plan(&table).await;
+        table.game.propose(&plan).await;
+        table.game.approve(&plan).await;
+        anvil.reorg(11).await;
+        anvil.mine(12).await;
+        assert_eq!(table.look_into(W).await.row, "W9");
+        let refused = table.game.apply(&plan).await.unwrap_err().to_string();
+        assert!(refused.contains("W9") && refused.contains("paid by that transaction"), "{refused}");
+    });
+}
+
+#[test]
+fn w2_is_not_given_back_after_a_final_block_went_away() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = table(&anvil).await;
+        signed(&table, 0, &payment(0)).await;
+        set(&anvil, 3, true, false).await;
+        anvil.send(&payment(0)).await;
+        anvil.finalize().await;
+        assert_eq!(table.look_into(W).await.row, "W2");
+        let plan = plan(&table).await;
+        table.game.propose(&plan).await;
+        table.game.approve(&plan).await;
+        let alarm = wox_events::ChainEvent::FinalityViolation {
+            deposit: stream("deposit-8453:0xaa:0"),
+            block: 1,
+            was: super::game::hash(1),
+            evidence: super::game::id_of(W, 1),
+        };
+        table.game.tell("chain-8453", alarm).await;
+        let refused = table.game.apply(&plan).await.unwrap_err().to_string();
+        assert!(refused.contains("stopped by the finality violation"), "{refused}");
+        assert_eq!(table.held().await, g(0));
     });
 }
 
@@ -222,8 +262,7 @@ fn w4_a_cancel_that_won_the_slot_gives_it_back() {
         signed(&table, 0, &payment(0)).await;
         anvil.send(&payment(0)).await;
         waits(&table, "W8").await;
-        let fence = WithdrawalEvent::FenceRequested { wallet: wallet(HOT), nonce: 0, reason: label("stuck") };
-        table.game.tell(W, fence).await;
+        asks(&table, Intent::Fence, "FenceRequested").await;
         anvil.send(&cancel(0)).await;
         anvil.finalize().await;
         assert_eq!(table.look_into(W).await.row, "W4");
@@ -237,9 +276,9 @@ fn w1_the_payment_that_outran_its_fence_is_paid() {
         let anvil = Anvil::start().await;
         let table = table(&anvil).await;
         signed(&table, 0, &payment(0)).await;
-        let fence = WithdrawalEvent::FenceRequested { wallet: wallet(HOT), nonce: 0, reason: label("stuck") };
-        table.game.tell(W, fence).await;
         anvil.send(&payment(0)).await;
+        waits(&table, "W8").await;
+        asks(&table, Intent::Fence, "FenceRequested").await;
         anvil.mine(1).await;
         assert!(
             anvil
@@ -371,6 +410,133 @@ fn w9_reorged_out_and_sent_again_is_paid_once() {
 }
 
 #[test]
+fn w8_a_bump_is_asked_for_and_the_one_that_is_mined_settles_it() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = table(&anvil).await;
+        signed(&table, 0, &payment(0)).await;
+        asks_nothing(&table, Intent::Bump, "nobody has seen").await;
+        anvil.send(&payment(0)).await;
+        waits(&table, "W8").await;
+        asks_nothing(&table, Intent::Rebroadcast, "helps nobody").await;
+        asks(&table, Intent::Bump, "BumpRequested").await;
+        // What the signer has to offer is in the event: a tenth more than 10 and 1 gwei.
+        let state = table.game.look().await.replay.state;
+        let asked = table.game.log.read_stream(&stream(W)).await.unwrap();
+        let asked = asked.iter().find(|event| event.event.kind == "BumpRequested").unwrap();
+        assert!(asked.event.data.as_str().contains(r#""at_least":{"max":11000000000,"priority":1100000000}"#));
+        assert_eq!(state.withdrawals.get("7").unwrap().slots[0].asked.len(), 1);
+        let bumped = sign(HOT, 0, Some(token().as_str()), paid_call(), 12);
+        signed(&table, 0, &bumped).await;
+        anvil.send(&bumped).await;
+        // The new attempt is another fact: it can be outbid too.
+        waits(&table, "W8").await;
+        asks(&table, Intent::Bump, "BumpRequested").await;
+        anvil.finalize().await;
+        assert_eq!(table.look_into(W).await.row, "W1");
+        asks_nothing(&table, Intent::Fence, "helps nobody").await;
+        let settled = plan(&table).await;
+        assert_eq!(kinds(&settled), ["TxMined", "TxReplaced", "WithdrawalSettled"]);
+        table.game.carry_out(&settled).await;
+        assert_eq!(table.game.look().await.replay.state.withdrawals.settled(), g(96));
+        asks_nothing(&table, Intent::Bump, "can still be sent").await;
+    });
+}
+
+#[test]
+fn w8_a_bump_that_nobody_journaled_is_the_same_payment() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = table(&anvil).await;
+        signed(&table, 0, &payment(0)).await;
+        anvil.send(&payment(0)).await;
+        waits(&table, "W8").await;
+        asks(&table, Intent::Bump, "BumpRequested").await;
+        anvil.send(&sign(HOT, 0, Some(token().as_str()), paid_call(), 12)).await;
+        anvil.finalize().await;
+        assert_eq!(table.look_into(W).await.row, "W1");
+        let settled = plan(&table).await;
+        assert_eq!(kinds(&settled), ["TxMined", "TxReplaced", "WithdrawalSettled"]);
+        table.game.carry_out(&settled).await;
+        let state = table.game.look().await.replay.state;
+        assert_eq!((table.held().await, state.conservation.drift.0), (g(0), 0));
+    });
+}
+
+/// What a payment of Ann's 96 G calls.
+fn paid_call() -> Vec<u8> {
+    call("transfer(address,uint256)", &[anvil::word(wallet(PLAYER).as_str()), cents(9_600)])
+}
+
+#[test]
+fn w9_the_same_bytes_are_asked_for_and_mined_once_for_each_time_they_were_dropped() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = table(&anvil).await;
+        signed(&table, 0, &payment(0)).await;
+        waits(&table, "W9").await;
+        asks(&table, Intent::Rebroadcast, "RebroadcastRequested").await;
+        anvil.send(&payment(0)).await;
+        waits(&table, "W8").await;
+        anvil.drop_from_pool(&payment(0).tx).await;
+        waits(&table, "W9").await;
+        asks(&table, Intent::Rebroadcast, "RebroadcastRequested").await;
+        anvil.send(&payment(0)).await;
+        anvil.finalize().await;
+        assert_eq!(table.look_into(W).await.row, "W1");
+        let settled = plan(&table).await;
+        assert_eq!(kinds(&settled), ["TxMined", "WithdrawalSettled"]);
+        table.game.carry_out(&settled).await;
+        assert_eq!(table.held().await, g(0));
+    });
+}
+
+#[test]
+fn what_is_to_be_fenced_is_not_paid_again() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = table(&anvil).await;
+        signed(&table, 0, &payment(0)).await;
+        waits(&table, "W9").await;
+        // Nobody shows what the attempt offers: the signer knows, the event does not pretend to.
+        asks(&table, Intent::Fence, "FenceRequested").await;
+        asks_nothing(&table, Intent::Rebroadcast, "is to be fenced").await;
+        asks_nothing(&table, Intent::Bump, "is to be fenced").await;
+    });
+}
+
+#[test]
+fn a_request_that_came_too_late_is_refused_when_it_is_applied() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = table(&anvil).await;
+        signed(&table, 0, &payment(0)).await;
+        waits(&table, "W9").await;
+        let scope =
+            Scope::Ask { subject: stream(W), intent: Intent::Rebroadcast, by: label("alice"), why: "lost".into() };
+        let plan = table.game.plan_for(&scope).await;
+        table.game.propose(&plan).await;
+        table.game.approve(&plan).await;
+        anvil.send(&payment(0)).await;
+        anvil.finalize().await;
+        assert_eq!(table.look_into(W).await.row, "W1");
+        let refused = table.game.apply(&plan).await.unwrap_err().to_string();
+        assert!(refused.contains("W1") && refused.contains("its slot free"), "{refused}");
+    });
+}
+
+#[test]
+fn the_bots_slots_are_not_ours_to_ask_about() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = table(&anvil).await;
+        asks_nothing(&table, Intent::Fence, "can still be sent").await;
+        table.game.tell(W, WithdrawalEvent::TxBroadcast { tx: None, post: Some(label("post-5")) }).await;
+        asks_nothing(&table, Intent::Fence, "not ours").await;
+    });
+}
+
+#[test]
 fn w10_a_gap_below_it_waits() {
     rt().block_on(async {
         let anvil = Anvil::start().await;
@@ -378,6 +544,12 @@ fn w10_a_gap_below_it_waits() {
         signed(&table, 3, &payment(3)).await;
         anvil.send(&payment(3)).await;
         waits(&table, "W10").await;
+        let next = |plan: &wox_recovery::recovery::Plan| plan.held[0].next.clone();
+        assert!(next(&plan(&table).await).contains("nobody in this log signed for slot 0"));
+        // Whose the free slot is, is named, because that has to be looked at first.
+        let burn = BurnEvent::BurnTxSigned { wallet: wallet(HOT), nonce: 0, tx: super::game::hash(3), fees: None };
+        table.game.tell("burn-7", burn).await;
+        assert!(next(&plan(&table).await).contains("slot 0 is burn-7's"), "{}", next(&plan(&table).await));
     });
 }
 
@@ -386,8 +558,8 @@ fn w11_one_source_is_no_quorum() {
     rt().block_on(async {
         let anvil = Anvil::start().await;
         let sources = vec![super::endpoint("up", &anvil.url), super::endpoint("down", "http://127.0.0.1:1")];
-        let mut table = Table::with(&anvil, sources).await;
-        asked(&mut table).await;
+        let table = Table::with(&anvil, sources).await;
+        asked(&table.game).await;
         signed(&table, 0, &payment(0)).await;
         set(&anvil, 3, true, false).await;
         anvil.send(&payment(0)).await;
@@ -474,6 +646,34 @@ fn s5_a_complete_scan_lets_two_people_decide_about_the_bank() {
 }
 
 #[test]
+fn s5_a_busy_wallet_is_scanned_part_by_part_and_none_is_missing() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = table(&anvil).await;
+        table.game.tell(W, WithdrawalEvent::TxBroadcast { tx: None, post: Some(label("post-5")) }).await;
+        for nonce in 0..150 {
+            anvil.send(&pay(HOT, nonce, wallet(STRANGER).as_str(), cents(100))).await;
+        }
+        anvil.finalize().await;
+        let scan = Targets { wallets: vec![(wallet(HOT), 0)], ..Targets::default() };
+        let seen = table.observe(&scan).await;
+        assert!(!seen[0].unknown && seen[0].says.contains("sent 150 transfers from slot 0 on"), "{}", seen[0].says);
+        let evidence = table.game.look().await;
+        let scanned = evidence.replay.state.chain.scans().next().unwrap();
+        assert!(scanned.is_complete() && scanned.looks.len() > 1, "{} looks", scanned.looks.len());
+        let scope =
+            Scope::Release { withdrawal: stream(W), first: label("alice"), second: label("bob"), why: "x".into() };
+        assert!(table.game.plan_for(&scope).await.changes);
+        // One more payment, to Ann: the scan goes on where it ended, shows it, and forbids the decision.
+        anvil.send(&payment(150)).await;
+        anvil.finalize().await;
+        let seen = table.observe(&Targets { wallets: vec![(wallet(HOT), 150)], ..Targets::default() }).await;
+        assert!(!seen[0].unknown, "{}", seen[0].says);
+        assert!(!table.game.plan_for(&scope).await.changes);
+    });
+}
+
+#[test]
 fn s5_a_scan_that_shows_the_payment_forbids_the_decision() {
     rt().block_on(async {
         let anvil = Anvil::start().await;
@@ -491,7 +691,7 @@ fn s5_a_scan_that_shows_the_payment_forbids_the_decision() {
 /// A burn of Ann's 2 G, signed for a slot.
 async fn burn_signed(table: &Table, nonce: u64) -> Signed {
     let burn = pay(HOT, nonce, wox_projections::burns::DEAD_ADDRESS, cents(200));
-    let signed = BurnEvent::BurnTxSigned { wallet: wallet(HOT), nonce, tx: burn.tx.clone() };
+    let signed = BurnEvent::BurnTxSigned { wallet: wallet(HOT), nonce, tx: burn.tx.clone(), fees: None };
     table.game.tell("burn-7", signed).await;
     burn
 }
@@ -514,6 +714,28 @@ fn e1_a_burn_is_settled_by_its_final_transfer_and_waits_until_then() {
         let state = table.game.look().await.replay.state;
         assert_eq!((state.burns.settled(), state.conservation.drift.0), (g(2), 0));
         assert!(!table.game.plan_for(&scope).await.changes);
+    });
+}
+
+#[test]
+fn e1_a_burn_that_was_fenced_off_waits_in_the_queue_for_another_slot() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let table = table(&anvil).await;
+        let burn = burn_signed(&table, 0).await;
+        anvil.send(&burn).await;
+        assert_eq!(table.look_into("burn-7").await.row, "W8");
+        for (intent, changes) in [(Intent::Bump, true), (Intent::Fence, true), (Intent::Bump, false)] {
+            let scope = Scope::Ask { subject: stream("burn-7"), intent, by: label("alice"), why: "stuck".into() };
+            let plan = table.game.plan_for(&scope).await;
+            assert_eq!(plan.changes, changes, "{plan:#?}");
+            table.game.carry_out(&plan).await;
+        }
+        anvil.send(&cancel(0)).await;
+        anvil.finalize().await;
+        assert_eq!(table.look_into("burn-7").await.row, "W4");
+        let waiting = table.game.plan_for(&Scope::Subject(stream("burn-7"))).await;
+        assert!(!waiting.changes && waiting.held[0].next.contains("a new slot"), "{waiting:#?}");
     });
 }
 
@@ -554,12 +776,60 @@ fn r14_custody_is_what_the_ledger_owes_or_a_finding() {
         anvil.mine(1).await;
         table.observe(&holdings).await;
         assert!(!table.game.plan().await.changes, "explained by an event");
+        // What came past the deposit address is nobody's: two people put it into suspense, up to a cap.
+        anvil.send(&pay(PLAYER, 0, wallet(HOT).as_str(), cents(1_250))).await;
+        anvil.finalize().await;
+        table.observe(&holdings).await;
+        anvil.finalize().await;
+        table.observe(&holdings).await;
+        let adjust = Scope::Adjust { token: token(), reason: label("direct-send"), why: "ticket-92".into() };
+        let plan = table.game.plan_for(&adjust).await;
+        assert_eq!(kinds(&plan), ["HoldingsAdjusted"], "{plan:#?}");
+        assert!(plan.needs_approval);
+        let looks = table.game.log.read_stream(&stream("chain-8453")).await.unwrap();
+        let first = looks.iter().rfind(|event| event.event.kind == "HoldingsLooked").unwrap();
+        let since = plan.items[0].findings[0].since.clone().unwrap();
+        assert!(since.position < first.position, "since the first look that showed it, not the newest");
+        table.game.carry_out(&plan).await;
+        let state = table.game.look().await.replay.state;
+        assert_eq!(state.ledger.balance(&wox_projections::Account::Suspense), Amount::cents(1_250));
+        assert_eq!(state.conservation.drift.0, 0);
+        assert!(!table.game.plan_for(&adjust).await.changes && table.game.plan().await.held.is_empty());
+        // Explained after all: it leaves suspense as it came.
+        let late = wox_events::PoolEvent::PoolContributed { amount: Amount::cents(1_250), source: label("fan") };
+        table.game.tell("pool-main", late).await;
+        let plan = table.game.plan_for(&adjust).await;
+        assert_eq!(kinds(&plan), ["HoldingsAdjustmentReversed"], "{plan:#?}");
+        table.game.carry_out(&plan).await;
+        assert_eq!(table.game.look().await.replay.state.conservation.drift.0, 0);
+        assert!(table.game.plan().await.held.is_empty());
+        // What is missing is never written off.
+        anvil.send(&pay(HOT, 0, wallet(STRANGER).as_str(), cents(300))).await;
+        anvil.finalize().await;
+        table.observe(&holdings).await;
+        let plan = table.game.plan_for(&adjust).await;
+        assert!(!plan.changes && plan.held[0].why.contains("are not there"), "{plan:#?}");
+        anvil.send(&pay(TREASURY, 3, wallet(HOT).as_str(), cents(300))).await;
+        anvil.finalize().await;
+        table.observe(&holdings).await;
+        assert!(table.game.plan().await.held.is_empty());
+        // Nor is what is too much for a cause that nobody knows.
+        anvil.send(&pay(TREASURY, 4, wallet(HOT).as_str(), cents(10_001))).await;
+        anvil.finalize().await;
+        table.observe(&holdings).await;
+        let plan = table.game.plan_for(&adjust).await;
+        assert!(!plan.changes && plan.held[0].why.contains("more than the 100 G"), "{plan:#?}");
+        anvil.send(&pay(HOT, 1, wallet(STRANGER).as_str(), cents(10_001))).await;
+        anvil.finalize().await;
+        table.observe(&holdings).await;
         // A deposit that is not booked yet is named as what explains the difference.
-        let payment = pay(PLAYER, 0, anvil::WATCHED, cents(5_000));
+        let payment = pay(PLAYER, 1, anvil::WATCHED, cents(5_000));
         anvil.send(&payment).await;
         anvil.finalize().await;
         table.look_at(&payment.tx).await;
         table.observe(&holdings).await;
+        let plan = table.game.plan_for(&adjust).await;
+        assert!(!plan.changes && plan.held[0].why.contains("+50 G, deposit"), "{plan:#?}");
         let found = table.game.plan().await;
         let drift = found.held.iter().find(|hold| hold.finding.procedure == "custody_drift").unwrap();
         assert!(drift.why.contains("+50 G, deposit"), "{}", drift.why);

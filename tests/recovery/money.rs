@@ -115,7 +115,8 @@ async fn a_withdrawal_that_was_sent_is_watched() {
     let why = "a payment may exist and may still land: an unknown outcome is never compensated";
     let finding = "its payment is not confirmed since 2023-11-14T22:13:20.000000Z";
     unknown(&[sent()], finding, why).await;
-    let signed = WithdrawalEvent::TxSigned { wallet: label("bank"), nonce: 1, tx: hash(9), digest: Digest::of(b"") };
+    let signed =
+        WithdrawalEvent::TxSigned { wallet: label("bank"), nonce: 1, tx: hash(9), digest: Digest::of(b""), fees: None };
     unknown(&[signed], finding, why).await;
     let mined = WithdrawalEvent::TxMined { tx: hash(9), block: 1, block_hash: hash(1), finality: Finality::Unsafe };
     unknown(&[sent(), mined], finding, why).await;

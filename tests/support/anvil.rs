@@ -66,7 +66,19 @@ fn signer(who: usize) -> PrivateKeySigner {
 
 /// The token: the treasury's first contract.
 pub fn token() -> Label {
-    Label::new(format!("{:#x}", signer(TREASURY).address().create(0))).unwrap()
+    contract_of(TREASURY, 0)
+}
+
+/// The contract that a wallet makes with a slot.
+pub fn contract_of(who: usize, nonce: u64) -> Label {
+    Label::new(format!("{:#x}", signer(who).address().create(nonce))).unwrap()
+}
+
+/// What makes a token with a million Galleons, all of them its maker's.
+pub fn creation() -> Vec<u8> {
+    let mut creation: Vec<u8> = TOKEN.trim().parse::<Bytes>().unwrap().to_vec();
+    creation.extend((cents(100) * U256::from(1_000_000)).to_be_bytes::<32>());
+    creation
 }
 
 /// Signs without sending. Fees in gwei.
@@ -113,9 +125,7 @@ impl Anvil {
     /// A chain with the token; the player and the hot wallet hold 10,000 G each, and all of it is final.
     pub async fn start() -> Anvil {
         let anvil = Anvil::bare(8453).await;
-        let mut creation: Vec<u8> = TOKEN.trim().parse::<Bytes>().unwrap().to_vec();
-        creation.extend((cents(100) * U256::from(1_000_000)).to_be_bytes::<32>());
-        anvil.send(&sign(TREASURY, 0, None, creation, 10)).await;
+        anvil.send(&sign(TREASURY, 0, None, creation(), 10)).await;
         anvil.mine(1).await;
         anvil.send(&pay(TREASURY, 1, wallet(PLAYER).as_str(), cents(1_000_000))).await;
         anvil.send(&pay(TREASURY, 2, wallet(HOT).as_str(), cents(1_000_000))).await;

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
-    Timestamp, TxHash,
+    Digest, Timestamp, TxHash,
     chain::{BlockId, Consumer, TransactionAnswer},
     deposit::Finality,
+    id::Label,
 };
 
 use super::quorum::{Agreement, Mined, Policy, Transfer, View, Vote, agree, reached, transfers, view, voters};
@@ -204,6 +205,102 @@ pub fn verdict(policy: &Policy, at: Timestamp, answers: &[TransactionAnswer], be
         Some(by) => DepositVerdict::Replaced { by },
         None => DepositVerdict::Dropped,
     }
+}
+
+/// What a look that is beyond change comes to, without its answers: all that any verdict over it can need, in a fraction
+/// of the room. The answers stay in the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    /// What it is as long as nothing was known of it before.
+    verdict: DepositVerdict,
+    /// The block that stands at the height it was seen at before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    earlier: Option<BlockId>,
+    /// Where it is final, and the transfers of our tokens in it, to whomever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    moved: Option<(BlockId, Vec<Transfer>)>,
+    /// The first source that shows it in that block, with the digest of what it said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    witness: Option<(Label, Digest)>,
+}
+
+impl Closed {
+    /// Closes a look whose verdict cannot change any more: D1, D4, D5 and D7. `None` for every other.
+    #[must_use]
+    pub fn of(policy: &Policy, at: Timestamp, answers: &[TransactionAnswer]) -> Option<Closed> {
+        let verdict = verdict(policy, at, answers, &Before::default());
+        let block = match &verdict {
+            DepositVerdict::Confirmed { block, .. }
+            | DepositVerdict::Reverted { block }
+            | DepositVerdict::NotADeposit { block } => Some(block),
+            DepositVerdict::Replaced { .. } => None,
+            _ => return None,
+        };
+        // What sources said of an earlier block may make another verdict of it; only where they agree it can be told later.
+        let mut heights: Vec<u64> = answers.iter().filter_map(|said| Some(said.earlier.found()?.number)).collect();
+        heights.sort_unstable();
+        heights.dedup();
+        let earlier = match heights.as_slice() {
+            [] => None,
+            [height] => match stands_at(policy, at, answers, *height) {
+                Agreement::Agreed(hash) => Some(BlockId { number: *height, hash: hash.clone() }),
+                Agreement::Missing => None,
+                Agreement::Contradiction(_) => return None,
+            },
+            _ => return None,
+        };
+        let witness = block.and_then(|block| witness(answers, block));
+        Some(Closed { earlier, moved: final_transfers(policy, at, answers), witness, verdict })
+    }
+
+    /// The verdict that the answers would give.
+    #[must_use]
+    pub fn verdict(&self, before: &Before) -> DepositVerdict {
+        let gone = before.seen.as_ref().filter(|was| {
+            let now = self.earlier.as_ref().filter(|now| now.number == was.number);
+            now.is_some_and(|now| now.hash != was.hash)
+        });
+        match (gone, before.credited, &self.verdict) {
+            (Some(was), true, _) => DepositVerdict::FinalityViolation { was: was.clone() },
+            (Some(was), false, DepositVerdict::Replaced { .. }) => DepositVerdict::Reorged { was: was.clone() },
+            _ => self.verdict.clone(),
+        }
+    }
+
+    /// Where it is final and successful, and the transfers of our tokens in it.
+    #[must_use]
+    pub fn moved(&self) -> Option<(BlockId, Vec<Transfer>)> {
+        self.moved.clone()
+    }
+
+    /// The first source that shows it in its block, with the digest of what it said.
+    #[must_use]
+    pub fn witness(&self) -> Option<(Label, Digest)> {
+        self.witness.clone()
+    }
+}
+
+/// The first source that shows the transaction in a block, with the digest of what it said.
+#[must_use]
+pub fn witness(answers: &[TransactionAnswer], block: &BlockId) -> Option<(Label, Digest)> {
+    let said = answers.iter().find(|said| said.receipt.found().is_some_and(|receipt| receipt.block == *block))?;
+    Some((said.standing.source.clone(), said.standing.digest))
+}
+
+/// What voters say stands at the height where the transaction was seen before.
+fn stands_at<'a>(
+    policy: &Policy,
+    at: Timestamp,
+    answers: &'a [TransactionAnswer],
+    height: u64,
+) -> Agreement<&'a TxHash> {
+    let standings: Vec<_> = answers.iter().map(|answer| &answer.standing).collect();
+    let Ok(voting) = voters(policy, at, &standings) else { return Agreement::Missing };
+    let said = voting.into_iter().map(|index| &answers[index]).filter_map(|said| {
+        let block = said.earlier.found().filter(|block| block.number == height)?;
+        Some((&said.standing.source, &block.hash))
+    });
+    agree(policy.quorum, said.collect())
 }
 
 /// The block and the transfers of our tokens of a transaction that a quorum shows final and successful, whoever sends

@@ -4,13 +4,13 @@
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
-    Amount, Digest, Timestamp, TxHash,
-    chain::{Answer, BlockId, Consumer, ScanAnswer, SlotAnswer},
+    Amount, Digest, EventId, Timestamp, TxHash,
+    chain::{Answer, BlockId, Consumer, Fees, Intent, ScanAnswer, SlotAnswer},
     id::Label,
     withdrawal::ReversalProof,
 };
 
-use super::quorum::{Agreement, Policy, Transfer, View, agree, reached, transfers, view, voters};
+use super::quorum::{Agreement, Policy, Transfer, View, Vote, agree, reached, transfers, view, voters};
 
 /// What was to be paid, and every transaction that was ever signed for it in one slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,8 +27,64 @@ pub struct Payment {
     pub attempts: Vec<TxHash>,
     /// Cancelling transactions that were recorded.
     pub cancels: Vec<TxHash>,
-    /// True when a cancelling transaction was asked for.
-    pub fence_requested: bool,
+    /// What attempts offer, where their signer said so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offers: Vec<(TxHash, Fees)>,
+    /// What the signer was asked to do with the slot, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<Asked>,
+}
+
+/// Something that a signer was asked to do with a slot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// What.
+    pub intent: Intent,
+    /// The newest attempt at that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tx: Option<TxHash>,
+    /// The look that it rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EventId>,
+    /// Who decided.
+    pub by: Label,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Payment {
+    /// A payment that nothing was signed for yet.
+    #[must_use]
+    pub fn of(wallet: Label, nonce: u64, destination: Label, amount: Amount) -> Payment {
+        let (attempts, cancels, offers, asked) = Default::default();
+        Payment { wallet, nonce, destination, amount, attempts, cancels, offers, asked }
+    }
+
+    /// Notes an attempt, with what it offers where that is known.
+    pub(crate) fn signed(&mut self, tx: &TxHash, fees: Option<Fees>) {
+        self.attempts.push(tx.clone());
+        self.offers.extend(fees.map(|fees| (tx.clone(), fees)));
+    }
+
+    /// The last time the signer was asked for something.
+    #[must_use]
+    pub fn last_asked(&self, intent: Intent) -> Option<&Asked> {
+        self.asked.iter().rfind(|asked| asked.intent == intent)
+    }
+
+    /// The least that takes the slot from every attempt and cancel of it, by what their signer and the sources say they
+    /// offer; `None` when nobody says so of one.
+    #[must_use]
+    pub fn to_outbid(&self, answers: &[SlotAnswer]) -> Option<Fees> {
+        let shown = |tx: &TxHash| {
+            let attempts = answers.iter().flat_map(|said| &said.attempts).filter(|attempt| attempt.tx == *tx);
+            attempts.filter_map(|attempt| attempt.transaction.found()?.fees).next()
+        };
+        let stated = |tx: &TxHash| self.offers.iter().find(|(offered, _)| offered == tx).map(|(_, fees)| *fees);
+        let all = self.attempts.iter().chain(&self.cancels);
+        let offered: Option<Vec<Fees>> = all.map(|tx| stated(tx).or_else(|| shown(tx))).collect();
+        offered?.into_iter().reduce(Fees::highest)?.raised()
+    }
 }
 
 /// What became of a payment, one variant a row.
@@ -159,10 +215,8 @@ impl WithdrawalVerdict {
                 "stop paying from this wallet; ask another archive node for the block; two people decide"
             }
             WithdrawalVerdict::PendingFinality => "wait until the block is final, then look again",
-            WithdrawalVerdict::Pending => {
-                "wait; if it stays, have the signer raise both fees by a tenth in the same slot, or fence the slot"
-            }
-            WithdrawalVerdict::DroppedButValid => "send the identical bytes again, or fence the slot; then look again",
+            WithdrawalVerdict::Pending => "wait; if it stays, ask the signer for a bump or a fence",
+            WithdrawalVerdict::DroppedButValid => "ask the signer to send it again, or to fence its slot",
             WithdrawalVerdict::NonceGap { .. } => "send or cancel what is in the lower slots first, then look again",
             WithdrawalVerdict::Unknown { .. } => "look again later, with enough sources",
         }
@@ -180,6 +234,17 @@ impl WithdrawalVerdict {
                 Some(ReversalProof::Cancelled { tx: tx.clone(), block_hash: block.hash.clone() })
             }
             _ => None,
+        }
+    }
+
+    /// Whether a signer may be asked for this: only while the slot is free, and for what can help.
+    #[must_use]
+    pub fn permits(&self, intent: Intent) -> bool {
+        match self {
+            WithdrawalVerdict::DroppedButValid => true,
+            WithdrawalVerdict::Pending => matches!(intent, Intent::Bump | Intent::Fence),
+            WithdrawalVerdict::NonceGap { .. } => intent == Intent::Fence,
+            _ => false,
         }
     }
 
@@ -261,17 +326,25 @@ pub fn verdict(policy: &Policy, at: Timestamp, answers: &[SlotAnswer], payment: 
     unknown("not every source could say whether an attempt waits in its pool".into())
 }
 
-/// Every transfer of our tokens that a wallet sent from a slot on, where a quorum shows what took each slot up to the
-/// wallet's final count, without a gap; `None` where anything is missing or contradicted.
+/// What a quorum shows of all that a wallet sent from a slot on, as far as one look went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Segment {
+    /// How many slots in a row are shown.
+    pub slots: u64,
+    /// How often the wallet had sent, up to the newest final block.
+    pub finalized: u64,
+    /// Every transfer of our tokens in those slots.
+    pub transfers: Vec<Transfer>,
+}
+
+/// What a quorum shows of the slots of a wallet from one on, without a gap; `None` where anything is missing or
+/// contradicted.
 #[must_use]
-pub fn complete_scan(policy: &Policy, at: Timestamp, from_nonce: u64, answers: &[ScanAnswer]) -> Option<Vec<Transfer>> {
+pub fn segment(policy: &Policy, at: Timestamp, from_nonce: u64, answers: &[ScanAnswer]) -> Option<Segment> {
     let standings: Vec<_> = answers.iter().map(|answer| &answer.standing).collect();
     let voting = voters(policy, at, &standings).ok()?;
-    let shown = voting.into_iter().map(|index| &answers[index]).filter_map(|said| {
-        let slots = said.finalized.found()?.checked_sub(from_nonce)?;
-        if said.slots.len() as u64 != slots {
-            return None;
-        }
+    let whole = voting.into_iter().map(|index| &answers[index]).filter_map(|said| {
+        let finalized = *said.finalized.found()?;
         let taken = (from_nonce..).zip(&said.slots).map(|(nonce, slot)| match slot.found()? {
             Consumer::Unsigned { .. } => Some(Vec::new()),
             Consumer::Transaction { transaction, receipt, block } => {
@@ -280,11 +353,18 @@ pub fn complete_scan(policy: &Policy, at: Timestamp, from_nonce: u64, answers: &
                 (transaction.nonce == nonce).then(|| transfers(policy, mined.receipt))
             }
         });
-        let taken: Option<Vec<Vec<Transfer>>> = taken.collect();
-        Some((&said.standing.source, taken?.into_iter().flatten().collect::<Vec<_>>()))
+        Some((&said.standing.source, finalized, taken.collect::<Option<Vec<_>>>()?))
+    });
+    let whole: Vec<_> = whole.collect();
+    // One source may stand a block behind: what all of them show counts.
+    let slots = whole.iter().map(|(.., taken)| taken.len()).min()?;
+    let finalized = reached(policy.quorum, whole.iter().map(|(_, finalized, _)| *finalized).collect())?;
+    let shown = whole.into_iter().map(|(source, _, mut taken)| {
+        taken.truncate(slots);
+        (source, taken.into_iter().flatten().collect::<Vec<Transfer>>())
     });
     match agree(policy.quorum, shown.collect()) {
-        Agreement::Agreed(transfers) => Some(transfers),
+        Agreement::Agreed(transfers) => Some(Segment { slots: slots as u64, finalized, transfers }),
         Agreement::Contradiction(_) | Agreement::Missing => None,
     }
 }
@@ -292,38 +372,90 @@ pub fn complete_scan(policy: &Policy, at: Timestamp, from_nonce: u64, answers: &
 /// What took the slot, for good: W1 to W6.
 fn consumed(policy: &Policy, voting: &[&SlotAnswer], payment: &Payment) -> WithdrawalVerdict {
     let unknown = |why: String| WithdrawalVerdict::Unknown { why };
-    let found: Vec<_> = voting
-        .iter()
-        .filter_map(|said| {
-            let slot = said.slot.found().filter(|slot| slot.finalized > payment.nonce)?;
-            let taken = match slot.consumer.found()? {
-                Consumer::Unsigned { block } => {
-                    said.standing.finalized.found().filter(|head| block.number <= head.number)?;
-                    Taken::Unsigned(block.clone())
-                }
-                Consumer::Transaction { transaction, receipt, block } => {
-                    let answer = Answer::Found(transaction.clone());
-                    let View::Final(_) = view(&said.standing, &answer, receipt, block) else { return None };
-                    Taken::By(Box::new((transaction.clone(), receipt.found()?.clone())))
-                }
-            };
-            Some((&said.standing.source, taken))
-        })
-        .collect();
-    let (transaction, receipt) = match agree(policy.quorum, found) {
-        Agreement::Contradiction(who) => return unknown(format!("{who} about what took the slot")),
-        Agreement::Missing => return unknown("too few sources show what took the slot".into()),
-        Agreement::Agreed(Taken::Unsigned(block)) => return WithdrawalVerdict::ConsumedOtherwise { block },
-        Agreement::Agreed(Taken::By(found)) => *found,
-    };
+    match agree(policy.quorum, shown(voting, payment.nonce)) {
+        Agreement::Contradiction(who) => unknown(format!("{who} about what took the slot")),
+        Agreement::Missing => unknown("too few sources show what took the slot".into()),
+        Agreement::Agreed(taken) => taken.verdict(policy, payment),
+    }
+}
+
+/// What voters show as final in a slot that is used up.
+fn shown<'a>(voting: &[&'a SlotAnswer], nonce: u64) -> Vec<Vote<'a, Taken>> {
+    let found = voting.iter().filter_map(|said| {
+        let slot = said.slot.found().filter(|slot| slot.finalized > nonce)?;
+        let taken = match slot.consumer.found()? {
+            Consumer::Unsigned { block } => {
+                said.standing.finalized.found().filter(|head| block.number <= head.number)?;
+                Taken::Unsigned(block.clone())
+            }
+            Consumer::Transaction { transaction, receipt, block } => {
+                let answer = Answer::Found(transaction.clone());
+                let View::Final(_) = view(&said.standing, &answer, receipt, block) else { return None };
+                Taken::By(Box::new((transaction.clone(), receipt.found()?.clone())))
+            }
+        };
+        Some((&said.standing.source, taken))
+    });
+    found.collect()
+}
+
+/// What took a slot for good, as a quorum shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Taken {
+    /// This transaction, with its receipt.
+    By(Box<(wox_events::chain::Transaction, wox_events::chain::Receipt)>),
+    /// Nothing the wallet signed: in this block the count rose.
+    Unsigned(BlockId),
+}
+
+impl Taken {
+    /// What took the slot for good, where a quorum shows it: all that a verdict over the look can need, in a fraction of
+    /// the room. The answers stay in the log.
+    #[must_use]
+    pub fn of(policy: &Policy, at: Timestamp, nonce: u64, answers: &[SlotAnswer]) -> Option<Taken> {
+        let standings: Vec<_> = answers.iter().map(|answer| &answer.standing).collect();
+        let voting: Vec<&SlotAnswer> =
+            voters(policy, at, &standings).ok()?.into_iter().map(|index| &answers[index]).collect();
+        let counts = voting.iter().filter_map(|said| said.slot.found());
+        let finalized = reached(policy.quorum, counts.clone().map(|slot| slot.finalized).collect())?;
+        reached(policy.quorum, counts.map(|slot| slot.latest).collect())?;
+        if finalized <= nonce {
+            return None;
+        }
+        match agree(policy.quorum, shown(&voting, nonce)) {
+            Agreement::Agreed(taken) => Some(taken),
+            Agreement::Contradiction(_) | Agreement::Missing => None,
+        }
+    }
+
+    /// What it makes of a payment: W1 to W6.
+    #[must_use]
+    pub fn verdict(&self, policy: &Policy, payment: &Payment) -> WithdrawalVerdict {
+        match self {
+            Taken::Unsigned(block) => WithdrawalVerdict::ConsumedOtherwise { block: block.clone() },
+            Taken::By(found) => taken_by(policy, payment, &found.0, &found.1),
+        }
+    }
+}
+
+fn taken_by(
+    policy: &Policy,
+    payment: &Payment,
+    transaction: &wox_events::chain::Transaction,
+    receipt: &wox_events::chain::Receipt,
+) -> WithdrawalVerdict {
+    let unknown = |why: String| WithdrawalVerdict::Unknown { why };
     if transaction.from != payment.wallet || transaction.nonce != payment.nonce {
         return unknown("what was shown is not of this wallet and slot".into());
     }
     let (tx, block) = (transaction.tx.clone(), receipt.block.clone());
-    let paid = transfers(policy, &receipt).into_iter().any(|transfer| {
+    let paid = transfers(policy, receipt).into_iter().any(|transfer| {
         transfer.from == payment.wallet && transfer.to == payment.destination && transfer.value == payment.amount
     });
-    if payment.attempts.contains(&tx) {
+    // A bump that was asked for and never journaled is the same payment: it was made, whoever forgot to say so.
+    let bumped = receipt.success && paid && payment.last_asked(Intent::Bump).is_some();
+    if payment.attempts.contains(&tx) || bumped {
         return match (receipt.success, paid) {
             (true, true) => WithdrawalVerdict::Executed { tx, block },
             (false, _) => WithdrawalVerdict::Reverted { tx, block },
@@ -332,16 +464,9 @@ fn consumed(policy: &Policy, voting: &[&SlotAnswer], payment: &Payment) -> Withd
     }
     let to_itself = transaction.to.as_ref() == Some(&payment.wallet);
     let cancels = to_itself && transaction.value.as_str() == "0" && transaction.plain;
-    if cancels && (payment.cancels.contains(&tx) || payment.fence_requested) {
+    if cancels && (payment.cancels.contains(&tx) || payment.last_asked(Intent::Fence).is_some()) {
         return WithdrawalVerdict::Cancelled { tx, block };
     }
-    let paid_destination = transfers(policy, &receipt).iter().any(|transfer| transfer.to == payment.destination);
+    let paid_destination = transfers(policy, receipt).iter().any(|transfer| transfer.to == payment.destination);
     WithdrawalVerdict::ForeignConsumer { tx, paid_destination }
-}
-
-/// What a source shows as the consumer of a slot.
-#[derive(Clone, Debug, PartialEq)]
-enum Taken {
-    By(Box<(wox_events::chain::Transaction, wox_events::chain::Receipt)>),
-    Unsigned(BlockId),
 }

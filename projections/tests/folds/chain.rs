@@ -149,7 +149,7 @@ fn a_withdrawal_knows_every_slot_that_was_signed_or_fenced_for_it() {
         ]),
         r#"withdrawals/withdrawals/7/slots/0/attempts = ["0xp","0xq"]
            withdrawals/withdrawals/7/slots/0/cancels = ["0xc"]
-           withdrawals/withdrawals/7/slots/0/fence_requested = true
+           withdrawals/withdrawals/7/slots/0/asked/0/intent = "fence"
            withdrawals/withdrawals/7/slots/0/amount = "48"
            withdrawals/withdrawals/7/slots/0/destination = "0xann"
            withdrawals/withdrawals/7/slots/1 = nothing

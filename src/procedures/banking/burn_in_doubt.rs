@@ -59,8 +59,8 @@ fn case(evidence: &Evidence, id: &str, burn: &Burn) -> Option<Case> {
             let waiting = evidence.now().since(burn.last_activity) > CONFIRMATION_TIMEOUT;
             let next = match verdict.proof() {
                 // Nothing was burned, and nothing of it can follow: the share still waits in the queue.
-                Some(_) => "have the signer burn it again, in a new slot",
-                None => verdict.next(),
+                Some(_) => "have the signer burn it again, in a new slot".to_owned(),
+                None => super::next(state, "burn", id, &verdict, &burn.slots),
             };
             let severity = if waiting { Severity::Medium } else { Severity::Low };
             let finding = Finding { outcome_unknown: verdict.proof().is_none(), ..finding(severity, what) };

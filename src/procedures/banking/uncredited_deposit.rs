@@ -130,16 +130,11 @@ impl Came<'_> {
     }
 
     fn observed(&self) -> Option<DepositEvent> {
-        let chain = self.judged.look.chain;
-        let said = self
-            .judged
-            .look
-            .answers
-            .iter()
-            .find(|said| said.receipt.found().is_some_and(|receipt| receipt.block == *self.block))?;
+        let look = self.judged.look;
+        let (source, digest) = self.evidence.replay.state.chain.witness(look, self.block)?;
         Some(DepositEvent::DepositObserved {
-            chain,
-            tx: said.receipt.found()?.tx.clone(),
+            chain: look.chain,
+            tx: wox_events::TxHash::new(look.subject.as_str()).ok()?,
             ordinal: self.transfer.ordinal,
             log_index: self.transfer.log_index,
             block: self.block.number,
@@ -149,8 +144,8 @@ impl Came<'_> {
             to: self.transfer.to.clone(),
             value: self.transfer.value,
             finality: Finality::Finalized,
-            source: said.standing.source.clone(),
-            digest: said.standing.digest,
+            source,
+            digest,
         })
     }
 

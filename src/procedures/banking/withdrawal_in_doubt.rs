@@ -12,7 +12,7 @@ use wox_events::{
 use wox_projections::{
     EventRef,
     burns::BurnPhase,
-    verdict::WithdrawalVerdict,
+    verdict::{WithdrawalVerdict, withdrawal::Payment},
     withdrawals::{Hold, Withdrawal, WithdrawalPhase},
 };
 
@@ -119,7 +119,9 @@ impl Doubt<'_> {
                 };
                 let finding = Finding { outcome_unknown: true, ..self.finding(severity, &what) };
                 let why = "a payment may exist and may still land: an unknown outcome is never compensated";
-                vec![Case { finding, repair: hold(why, verdict.next()) }]
+                let state = &self.evidence.replay.state;
+                let next = super::next(state, "withdrawal", self.id.as_str(), &verdict, &self.withdrawal.slots);
+                vec![Case { finding, repair: hold(why, next) }]
             }
         }
     }
@@ -162,9 +164,23 @@ impl Doubt<'_> {
             };
             steps = steps.add(held.event, tx.as_str(), mined, format!("{tx} is final in block {}", block.number));
         }
+        // What else was signed for its slot is dead: at most one transaction can have it.
+        let slots = self.withdrawal.slots.iter();
+        let others =
+            slots.filter(|slot| self.took(slot, tx)).flat_map(|slot| slot.attempts.iter().chain(&slot.cancels));
+        for dead in others.filter(|other| *other != tx) {
+            let replaced = WithdrawalEvent::TxReplaced { tx: dead.clone(), by: tx.clone() };
+            steps = steps.add(held.event, dead.as_str(), replaced, format!("{dead} can never be mined any more"));
+        }
         let settled = WithdrawalEvent::WithdrawalSettled { tx: tx.clone(), net: held.net };
         let says = format!("settle it: player {} received {} G", self.withdrawal.player, held.net);
         Case { finding, repair: steps.add(held.event, "", settled, says).repair() }
+    }
+
+    /// Whether a transaction is the one that has the slot.
+    fn took(&self, slot: &Payment, tx: &TxHash) -> bool {
+        let judged = self.evidence.replay.state.chain.payment_verdict(slot);
+        matches!(judged, Some((WithdrawalVerdict::Executed { tx: paid, .. }, _)) if paid == *tx)
     }
 
     /// The events that say in the withdrawal's own stream why no payment can follow.
@@ -182,8 +198,12 @@ impl Doubt<'_> {
             }
             WithdrawalVerdict::Cancelled { tx, block } => {
                 let mut events = Vec::new();
-                let requested = withdrawal.slots.iter().find(|slot| slot.fence_requested);
-                if let Some(slot) = requested.filter(|_| !withdrawal.fences.contains(tx)) {
+                let chain = &self.evidence.replay.state.chain;
+                let fenced = withdrawal.slots.iter().find(|slot| {
+                    let judged = chain.payment_verdict(slot);
+                    judged.is_some_and(|(slot, _)| slot == *verdict)
+                });
+                if let Some(slot) = fenced.filter(|_| !withdrawal.fences.contains(tx)) {
                     let (wallet, nonce) = (slot.wallet.clone(), slot.nonce);
                     let fenced = WithdrawalEvent::WithdrawalFenced { wallet, nonce, tx: tx.clone() };
                     events.push((fenced, tx.clone(), format!("{tx} is the cancel that was asked for")));

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use wox_events::{
     Amount, Digest, Timestamp, TxHash,
-    chain::{BlockId, Fault, Head, Log, Membership, Receipt, Transaction},
+    chain::{BlockId, Fault, Fees, Head, Log, Membership, Receipt, Transaction},
     id::Label,
 };
 
@@ -124,6 +124,7 @@ pub(super) fn transaction(value: &Value) -> Parsed<Transaction> {
             to: deposit.to.map(address),
             value: Label::new(deposit.value.to_string()).map_err(|_| Fault::Malformed)?,
             plain: deposit.input.is_empty(),
+            fees: None,
             block,
         });
     }
@@ -147,8 +148,16 @@ pub(super) fn transaction(value: &Value) -> Parsed<Transaction> {
         to: envelope.to().map(address),
         value: Label::new(envelope.value().to_string()).map_err(|_| Fault::Malformed)?,
         plain: envelope.input().is_empty(),
+        fees: fees(envelope),
         block,
     })
+}
+
+/// What it was signed to offer; older types name one price, which is both.
+fn fees(envelope: &TxEnvelope) -> Option<Fees> {
+    let stated = |fee: u128| u64::try_from(fee).ok().filter(|fee| *fee <= Fees::STATED_MAX);
+    let max = stated(envelope.max_fee_per_gas())?;
+    Some(Fees { max, priority: stated(envelope.max_priority_fee_per_gas().unwrap_or(u128::from(max)))? })
 }
 
 /// A deposit from the base layer, as OP-stack nodes state it.

@@ -1,0 +1,109 @@
+//! `wox explain deposit|withdrawal|burn ID`: the verdict about money on the chain and what it rests on, from the log alone.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use wox_events::{Position, Recorded};
+use wox_projections::State;
+
+use crate::{
+    audit::grounds::{Grounds, LookShown, Subject, grounds, looks},
+    cli::{CliError, Context, as_of, chain, evidence, progress::Progress, render::Document, store},
+    exit_code::ExitCode,
+    log::EventLog as _,
+    rfc3339,
+};
+
+/// A verdict, and up to where the log was read for it.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(in crate::cli) struct Explained {
+    /// Up to where.
+    as_of: Position,
+    /// The verdict and what it follows from.
+    #[serde(flatten)]
+    grounds: Grounds,
+}
+
+pub(super) async fn run(what: &str, id: &str, context: &Context) -> Result<ExitCode, CliError> {
+    let log = store::open_to_read(context).await?;
+    let until = as_of::position(&log, context).await?;
+    let progress = Progress::new(context.progress, 1);
+    let evidence = evidence::gather(&log, until, evidence::threads(None), context, progress, 1).await?;
+    let state = &evidence.replay.state;
+    let unknown = || {
+        CliError::usage("wox::explain::unknown", format!("this log knows nothing of {what} {id}"))
+            .next(format!("wox recover {what} lists the ones something is wrong with"))
+            .next(format!("wox observe {what} {id} asks the chain"))
+    };
+    let subject = subject(what, id, state).ok_or_else(unknown)?;
+    let mut read: Vec<Recorded> = Vec::new();
+    for look in looks(state, &subject).ok_or_else(unknown)? {
+        let events = log.read_stream(&look.stream).await?;
+        read.extend(events.iter().filter(|event| event.revision == look.revision).map(wox_events::RawEvent::decode));
+    }
+    log.close().await;
+    let grounds = grounds(state, &subject, &read).ok_or_else(unknown)?;
+    let agrees = grounds.reached_again;
+    print(Explained { as_of: until, grounds }, context)?;
+    if let Some(error) = evidence::damage_error(&evidence, context) {
+        return Err(error);
+    }
+    match agrees {
+        true => Ok(ExitCode::Done),
+        false => Err(CliError::integrity(
+            "wox::explain::differs",
+            "the recorded answers give another verdict than the fold of the log",
+        )
+        .next("report this with the output of wox verify: both follow from the same events")),
+    }
+}
+
+/// What was typed: a transaction by its hash or by a deposit's name, a withdrawal or burn by its id.
+fn subject(what: &str, id: &str, state: &State) -> Option<Subject> {
+    if what != "deposit" {
+        let id = id.to_owned();
+        return Some(if what == "burn" { Subject::Burn(id) } else { Subject::Withdrawal(id) });
+    }
+    if let Some(tx) = chain::hash(id) {
+        let mut chains = state.chain.policies().map(|policy| policy.chain);
+        let chain = chains.find(|chain| state.chain.transaction(*chain, &tx).is_some())?;
+        return Some(Subject::Transaction { chain, tx });
+    }
+    let named = state.deposits.get(id).and_then(|deposit| deposit.reference.as_deref()).unwrap_or(id);
+    let mut parts = named.split(':');
+    let (chain, tx) = (parts.next()?.parse().ok()?, chain::hash(parts.next()?)?);
+    Some(Subject::Transaction { chain, tx })
+}
+
+fn print(explained: Explained, context: &Context) -> Result<(), CliError> {
+    let grounds = &explained.grounds;
+    let row = if grounds.row.is_empty() { String::new() } else { format!("{}, ", grounds.row) };
+    let mut document = Document::of(&explained)
+        .records::<LookShown>("looks")
+        .line(format!("{}: {row}{}", grounds.subject, grounds.says));
+    if let Some(rules) = &grounds.rules {
+        let sources = rules.voters.join(", ");
+        document =
+            document.line(format!("rules of chain {}: {} of {sources} have to agree", rules.chain, rules.quorum));
+    }
+    for look in &grounds.looks {
+        let votes = |votes: bool| if votes { "yes" } else { "no" }.to_owned();
+        let block = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
+        let rows = look.sources.iter().map(|said| {
+            let (votes, last, digest) = (votes(said.votes), block(said.finalized), said.digest.short());
+            vec![said.source.clone(), said.operator.clone(), votes, last, digest, said.says.clone()]
+        });
+        document = document
+            .line("")
+            .line(format!("{} at {}: {}, {}", look.of, rfc3339::text(look.at), look.row, look.says))
+            .line(format!("  recorded in {}", look.event))
+            .table(["source", "operator", "votes", "final block", "digest", "said"], rows.collect::<Vec<_>>());
+    }
+    if !grounds.looks.is_empty() {
+        let again = match grounds.reached_again {
+            true => "reached again from these answers, with no network",
+            false => "THE RECORDED ANSWERS GIVE ANOTHER VERDICT",
+        };
+        document = document.line("").line(again).line("wox show POSITION has a look with all its answers");
+    }
+    document.print(context.output)
+}
