@@ -5,7 +5,8 @@ use std::io;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use wox_events::{
-    Amount, BurnEvent, Digest, DuelEvent, Event, PlayerEvent, PlayerId, Provenance, Recorded, WithdrawalEvent,
+    Amount, BurnEvent, CommandEvent, Digest, DuelEvent, Event, PlayerEvent, PlayerId, Provenance, Recorded,
+    TournamentEvent, WithdrawalEvent,
 };
 
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
     duels::Duels,
     ledger::{Drift, Ledger, Posting},
     ops::Ops,
+    outbox::Outbox,
     players::Players,
     pool::Pool,
     postings::postings,
@@ -53,6 +55,8 @@ pub struct State {
     pub recoveries: Recoveries,
     /// What operators did.
     pub ops: Ops,
+    /// What people are to be told.
+    pub outbox: Outbox,
     /// What was seen of the chain.
     pub chain: Chain,
     /// Whether the ledger holds what the facts say it should, and since when not.
@@ -83,7 +87,7 @@ pub struct Accepted(Vec<Posting>);
 
 impl State {
     /// The names of the projections, in the order of their digests.
-    pub const PROJECTIONS: [&'static str; 14] = [
+    pub const PROJECTIONS: [&'static str; 15] = [
         Players::NAME,
         Duels::NAME,
         Tournaments::NAME,
@@ -96,6 +100,7 @@ impl State {
         Commands::NAME,
         Recoveries::NAME,
         Ops::NAME,
+        Outbox::NAME,
         Chain::NAME,
         "conservation",
     ];
@@ -134,7 +139,10 @@ impl State {
             Event::Agent(event) => self.agents.check(at, event)?,
             Event::Command(event) => self.commands.check(at, event)?,
             Event::Recovery(event) => self.recoveries.check(at, event)?,
-            Event::Ops(event) => self.ops.check(at, event)?,
+            Event::Ops(event) => {
+                self.ops.check(at, event)?;
+                self.outbox.check(at, event)?;
+            }
             Event::Chain(event) => self.chain.check(at, event)?,
         }
         let postings = postings(&at.stream, event, self)?;
@@ -163,15 +171,30 @@ impl State {
                     self.players.record_result(winner, loser);
                 }
             }
-            Event::Tournament(event) => self.tournaments.evolve(at, event),
+            Event::Tournament(event) => {
+                if let TournamentEvent::PrizePaid { .. } = event
+                    && let Some(tournament) = self.tournaments.get_mut(at.stream.subject())
+                {
+                    tournament.note_pool(self.ledger.balance(&crate::Account::Pool));
+                }
+                self.tournaments.evolve(at, event);
+            }
             Event::Deposit(event) => self.deposits.evolve(at, event),
             Event::Withdrawal(event) => self.withdrawals.evolve(at, event),
             Event::Burn(event) => self.burns.evolve(at, event),
             Event::Pool(event) => self.pool.evolve(at, event, self.ledger.balance(&crate::Account::Pool)),
             Event::Agent(event) => self.agents.evolve(at, event),
-            Event::Command(event) => self.commands.evolve(at, event),
+            Event::Command(event) => {
+                if let CommandEvent::CommandReceived { .. } = event {
+                    self.agents.read(at.stream.subject());
+                }
+                self.commands.evolve(at, event);
+            }
             Event::Recovery(event) => self.recoveries.evolve(at, event),
-            Event::Ops(event) => self.ops.evolve(at, event),
+            Event::Ops(event) => {
+                self.ops.evolve(at, event);
+                self.outbox.evolve(at, event);
+            }
             Event::Chain(event) => self.chain.evolve(at, event),
         }
         if !accepted.0.is_empty() {
@@ -221,6 +244,7 @@ impl State {
             commands,
             recoveries,
             ops,
+            outbox,
             chain,
             conservation,
         } = self;
@@ -237,6 +261,7 @@ impl State {
             digest(commands),
             digest(recoveries),
             digest(ops),
+            digest(outbox),
             digest(chain),
             digest(conservation),
         ];

@@ -85,8 +85,12 @@ pub fn may_approve(plan: &Plan, record: &PlanRecord, by: &Actor) -> Result<(), A
 fn second(plan: &Plan) -> Option<&str> {
     match &plan.scope {
         Scope::Release { second, .. } => Some(second.as_str()),
-        Scope::All | Scope::Subject(_) | Scope::Transaction { .. } | Scope::Attribute { .. } | Scope::Waive { .. } => {
-            None
-        }
+        Scope::All
+        | Scope::Subject(_)
+        | Scope::Transaction { .. }
+        | Scope::Attribute { .. }
+        | Scope::Interrupted { .. }
+        | Scope::Correct { .. }
+        | Scope::Waive { .. } => None,
     }
 }
