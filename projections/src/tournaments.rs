@@ -60,6 +60,9 @@ pub struct Tournament {
     pub closed_by: Option<EventId>,
     /// True when it did not take place.
     pub cancelled: bool,
+    /// The event that says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled_by: Option<EventAt>,
     /// When something last happened.
     pub last_activity: Timestamp,
 }
@@ -76,6 +79,9 @@ pub struct Entry {
     /// When the player left, before the draw or after it: then the opponents advance and the entry stays in the pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_at: Option<Timestamp>,
+    /// The event that says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_by: Option<EventAt>,
     /// True when the entry went back.
     pub refunded: bool,
 }
@@ -749,6 +755,7 @@ impl Projection for Tournaments {
                     closed: None,
                     closed_by: None,
                     cancelled: false,
+                    cancelled_by: None,
                     last_activity: at.time,
                 },
             );
@@ -759,7 +766,8 @@ impl Projection for Tournaments {
         match event {
             TournamentEvent::TournamentOpened { .. } => {}
             TournamentEvent::PlayerRegistered { player, entry } => {
-                let entry = Entry { split: *entry, event: at.id, left: false, left_at: None, refunded: false };
+                let entry =
+                    Entry { split: *entry, event: at.id, left: false, left_at: None, left_by: None, refunded: false };
                 tournament.entries.insert(player.clone(), entry);
             }
             TournamentEvent::PlayerUnregistered { player } => {
@@ -767,6 +775,7 @@ impl Projection for Tournaments {
                 if let Some(entry) = tournament.entries.get_mut(player) {
                     entry.left = !drawn;
                     entry.left_at = Some(at.time);
+                    entry.left_by = Some(EventAt::of(at));
                 }
             }
             TournamentEvent::EntryRefunded { player, .. } => {
@@ -859,7 +868,10 @@ impl Projection for Tournaments {
                 tournament.closed = None;
                 tournament.closed_by = None;
             }
-            TournamentEvent::TournamentCancelled { .. } => tournament.cancelled = true,
+            TournamentEvent::TournamentCancelled { .. } => {
+                tournament.cancelled = true;
+                tournament.cancelled_by = Some(EventAt::of(at));
+            }
         }
     }
 }

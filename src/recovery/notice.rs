@@ -142,7 +142,9 @@ pub(super) fn report(items: &[Item]) -> Option<Notice> {
     }
     let events: usize = items.iter().map(|item| item.steps.len()).sum();
     let rows: Vec<String> = rows.into_iter().map(|(procedure, count)| format!("{count} {procedure}")).collect();
-    let text = format!("repaired by {events} events in {} streams: {}", items.len(), rows.join(", "));
+    let counted = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    let (events, streams) = (counted(events, "event"), counted(items.len(), "stream"));
+    let text = format!("repaired by {events} in {streams}: {}", rows.join(", "));
     Notice::new(first.id, "operators", text)
 }
 

@@ -111,6 +111,15 @@ impl Schedule {
         }
     }
 
+    /// Since which event its prizes are due.
+    fn since(&self) -> Option<EventRef> {
+        match self {
+            Schedule::Frozen { event, .. } => Some(event.clone()),
+            Schedule::Due(due) => Some(due.since.clone()),
+            Schedule::None | Schedule::Open { .. } | Schedule::Held { .. } => None,
+        }
+    }
+
     /// How old its debts are: the younger, the larger.
     fn age(&self, tournament: &Tournament) -> u64 {
         let withdrawn = || tournament.withdrawn.as_ref().map(|schedule| schedule.event.position);

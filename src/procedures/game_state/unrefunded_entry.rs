@@ -19,6 +19,7 @@ fn case(evidence: &Evidence, id: &TournamentId, tournament: &Tournament) -> Opti
     let stream = stream("tournament", id.as_str());
     let mut steps = Steps::on(evidence, stream.clone());
     let mut named = Vec::new();
+    let mut since = tournament.cancelled_by;
     for (player, entry) in tournament.entries.iter() {
         let gone = match (tournament.cancelled, entry.left_at.filter(|_| entry.left)) {
             (true, _) => Some(tournament.last_activity),
@@ -29,6 +30,7 @@ fn case(evidence: &Evidence, id: &TournamentId, tournament: &Tournament) -> Opti
         if !due || entry.refunded || paid.is_zero() {
             continue;
         }
+        since = since.or(entry.left_by);
         named.push(format!("{paid} G of player {player}"));
         let event =
             TournamentEvent::EntryRefunded { player: player.clone(), entry: entry.split, corrects: entry.event };
@@ -43,6 +45,7 @@ fn case(evidence: &Evidence, id: &TournamentId, tournament: &Tournament) -> Opti
     }
     let why = if tournament.cancelled { "the tournament was cancelled" } else { "they left before the draw" };
     let says = format!("{why}, and the entries were not given back: {}", named.join(", "));
-    let finding = Finding { ..PROCEDURE.finding("WOX-GAME-TOURN-004", &stream, says) };
+    let since = since.map(|event| event.on(&stream));
+    let finding = Finding { since, ..PROCEDURE.finding("WOX-GAME-TOURN-004", &stream, says) };
     Some(Case { finding, repair: steps.repair() })
 }

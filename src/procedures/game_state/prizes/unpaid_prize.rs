@@ -24,7 +24,7 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
 pub(super) fn cases(evidence: &Evidence, book: &Book<'_>) -> Vec<Case> {
     let (Some(schedule), false) = (book.schedule.event(), book.unpaid.is_empty()) else { return Vec::new() };
     let tournament = book.tournament;
-    let since = tournament.schedule.as_ref().map(|schedule| schedule.event.clone());
+    let since = book.schedule.since();
     let finding = |says| Finding {
         severity: Severity::Critical,
         since: since.clone(),
