@@ -41,9 +41,16 @@ pub const ALL: &[Procedure] = &[
     game_state::unsettled_duel::PROCEDURE,
     game_state::interrupted_duel::PROCEDURE,
     game_state::stuck_duel::PROCEDURE,
+    game_state::clocked_out::PROCEDURE,
+    game_state::late_post::PROCEDURE,
     game_state::misdrawn_bracket::PROCEDURE,
-    game_state::wrong_prize::PROCEDURE,
-    game_state::unpaid_prize::PROCEDURE,
+    game_state::prizes::unfixed_schedule::PROCEDURE,
+    game_state::prizes::wrong_prize::PROCEDURE,
+    game_state::prizes::unpaid_prize::PROCEDURE,
+    game_state::unrefunded_entry::PROCEDURE,
+    game_state::undecided_match::PROCEDURE,
+    game_state::unplayed_match::PROCEDURE,
+    game_state::contradicted_result::PROCEDURE,
 ];
 
 /// Collects the steps of one repair; an event that cannot be written turns the repair into a hold.

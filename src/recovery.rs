@@ -4,6 +4,7 @@
 //! - [`evidence`]: what was seen, up to where, and what could not be seen.
 //! - [`diagnosis`]: findings and the last valid state, from evidence alone.
 //! - [`plan`](mod@plan): what would be appended, bound to stream revisions; its id is the digest of its content.
+//! - [`notice`]: who is told of it, once it stands in the log.
 //! - [`approval`]: who may let a plan move money.
 //! - [`gather`](mod@gather), [`apply`](mod@apply), [`verify`](mod@verify): the three that touch the log, through its
 //!   port only; [`observe`](mod@observe) looks at the chain too, and records what it saw before anything is decided.
@@ -14,6 +15,7 @@ pub mod diagnosis;
 pub mod evidence;
 pub mod finding;
 pub mod gather;
+pub mod notice;
 pub mod observe;
 pub mod plan;
 pub mod policy;
@@ -25,6 +27,7 @@ pub use diagnosis::{Diagnosis, diagnose};
 pub use evidence::{Damage, Evidence};
 pub use finding::{Case, Finding, Repair, Severity, Step};
 pub use gather::{GatherError, gather, gather_upto};
+pub use notice::{Notice, Person, TakenBack};
 pub use observe::{ObserveError, Seen, Targets, observe};
-pub use plan::{Hold, Item, Plan, Scope, plan};
+pub use plan::{Choice, Hold, Item, Plan, Scope, plan};
 pub use verify::{Verdict, verify};

@@ -25,6 +25,7 @@ const RULES: &[Rule] = &[
             "recovery::diagnosis",
             "recovery::finding",
             "recovery::plan",
+            "recovery::notice",
             "recovery::approval",
             "procedures",
         ],

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "tests fail this way")]
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
 
+#[path = "recovery/brackets.rs"]
+mod brackets;
 #[path = "recovery/duels.rs"]
 mod duels;
 #[path = "recovery/game.rs"]
@@ -14,8 +16,14 @@ mod held;
 mod logs;
 #[path = "recovery/money.rs"]
 mod money;
+#[path = "recovery/notices.rs"]
+mod notices;
+#[path = "recovery/outages.rs"]
+mod outages;
 #[path = "recovery/plans.rs"]
 mod plans;
+#[path = "recovery/prizes.rs"]
+mod prizes;
 #[path = "recovery/random.rs"]
 mod random;
 #[path = "recovery/tournaments.rs"]

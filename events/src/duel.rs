@@ -143,6 +143,14 @@ pub enum DuelEvent {
         /// Whose turn it is.
         player: PlayerId,
     },
+    /// What was posted for this duel while the game was away, in the order of the posts: the game decides each again, in
+    /// exactly this order (rows R08, R23). The engine rolls no dice.
+    LatePostsOrdered {
+        /// The event that began the outage.
+        outage: EventId,
+        /// The posts, by ascending id.
+        posts: Vec<LatePost>,
+    },
     /// Nobody moved for longer than the timeout while the game was up (row R09).
     DuelStuckDetected {
         /// When somebody last moved.
@@ -180,6 +188,18 @@ pub enum EndReason {
     MissedTurns,
     /// A side stayed away longer than its grace.
     Disconnected,
+}
+
+/// A command that was posted while the game was away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LatePost {
+    /// The post's id.
+    pub post: Label,
+    /// Who posted it.
+    pub player: PlayerId,
+    /// What it asks for: `cast`, `use`, `accept` …
+    pub verb: Label,
 }
 
 /// A status effect on one side.

@@ -33,7 +33,7 @@ pub enum TournamentEvent {
         /// What was taken from which balance.
         entry: Split,
     },
-    /// A player left before the start.
+    /// A player left: before the draw the entry goes back, after it the opponents advance.
     PlayerUnregistered {
         /// Who.
         player: PlayerId,
@@ -131,6 +131,13 @@ pub enum TournamentEvent {
         /// One entry a prize.
         prizes: Vec<Prize>,
     },
+    /// The results that a schedule stood on were wrong; the next one has the same amounts (row R10, P11).
+    PrizeScheduleWithdrawn {
+        /// The PrizeScheduleFixed it takes away.
+        corrects: EventId,
+        /// Why.
+        reason: Label,
+    },
     /// A prize went from the pool to a player, as withdrawable Galleons.
     PrizePaid {
         /// Which prize.
@@ -164,6 +171,13 @@ pub enum TournamentEvent {
     TournamentClosed {
         /// Who won.
         winner: PlayerId,
+    },
+    /// It was not over: a match that decides it is to be played again (row R10).
+    TournamentReopened {
+        /// The TournamentClosed it takes away.
+        corrects: EventId,
+        /// Why.
+        reason: Label,
     },
     /// It did not take place.
     TournamentCancelled {

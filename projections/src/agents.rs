@@ -2,7 +2,11 @@
 //! (rows R08, R09, R16, R23).
 
 use serde::{Deserialize, Serialize};
-use wox_events::{AgentEvent, Duration, Recorded, Timestamp};
+use std::collections::BTreeMap;
+use wox_events::{
+    AgentEvent, Duration, Recorded, Timestamp,
+    command::{post_number, posted_at},
+};
 
 use crate::projection::{EventRef, Projection, Rejection};
 
@@ -19,6 +23,18 @@ pub struct Agents {
     pub replies: u64,
     /// Public corrections posted.
     pub corrections: u32,
+    /// Mentions that were posted while the game was away and have no answer, by the number of the post.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unanswered: BTreeMap<u64, Mention>,
+}
+
+/// A mention that was posted while the game was away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mention {
+    /// Its author's user id.
+    pub author: String,
+    /// The event that brought it.
+    pub event: EventRef,
 }
 
 /// One window.
@@ -73,6 +89,20 @@ impl Agents {
         self.outages.iter().filter(move |outage| outage.from < until && outage.until.is_none_or(|end| end > from))
     }
 
+    /// The window a moment lies in; the one that began first where several overlap.
+    #[must_use]
+    pub fn away_at(&self, moment: Timestamp) -> Option<&Outage> {
+        let within = |outage: &&Outage| outage.from <= moment && outage.until.is_none_or(|end| moment < end);
+        self.outages.iter().filter(within).min_by_key(|outage| outage.from)
+    }
+
+    /// A mention was read as a command, which is open or ends from here on.
+    pub(crate) fn read(&mut self, post: &str) {
+        if let Some(number) = post_number(post) {
+            self.unanswered.remove(&number);
+        }
+    }
+
     fn open(&self, kind: OutageKind) -> Option<&Outage> {
         self.outages.iter().rev().find(|outage| outage.kind == kind && outage.until.is_none())
     }
@@ -116,8 +146,18 @@ impl Projection for Agents {
             AgentEvent::AgentResumed { until } => self.close(OutageKind::Agent, *until),
             AgentEvent::StreamGapFilled { until, .. } => self.close(OutageKind::Gap, *until),
             AgentEvent::AgentSnapshotTaken { .. } => self.snapshots += 1,
-            AgentEvent::MentionReceived { .. } => self.mentions += 1,
-            AgentEvent::ReplyPosted { .. } => self.replies += 1,
+            AgentEvent::MentionReceived { post, author } => {
+                self.mentions += 1;
+                let posted = posted_at(post.as_str()).filter(|posted| self.away_at(*posted).is_some());
+                if let (Some(number), Some(_)) = (post_number(post.as_str()), posted) {
+                    let mention = Mention { author: author.to_string(), event: EventRef::of(at) };
+                    self.unanswered.insert(number, mention);
+                }
+            }
+            AgentEvent::ReplyPosted { to, .. } => {
+                self.replies += 1;
+                self.read(to.as_str());
+            }
             AgentEvent::PublicCorrectionPosted { .. } => self.corrections += 1,
             AgentEvent::AgentRestored { .. } => {}
         }

@@ -1,6 +1,17 @@
 //! What pairings follow from a draw and its results. Pure arithmetic; the fold compares it with what the game stated.
 
+use std::collections::BTreeSet;
+
 use wox_events::{PlayerId, tournament::Pairing};
+
+/// One match as the game stated and decided it.
+#[derive(Clone, Copy, Debug)]
+pub struct Match<'a> {
+    /// Who was to meet.
+    pub pairing: &'a Pairing,
+    /// Who won, once it is decided.
+    pub winner: Option<&'a PlayerId>,
+}
 
 /// Round 1 of single elimination: the bracket is as wide as the next power of two, seed *i* meets seed
 /// *width − 1 − i*, so the missing opponents (byes) fall to the first seeds.
@@ -12,10 +23,52 @@ pub fn first_round(seeds: &[PlayerId]) -> Vec<Pairing> {
         .collect()
 }
 
-/// A later round of single elimination: the winners of slots 2j and 2j + 1 meet in slot j.
+/// A later round of single elimination: the winners of slots 2j and 2j + 1 meet in slot j. A side is missing while the
+/// match it comes from has no winner.
 #[must_use]
-pub fn next_round(winners: &[PlayerId]) -> Vec<Pairing> {
-    winners.chunks(2).map(|pair| Pairing { first: pair.first().cloned(), second: pair.get(1).cloned() }).collect()
+pub fn next_round(winners: &[Option<PlayerId>]) -> Vec<Pairing> {
+    let side = |winner: Option<&Option<PlayerId>>| winner.cloned().flatten();
+    winners.chunks(2).map(|pair| Pairing { first: side(pair.first()), second: side(pair.get(1)) }).collect()
+}
+
+/// Single elimination: who must meet in every match of every round. A match that other people played than had to counts
+/// for nobody, so whoever would come out of it is missing in the next round, and so on to the final.
+#[must_use]
+pub fn rightful(seeds: &[PlayerId], rounds: &[Vec<Match<'_>>]) -> Vec<Vec<Pairing>> {
+    let mut rightful: Vec<Vec<Pairing>> = Vec::with_capacity(rounds.len());
+    for round in 0..rounds.len() {
+        let pairings = match round.checked_sub(1) {
+            None => first_round(seeds),
+            Some(before) => next_round(&winners(&rightful[before], &rounds[before])),
+        };
+        rightful.push(pairings);
+    }
+    rightful
+}
+
+/// The winners of one round whose matches were played by the right people.
+fn winners(rightful: &[Pairing], played: &[Match<'_>]) -> Vec<Option<PlayerId>> {
+    let winner = |(slot, pairing)| {
+        let played: &Match<'_> = played.get(slot)?;
+        played.winner.filter(|_| played.pairing == pairing).cloned()
+    };
+    rightful.iter().enumerate().map(winner).collect()
+}
+
+/// The matches (round and slot, both from 0) whose pairing is not the one it must be: the wrong ones and everything that
+/// stands on them. The other half of a bracket is never among them.
+#[must_use]
+pub fn blast_radius(seeds: &[PlayerId], rounds: &[Vec<Match<'_>>]) -> BTreeSet<(usize, usize)> {
+    let mut radius = BTreeSet::new();
+    for (round, (must, is)) in rightful(seeds, rounds).iter().zip(rounds).enumerate() {
+        let slots = 0..must.len().max(is.len());
+        radius.extend(
+            slots
+                .filter(|slot| must.get(*slot) != is.get(*slot).map(|played| played.pairing))
+                .map(|slot| (round, slot)),
+        );
+    }
+    radius
 }
 
 /// How many rounds single elimination takes.

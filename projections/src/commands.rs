@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use wox_events::{CommandEvent, Recorded};
+use wox_events::{CommandEvent, PlayerId, Recorded};
 
 use crate::projection::{EventRef, Projection, Rejection};
 
@@ -23,6 +23,8 @@ pub struct Commands {
 /// A command without an end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenCommand {
+    /// Who posted it.
+    pub author: PlayerId,
     /// What was asked for.
     pub verb: String,
     /// The class of the failure, when the game failed on it.
@@ -58,9 +60,14 @@ impl Projection for Commands {
     fn evolve(&mut self, at: &Recorded, event: &CommandEvent) {
         let id = at.stream.subject();
         match event {
-            CommandEvent::CommandReceived { verb, .. } => {
+            CommandEvent::CommandReceived { author, verb, .. } => {
                 self.received += 1;
-                let open = OpenCommand { verb: verb.to_string(), quarantined: None, received: EventRef::of(at) };
+                let open = OpenCommand {
+                    author: author.clone(),
+                    verb: verb.to_string(),
+                    quarantined: None,
+                    received: EventRef::of(at),
+                };
                 self.open.insert(id.to_owned(), open);
             }
             CommandEvent::CommandAccepted { .. } => {

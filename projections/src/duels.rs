@@ -2,7 +2,10 @@
 //! the procedures R08, R09, E2 and E3 ask for: the last action, the holds, and every release beside the hold it undoes.
 
 use serde::{Deserialize, Serialize};
-use wox_events::{Amount, DuelEvent, DuelId, EventId, PlayerId, Recorded, Split, Timestamp, TournamentId};
+use wox_events::{
+    Amount, DuelEvent, DuelId, EventId, Label, PlayerId, Recorded, Split, Timestamp, TournamentId,
+    command::post_number, duel::EndReason,
+};
 
 use crate::{
     Table,
@@ -50,11 +53,25 @@ pub struct Duel {
     /// The outages that were already dealt with, by when they began.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub interruptions: Vec<Timestamp>,
+    /// Posts from outages that the game was told to decide again, in that order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub late_posts: Vec<Label>,
+    /// The last event that let it go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed: Option<EventId>,
+    /// Turns that were counted as missed: whose, and when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missed: Vec<(PlayerId, Timestamp)>,
     /// The event that opened the duel.
     pub opened: EventAt,
+    /// When it was opened.
+    pub opened_at: Timestamp,
     /// The event that decided it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided: Option<EventAt>,
+    /// How it was over, and when; nothing while it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<Over>,
     /// The last event of the stream.
     pub last: EventAt,
 }
@@ -75,6 +92,18 @@ pub enum Phase {
     Expired,
     /// Counts for nobody.
     Voided,
+}
+
+/// The end of a duel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Over {
+    /// When.
+    pub at: Timestamp,
+    /// Since when nobody had moved.
+    pub quiet_since: Timestamp,
+    /// How it was decided; nothing when it was called off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<EndReason>,
 }
 
 /// A stake and what became of it.
@@ -238,6 +267,26 @@ impl Projection for Duels {
                 duel.needs(id, &[Phase::Active], "active")?;
                 duel.takes_part(player)
             }
+            DuelEvent::LatePostsOrdered { posts, .. } => {
+                duel.needs(id, &[Phase::Challenged, Phase::Active], "challenged or active")?;
+                let mut last = None;
+                for late in posts {
+                    duel.takes_part(&late.player)?;
+                    if duel.late_posts.contains(&late.post) {
+                        return Err(Rejection::exists("order of post", &late.post));
+                    }
+                    let number = post_number(late.post.as_str());
+                    if number.is_none() || number <= last {
+                        return Err(Rejection::Mismatch {
+                            field: "post".into(),
+                            expected: "an id above the one before it".into(),
+                            got: late.post.to_string(),
+                        });
+                    }
+                    last = number;
+                }
+                Ok(())
+            }
             DuelEvent::BucketCorrected { player, from, to, amount, corrects } => {
                 let Some(release) = duel.stake(player).and_then(|stake| stake.released.as_ref()) else {
                     return Err(Rejection::unknown("released stake of player", player));
@@ -276,8 +325,13 @@ impl Projection for Duels {
                     winner: None,
                     settled: Amount::ZERO,
                     interruptions: Vec::new(),
+                    late_posts: Vec::new(),
+                    resumed: None,
+                    missed: Vec::new(),
                     opened: EventAt::of(at),
+                    opened_at: at.time,
                     decided: None,
+                    over: None,
                     last: EventAt::of(at),
                 },
             );
@@ -296,15 +350,19 @@ impl Projection for Duels {
                 duel.hp = (*challenger_hp, *opponent_hp);
                 duel.last_action = at.time;
             }
-            DuelEvent::ChallengeDeclined {} => duel.phase = Phase::Declined,
-            DuelEvent::ChallengeExpired {} => duel.phase = Phase::Expired,
+            DuelEvent::ChallengeDeclined {} => called_off(duel, at, Phase::Declined),
+            DuelEvent::ChallengeExpired {} => called_off(duel, at, Phase::Expired),
             DuelEvent::SpellCast { turn, player, challenger_hp, opponent_hp, .. }
             | DuelEvent::PotionUsed { turn, player, challenger_hp, opponent_hp, .. } => {
                 duel.hp = (*challenger_hp, *opponent_hp);
                 turn_taken(duel, at, *turn, player);
             }
-            DuelEvent::TurnMissed { turn, player, .. } => turn_taken(duel, at, *turn, player),
-            DuelEvent::DuelEnded { winner, .. } => {
+            DuelEvent::TurnMissed { turn, player, .. } => {
+                duel.missed.push((player.clone(), at.time));
+                turn_taken(duel, at, *turn, player);
+            }
+            DuelEvent::DuelEnded { winner, reason, .. } => {
+                duel.over = Some(Over { at: at.time, quiet_since: duel.last_action, reason: Some(*reason) });
                 duel.phase = Phase::Ended;
                 duel.winner = Some(winner.clone());
                 duel.decided = Some(EventAt::of(at));
@@ -319,13 +377,17 @@ impl Projection for Duels {
                 }
             }
             DuelEvent::DuelVoided { .. } => {
-                duel.phase = Phase::Voided;
+                called_off(duel, at, Phase::Voided);
                 duel.next = None;
             }
             DuelEvent::DuelInterrupted { from, .. } => duel.interruptions.push(*from),
             DuelEvent::DuelResumed { player, .. } => {
                 duel.next = Some(player.clone());
                 duel.last_action = at.time;
+                duel.resumed = Some(at.id);
+            }
+            DuelEvent::LatePostsOrdered { posts, .. } => {
+                duel.late_posts.extend(posts.iter().map(|late| late.post.clone()));
             }
             DuelEvent::TimersExtended { .. } | DuelEvent::DuelStuckDetected { .. } => {}
             DuelEvent::BucketCorrected { player, from, to, amount, .. } => {
@@ -338,6 +400,11 @@ impl Projection for Duels {
             }
         }
     }
+}
+
+fn called_off(duel: &mut Duel, at: &Recorded, phase: Phase) {
+    duel.phase = phase;
+    duel.over = Some(Over { at: at.time, quiet_since: duel.last_action, reason: None });
 }
 
 fn turn_taken(duel: &mut Duel, at: &Recorded, turn: u32, player: &PlayerId) {

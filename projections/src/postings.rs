@@ -101,6 +101,7 @@ fn duel(stream: &StreamId, event: &DuelEvent) -> Result<Vec<Posting>, Rejection>
         | DuelEvent::DuelInterrupted { .. }
         | DuelEvent::TimersExtended { .. }
         | DuelEvent::DuelResumed { .. }
+        | DuelEvent::LatePostsOrdered { .. }
         | DuelEvent::DuelStuckDetected { .. } => Vec::new(),
     })
 }
@@ -130,6 +131,8 @@ fn tournament(stream: &StreamId, event: &TournamentEvent, state: &State) -> Resu
         | TournamentEvent::MatchReplayOrdered { .. }
         | TournamentEvent::BracketRebuilt { .. }
         | TournamentEvent::PrizeScheduleFixed { .. }
+        | TournamentEvent::PrizeScheduleWithdrawn { .. }
+        | TournamentEvent::TournamentReopened { .. }
         | TournamentEvent::PrizeDeferred { .. }
         | TournamentEvent::TournamentClosed { .. }
         | TournamentEvent::TournamentCancelled { .. } => Vec::new(),

@@ -5,8 +5,8 @@ use std::io;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use wox_events::{
-    Amount, BurnEvent, ChainEvent, Digest, DuelEvent, Event, PlayerEvent, PlayerId, Provenance, Recorded,
-    WithdrawalEvent,
+    Amount, BurnEvent, ChainEvent, CommandEvent, Digest, DuelEvent, Event, PlayerEvent, PlayerId, Provenance, Recorded,
+    TournamentEvent, WithdrawalEvent,
     chain::{HoldingsAnswer, Intent},
     id::Label,
 };
@@ -20,6 +20,7 @@ use crate::{
     duels::Duels,
     ledger::{Drift, Ledger, Posting},
     ops::Ops,
+    outbox::Outbox,
     players::Players,
     pool::Pool,
     postings::postings,
@@ -56,6 +57,8 @@ pub struct State {
     pub recoveries: Recoveries,
     /// What operators did.
     pub ops: Ops,
+    /// What people are to be told.
+    pub outbox: Outbox,
     /// What was seen of the chain.
     pub chain: Chain,
     /// Whether the ledger holds what the facts say it should, and since when not.
@@ -86,7 +89,7 @@ pub struct Accepted(Vec<Posting>);
 
 impl State {
     /// The names of the projections, in the order of their digests.
-    pub const PROJECTIONS: [&'static str; 14] = [
+    pub const PROJECTIONS: [&'static str; 15] = [
         Players::NAME,
         Duels::NAME,
         Tournaments::NAME,
@@ -99,6 +102,7 @@ impl State {
         Commands::NAME,
         Recoveries::NAME,
         Ops::NAME,
+        Outbox::NAME,
         Chain::NAME,
         "conservation",
     ];
@@ -133,7 +137,10 @@ impl State {
             Event::Agent(event) => self.agents.check(at, event)?,
             Event::Command(event) => self.commands.check(at, event)?,
             Event::Recovery(event) => self.recoveries.check(at, event)?,
-            Event::Ops(event) => self.ops.check(at, event)?,
+            Event::Ops(event) => {
+                self.ops.check(at, event)?;
+                self.outbox.check(at, event)?;
+            }
             Event::Chain(event) => self.chain.check(at, event)?,
         }
         let postings = postings(&at.stream, event, self)?;
@@ -211,15 +218,30 @@ impl State {
                     self.players.record_result(winner, loser);
                 }
             }
-            Event::Tournament(event) => self.tournaments.evolve(at, event),
+            Event::Tournament(event) => {
+                if let TournamentEvent::PrizePaid { .. } = event
+                    && let Some(tournament) = self.tournaments.get_mut(at.stream.subject())
+                {
+                    tournament.note_pool(self.ledger.balance(&crate::Account::Pool));
+                }
+                self.tournaments.evolve(at, event);
+            }
             Event::Deposit(event) => self.deposits.evolve(at, event),
             Event::Withdrawal(event) => self.withdrawals.evolve(at, event),
             Event::Burn(event) => self.burns.evolve(at, event),
             Event::Pool(event) => self.pool.evolve(at, event, self.ledger.balance(&crate::Account::Pool)),
             Event::Agent(event) => self.agents.evolve(at, event),
-            Event::Command(event) => self.commands.evolve(at, event),
+            Event::Command(event) => {
+                if let CommandEvent::CommandReceived { .. } = event {
+                    self.agents.read(at.stream.subject());
+                }
+                self.commands.evolve(at, event);
+            }
             Event::Recovery(event) => self.recoveries.evolve(at, event),
-            Event::Ops(event) => self.ops.evolve(at, event),
+            Event::Ops(event) => {
+                self.ops.evolve(at, event);
+                self.outbox.evolve(at, event);
+            }
             Event::Chain(event) => self.evolve_chain(at, event),
         }
         if !accepted.0.is_empty() {
@@ -287,6 +309,7 @@ impl State {
             commands,
             recoveries,
             ops,
+            outbox,
             chain,
             conservation,
         } = self;
@@ -303,6 +326,7 @@ impl State {
             digest(commands),
             digest(recoveries),
             digest(ops),
+            digest(outbox),
             digest(chain),
             digest(conservation),
         ];

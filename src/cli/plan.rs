@@ -103,6 +103,11 @@ pub(super) async fn make(args: MakingArgs, scope: &Scope, context: &Context) -> 
     let plan = recovery::plan(&evidence, scope).map_err(|error| unwritable_plan(error, context))?;
     log.close().await;
 
+    if let (true, false, Some(hold)) = (scope.is_decision(), plan.changes, plan.held.first()) {
+        return Err(CliError::refused("wox::recover::does-not-fit", format!("{}: {}", hold.finding.says, hold.why))
+            .at("stream", &hold.finding.subject)
+            .next(&hold.next));
+    }
     plan_view::describe(document(&plan), &plan).print(context.output)?;
     if let Some(out) = &args.out {
         write(&plan, out)?;

@@ -4,7 +4,7 @@ use wox_projections::{EventRef, recoveries::PlanRecord};
 
 use crate::{
     cli::render::{Document, counted, grouped},
-    recovery::{Finding, Hold, Item, Plan, Scope},
+    recovery::{Finding, Hold, Item, Person, Plan, Scope},
     rfc3339,
 };
 
@@ -20,6 +20,9 @@ pub(super) fn describe(mut document: Document, plan: &Plan) -> Document {
     ));
     for item in &plan.items {
         document = repair(document.line(""), item);
+    }
+    if let Some(report) = &plan.report {
+        document = document.line("").line(format!("tells operators: {}", report.text));
     }
     if !plan.held.is_empty() {
         document = document.line("").line("held for a person:");
@@ -66,7 +69,9 @@ pub(super) fn headline(plan: &Plan) -> String {
             Scope::Adjust { token, .. } => {
                 format!("what we hold of {token} is what the ledger owes; plan {} is empty", plan.short_id())
             }
-            Scope::All | Scope::Waive { .. } => format!("nothing is wrong; plan {} is empty", plan.short_id()),
+            Scope::All | Scope::Interrupted { .. } | Scope::Correct { .. } | Scope::Waive { .. } => {
+                format!("nothing is wrong; plan {} is empty", plan.short_id())
+            }
         }
     } else {
         format!("plan {}: nothing to append, {} held", plan.short_id(), plan.held.len())
@@ -118,6 +123,10 @@ fn repair(mut document: Document, item: &Item) -> Document {
     for line in item.findings.iter().flat_map(finding_lines) {
         document = document.line(line);
     }
+    document = concerns(document, &item.concerns, "  ");
+    if !item.needs.is_empty() {
+        document = document.line(format!("  needs: {}", item.needs.join("; ")));
+    }
     for step in &item.steps {
         document = document.line(format!("  + {}: {}", step.kind, step.says));
         for posting in &step.postings {
@@ -130,7 +139,27 @@ fn repair(mut document: Document, item: &Item) -> Document {
             ));
         }
     }
+    for notice in &item.tells {
+        document = document.line(format!("  tells {}: {}", notice.audience, notice.text));
+    }
+    for taken in &item.takes_back {
+        document = document.line(format!("  takes back notice {}", taken.notice));
+    }
     document
+}
+
+/// Whom something concerns, by id and handle. Many are cut short; the JSON has them all.
+fn concerns(document: Document, people: &[Person], margin: &str) -> Document {
+    const SHOWN_MAX: usize = 8;
+    if people.is_empty() {
+        return document;
+    }
+    let shown = people.iter().take(SHOWN_MAX).map(|person| format!("player {} ({})", person.player, person.handle));
+    let mut text = shown.collect::<Vec<_>>().join(", ");
+    if let Some(more) = people.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {
+        text.push_str(&format!(" and {more} more"));
+    }
+    document.line(format!("{margin}for: {text}"))
 }
 
 fn hold(mut document: Document, hold: &Hold) -> Document {
@@ -139,6 +168,7 @@ fn hold(mut document: Document, hold: &Hold) -> Document {
     for line in finding_lines(&hold.finding) {
         document = document.line(line);
     }
+    document = concerns(document, &hold.concerns, "    ");
     document.line(format!("    held: {}", hold.why)).line(format!("    next: {}", hold.next))
 }
 

@@ -16,7 +16,7 @@ use crate::{
     },
     exit_code::ExitCode,
     log::EventLog as _,
-    recovery::{Finding, Scope, Targets, diagnose},
+    recovery::{Choice, Finding, Scope, Targets, diagnose},
 };
 
 /// Plan the repair of one thing
@@ -29,6 +29,8 @@ use crate::{
 Examples:
   wox recover duel                          list the duels that something is wrong with
   wox recover duel 17                       plan the repair of duel-17
+  wox recover duel 17 --void --why ticket-90   an interrupted duel counts for nobody, by your decision
+  wox recover tournament cup-7 --correct 1/0 --winner 1042 --why ticket-95   another player won match 1/0
   wox recover deposit 0x5d1f…               what a transaction is, and its credit when it is ours
   wox recover deposit 0x5d1f… --player 1042 --why ticket-88   decide whose it is
   wox recover withdrawal 66                 what became of a payment
@@ -41,10 +43,22 @@ pub(super) struct RecoverArgs {
     what: String,
     /// Which one; a position or an event id for `event`, a transaction hash for `deposit`
     id: Option<String>,
-    /// Why an event is to be left out, a deposit is a player's, a withdrawal goes back, or a signer is to act; recorded
-    /// with the decision
+    /// Why you decide so: an event is left out, a deposit is a player's, a withdrawal goes back, a signer is to act, a duel
+    /// goes on or not, a result was wrong; recorded with the decision
     #[arg(long)]
     why: Option<String>,
+    /// An interrupted duel goes on from where it stopped, by your decision
+    #[arg(long, requires = "why", conflicts_with_all = ["void", "player", "second", "correct"])]
+    resume: bool,
+    /// An interrupted duel counts for nobody and both stakes go back, by your decision
+    #[arg(long, requires = "why", conflicts_with_all = ["player", "second", "correct"])]
+    void: bool,
+    /// The match whose winner was another, by your decision: its round from 1 and its place in the round from 0
+    #[arg(long, value_name = "ROUND/SLOT", requires_all = ["winner", "why"], conflicts_with_all = ["player", "second"])]
+    correct: Option<String>,
+    /// Who won that match
+    #[arg(long, value_name = "PLAYER", requires = "correct")]
+    winner: Option<String>,
     /// The player a deposit belongs to, by your decision
     #[arg(long, value_name = "PLAYER", requires = "why", conflicts_with = "second")]
     player: Option<String>,
@@ -94,10 +108,11 @@ pub(super) async fn run(args: RecoverArgs, context: Context) -> Result<ExitCode,
         return row::write(&args.what, args.id.as_deref().unwrap_or_default(), &context).await;
     }
     let asks = args.intent().is_some();
-    let decides = args.player.is_some() || args.second.is_some() || asks;
+    let of_game = args.resume || args.void || args.correct.is_some();
+    let decides = args.player.is_some() || args.second.is_some() || asks || of_game;
     if args.why.is_some() && args.what != "event" && !decides {
         return Err(CliError::usage("wox::recover::why", "--why goes with `event` or a decision only")
-            .next("leave --why out, or say what is decided: --player, --second, --fence, --bump or --rebroadcast"));
+            .next("leave --why out, or say what is decided; wox recover --help lists the decisions"));
     }
     if asks && !(matches!(args.what.as_str(), "withdrawal" | "burn") && args.id.is_some()) {
         return Err(CliError::usage("wox::recover::intent", "a signer is asked about one withdrawal or one burn")
@@ -110,9 +125,28 @@ pub(super) async fn run(args: RecoverArgs, context: Context) -> Result<ExitCode,
         )
         .next("wox recover deposit 0x… --player ID --why …, or wox recover withdrawal ID --second NAME --why …"));
     }
+    let category = args.what.split_once('-').map_or(args.what.as_str(), |(category, _)| category);
+    if (args.resume || args.void) && category != "duel" || args.correct.is_some() && category != "tournament" {
+        return Err(CliError::usage(
+            "wox::recover::decision",
+            "--resume and --void go with a duel, --correct with a tournament",
+        )
+        .next(
+            "wox recover duel ID --void --why …, or wox recover tournament ID --correct 1/0 --winner PLAYER --why …",
+        ));
+    }
     if let (what @ ("deposit" | "withdrawal" | "burn"), Some(id)) = (args.what.as_str(), args.id.as_deref()) {
         let code = money(what, id, &args, &context).await?;
         return row::hint(what, id, code, &context).await;
+    }
+    if of_game {
+        let name = args.id.as_ref().map_or_else(|| args.what.clone(), |id| format!("{}-{id}", args.what));
+        let stream = StreamId::new(&name).map_err(|_| {
+            CliError::usage("wox::recover::which", "a decision is about one thing; name it")
+                .next(format!("wox recover {} lists what something is wrong with", args.what))
+        })?;
+        let scope = game_decision(existing(stream, &context).await?, &args)?;
+        return plan::make(args.making, &scope, &context).await;
     }
     match (args.what.as_str(), args.id) {
         ("all", None) => plan::make(args.making, &Scope::All, &context).await,
@@ -236,6 +270,24 @@ fn decision(stream: StreamId, args: &RecoverArgs, context: &Context) -> Result<S
         },
         (None, None) => Scope::Subject(stream),
     })
+}
+
+/// The scope for a duel or a tournament, with the decision that was typed.
+fn game_decision(stream: StreamId, args: &RecoverArgs) -> Result<Scope, CliError> {
+    let why = args.why.clone().unwrap_or_default();
+    let (Some(place), Some(winner)) = (&args.correct, &args.winner) else {
+        let choice = if args.resume { Choice::Resume } else { Choice::Void };
+        return Ok(Scope::Interrupted { duel: stream, choice, why });
+    };
+    let parsed = place.split_once('/').and_then(|(round, slot)| Some((round.parse().ok()?, slot.parse().ok()?)));
+    let (round, slot) = parsed.ok_or_else(|| {
+        CliError::usage("wox::recover::match", format!("`{place}` names no match"))
+            .next("the round from 1 and the place in it from 0, such as --correct 2/0")
+    })?;
+    let winner = PlayerId::new(winner).map_err(|error| {
+        CliError::usage("wox::recover::name", format!("`{winner}` is no player: {error}")).next("give the player's id")
+    })?;
+    Ok(Scope::Correct { tournament: stream, round, slot, winner, why })
 }
 
 /// Whether streams of this build's families can be called so.

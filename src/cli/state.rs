@@ -120,6 +120,7 @@ fn projection(state: &State, name: &str) -> Result<Map<String, Value>, CliError>
         "commands" => serde_json::to_value(&state.commands),
         "recoveries" => serde_json::to_value(&state.recoveries),
         "ops" => serde_json::to_value(&state.ops),
+        "outbox" => serde_json::to_value(&state.outbox),
         "chain" => serde_json::to_value(&state.chain),
         _ => serde_json::to_value(&state.conservation),
     };

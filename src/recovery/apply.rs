@@ -329,10 +329,48 @@ async fn append_items(
         let key = format!("step:{}", item.stream);
         append_last(log, &run, &key, &RecoveryEvent::StepSucceeded { step }.into(), by, now).await?;
     }
+    tell(log, recorded).await?;
     let verdict = Label::new("applied").expect("an identity");
     append_last(log, &run, "finished", &RecoveryEvent::RunFinished { verdict }.into(), by, now).await?;
     record_applied(log, plan, by, now).await?;
     Ok(if appended.is_empty() { Applied::Nothing } else { Applied::Appended(appended) })
+}
+
+/// Queues the notices of a plan whose items stand in the log, and takes back those that are not right any more. Each stands
+/// in a stream of its own under an id of its own, so an attempt that was cut off is finished by the next one.
+async fn tell(log: &dyn EventLog, Recorded { plan, record }: &Recorded) -> Result<(), ApplyError> {
+    let (proposed, at) = (record.proposed.id, record.proposed_at);
+    let mut queue = Vec::new();
+    for notice in plan.notices() {
+        if log.revision(&notice.stream()).await? == Revision::NO_STREAM {
+            let events = vec![notice.to_event(proposed, at)?];
+            queue.push(AppendRequest { stream: notice.stream(), expected: Revision::NO_STREAM, events });
+        }
+    }
+    for answer in log.append_many(queue).await {
+        match answer {
+            // Somebody who applies the same plan was faster: it is queued once.
+            Ok(_) | Err(AppendError::Conflict { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    for taken in plan.items.iter().flat_map(|item| &item.takes_back) {
+        let event = taken.to_event(proposed, at)?;
+        let mut attempt = 1;
+        loop {
+            let known = log.read_stream(&taken.stream()).await?;
+            if known.iter().any(|other| other.event.id == event.id || other.event.kind == event.kind) {
+                break;
+            }
+            let expected = known.last().map_or(Revision::NO_STREAM, |last| last.revision);
+            match append_one(log, taken.stream(), expected, event.clone()).await {
+                Ok(()) => break,
+                Err(AppendError::Conflict { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Records once that every item stands in the log, whoever else comes to the same end at the same time.

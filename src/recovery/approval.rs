@@ -91,6 +91,8 @@ fn second(plan: &Plan) -> Option<&str> {
         | Scope::Attribute { .. }
         | Scope::Ask { .. }
         | Scope::Adjust { .. }
+        | Scope::Interrupted { .. }
+        | Scope::Correct { .. }
         | Scope::Waive { .. } => None,
     }
 }

@@ -9,8 +9,14 @@ use wox_events::{
 };
 use wox_projections::{Account, FOLD_HASH, Replay, State, invariants, ledger::Drift, postings::postings};
 
-use super::{Case, Evidence, Finding, Repair, Severity, Step, diagnose};
-use crate::procedures::banking::{custody_drift, signer_intent, uncredited_deposit, withdrawal_in_doubt};
+use super::{
+    Case, Evidence, Finding, Repair, Severity, Step, diagnose,
+    notice::{Notice, Person, TakenBack, concerned, hold_concerns, needs, report, taken_back, tells},
+};
+use crate::procedures::{
+    banking::{custody_drift, signer_intent, uncredited_deposit, withdrawal_in_doubt},
+    game_state::{interrupted_duel, misdrawn_bracket},
+};
 
 /// What a plan was asked to be about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -67,6 +73,28 @@ pub enum Scope {
         /// Why.
         why: String,
     },
+    /// An interrupted duel goes on, or counts for nobody: a person's decision (R08).
+    Interrupted {
+        /// The duel.
+        duel: StreamId,
+        /// Which of the two.
+        choice: Choice,
+        /// Why.
+        why: String,
+    },
+    /// A match was won by somebody else than the log says: a person's decision (R10).
+    Correct {
+        /// The tournament.
+        tournament: StreamId,
+        /// Of which round, from 1.
+        round: u8,
+        /// Of which place in the round, from 0.
+        slot: u16,
+        /// Who won.
+        winner: PlayerId,
+        /// Why.
+        why: String,
+    },
     /// Leave one event out by name: a person's decision (law 3).
     Waive {
         /// The event's position.
@@ -74,6 +102,41 @@ pub enum Scope {
         /// Why.
         why: String,
     },
+}
+
+/// What becomes of an interrupted duel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Choice {
+    /// It goes on from where it stopped.
+    Resume,
+    /// It counts for nobody, and both stakes go back.
+    Void,
+}
+
+impl Scope {
+    /// True for what a person decided about one thing: it fits or it is refused.
+    #[must_use]
+    pub fn is_decision(&self) -> bool {
+        matches!(self, Scope::Interrupted { .. } | Scope::Correct { .. })
+    }
+
+    /// True when a second person has to look at it, whether it moves money or not.
+    fn needs_approval(&self) -> bool {
+        match self {
+            Scope::Waive { .. }
+            | Scope::Ask { .. }
+            | Scope::Correct { .. }
+            | Scope::Interrupted { choice: Choice::Void, .. } => true,
+            Scope::All
+            | Scope::Subject(_)
+            | Scope::Transaction { .. }
+            | Scope::Attribute { .. }
+            | Scope::Release { .. }
+            | Scope::Adjust { .. }
+            | Scope::Interrupted { choice: Choice::Resume, .. } => false,
+        }
+    }
 }
 
 /// What would be done about what is wrong. Strict, like everything in it: a field nobody knows is under no digest, so
@@ -99,6 +162,9 @@ pub struct Plan {
     pub needs_approval: bool,
     /// What would be appended, one atomic batch an item.
     pub items: Vec<Item>,
+    /// What operators are told once all of it stands in the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Notice>,
     /// What is left to a person.
     pub held: Vec<Hold>,
     /// Findings that did not fit: a plan is one event of the log, and people read it whole. The next plan has them.
@@ -130,8 +196,20 @@ pub struct Item {
     pub stream: StreamId,
     /// The revision the stream must have.
     pub expected: Revision,
+    /// Whom it concerns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub concerns: Vec<Person>,
+    /// What has to be there before it can be applied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
     /// The events, in order.
     pub steps: Vec<Step>,
+    /// Who is told of it, and what, once the events stand in the log.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tells: Vec<Notice>,
+    /// Notices that are not right any more then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub takes_back: Vec<TakenBack>,
 }
 
 /// A finding left to a person.
@@ -140,13 +218,29 @@ pub struct Item {
 pub struct Hold {
     /// What is wrong.
     pub finding: Finding,
+    /// Whom it concerns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub concerns: Vec<Person>,
     /// Why nothing is done automatically.
     pub why: String,
     /// What the person does next.
     pub next: String,
 }
 
+impl Item {
+    /// An item before it was tried out.
+    fn new(finding: Finding, stream: StreamId, expected: Revision, steps: Vec<Step>) -> Item {
+        let (concerns, needs, tells, takes_back) = Default::default();
+        Item { findings: vec![finding], stream, expected, concerns, needs, steps, tells, takes_back }
+    }
+}
+
 impl Plan {
+    /// The notices of all items, and that for operators.
+    pub fn notices(&self) -> impl Iterator<Item = &Notice> {
+        self.items.iter().flat_map(|item| &item.tells).chain(&self.report)
+    }
+
     /// The id as people type it: the first 16 hex digits.
     #[must_use]
     pub fn short_id(&self) -> String {
@@ -207,6 +301,10 @@ pub fn plan(evidence: &Evidence, scope: &Scope) -> Result<Plan, JsonError> {
         Scope::Adjust { token, reason, .. } => {
             cases = custody_drift::adjusted_by_operator(evidence, token, reason);
         }
+        Scope::Interrupted { duel, choice, .. } => cases = interrupted_duel::decided(evidence, duel, *choice),
+        Scope::Correct { tournament, round, slot, winner, .. } => {
+            cases = misdrawn_bracket::corrected_by_operator(evidence, tournament, (*round, *slot), winner);
+        }
         Scope::Waive { position, why } => {
             cases = vec![crate::procedures::log::waiver::propose(evidence, *position, why)?];
         }
@@ -221,11 +319,19 @@ pub fn plan(evidence: &Evidence, scope: &Scope) -> Result<Plan, JsonError> {
                 held.extend(item.findings.into_iter().map(|finding| Hold {
                     next: format!("look at it with `wox show {}`; it needs a decision of its own", item.stream),
                     why: why.clone(),
+                    concerns: Vec::new(),
                     finding,
                 }));
             }
         }
     };
+    let state = &evidence.replay.state;
+    for item in &mut items {
+        item.needs = needs(item, scope.needs_approval());
+        item.tells = tells(item, state);
+        item.takes_back = taken_back(item, state);
+        item.concerns = concerned(state, &item.stream, &item.findings, item);
+    }
     // On all of it, also on what does not fit: a finding that has to wait is not an unexplained one.
     let unexplained = unexplained(fork.as_ref().unwrap_or(&evidence.replay), &held);
     if *scope == Scope::All {
@@ -241,6 +347,9 @@ pub fn plan(evidence: &Evidence, scope: &Scope) -> Result<Plan, JsonError> {
         let fit = fitting(&held, HELD_BYTES_MAX)?;
         deferred += held.drain(fit..).count();
     }
+    for hold in &mut held {
+        hold.concerns = hold_concerns(state, hold);
+    }
     let mut plan = Plan {
         schema: "wox/plan/v1".into(),
         id: Digest::of(b""),
@@ -249,8 +358,9 @@ pub fn plan(evidence: &Evidence, scope: &Scope) -> Result<Plan, JsonError> {
         scope: scope.clone(),
         folds: FOLD_HASH.into(),
         changes: !items.is_empty(),
-        needs_approval: matches!(scope, Scope::Waive { .. } | Scope::Ask { .. })
+        needs_approval: (scope.needs_approval() && !items.is_empty())
             || items.iter().flat_map(|item| &item.steps).any(|step| !step.postings.is_empty()),
+        report: report(&items),
         items,
         held,
         deferred,
@@ -288,7 +398,7 @@ fn gather_by_stream(cases: Vec<Case>) -> (Vec<Item>, Vec<Hold>) {
     let mut held = Vec::new();
     for Case { finding, repair } in cases {
         match repair {
-            Repair::Hold { why, next } => held.push(Hold { finding, why, next }),
+            Repair::Hold { why, next } => held.push(Hold { finding, concerns: Vec::new(), why, next }),
             Repair::Compensate { stream, expected, steps } => match by_stream.get(&stream) {
                 Some(index) => {
                     items[*index].findings.push(finding);
@@ -296,7 +406,7 @@ fn gather_by_stream(cases: Vec<Case>) -> (Vec<Item>, Vec<Hold>) {
                 }
                 None => {
                     by_stream.insert(stream.clone(), items.len());
-                    items.push(Item { findings: vec![finding], stream, expected, steps });
+                    items.push(Item::new(finding, stream, expected, steps));
                 }
             },
         }
@@ -362,6 +472,7 @@ fn unexplained(replay: &Replay, held: &[Hold]) -> Vec<Hold> {
                     says: format!("invariant {} is broken: {}", violation.invariant, violation.detail),
                     outcome_unknown: false,
                 },
+                concerns: Vec::new(),
                 why: "no procedure explains it; an adjustment would hide the cause".into(),
                 next: "follow it back from the event it is so since, then record what you find as an incident".into(),
             }

@@ -270,7 +270,12 @@ async fn crash_then_apply_again(appends: i64, fails: Fails) -> bool {
         assert_eq!(again, Applied::Nothing);
     }
     assert_eq!(game.verify(&plan).await.name(), "verified");
-    assert!(game.look().await.replay.held().is_empty());
+    let evidence = game.look().await;
+    assert!(evidence.replay.held().is_empty());
+    let queued: Vec<String> = evidence.replay.state.outbox.pending.keys().cloned().collect();
+    let mut planned: Vec<String> = plan.notices().map(|notice| notice.id.to_string()).collect();
+    planned.sort();
+    assert_eq!(queued, planned, "everybody is told once, after {appends} appends, {fails:?}");
     failed
 }
 
@@ -281,7 +286,7 @@ async fn a_crash_after_any_append_is_finished_by_applying_again() {
         while crash_then_apply_again(appends, fails).await {
             appends += 1;
         }
-        assert_eq!(appends, 9, "start, three times item and step, the run's end, the plan's end");
+        assert_eq!(appends, 9 + 6, "start, three times item and step, six notices, the run's end, the plan's end");
     }
 }
 

@@ -7,14 +7,14 @@ use wox_events::{
 
 use crate::game::{Game, g, id_of, label, named, nothing, says, split, who};
 
-const T: &str = "tournament-t";
+pub const T: &str = "tournament-t";
 const PLAYERS: [&str; 4] = ["ann", "ben", "cid", "dot"];
 
-fn pair(first: &str, second: &str) -> Pairing {
+pub fn pair(first: &str, second: &str) -> Pairing {
     Pairing { first: Some(who(first)), second: Some(who(second)) }
 }
 
-fn won(round: u8, slot: u16, winner: &str, loser: &str) -> TournamentEvent {
+pub fn won(round: u8, slot: u16, winner: &str, loser: &str) -> TournamentEvent {
     TournamentEvent::MatchDecided {
         round,
         slot,
@@ -25,12 +25,12 @@ fn won(round: u8, slot: u16, winner: &str, loser: &str) -> TournamentEvent {
     }
 }
 
-fn opened(round: u8, matches: Vec<Pairing>) -> TournamentEvent {
+pub fn opened(round: u8, matches: Vec<Pairing>) -> TournamentEvent {
     TournamentEvent::RoundOpened { round, matches }
 }
 
 /// Four players who paid 50 G each, drawn in order of their names.
-async fn drawn(format: Format) -> Game {
+pub async fn drawn(format: Format) -> Game {
     let game = Game::new();
     for player in PLAYERS {
         game.player(player, 100).await;
@@ -52,7 +52,7 @@ async fn drawn(format: Format) -> Game {
 }
 
 /// The first round is played: ann and ben go on.
-async fn first_round_played() -> Game {
+pub async fn first_round_played() -> Game {
     let game = drawn(Format::SingleElimination).await;
     game.tell(T, opened(1, vec![pair("ann", "dot"), pair("ben", "cid")])).await;
     game.tell(T, won(1, 0, "ann", "dot")).await;
@@ -60,16 +60,16 @@ async fn first_round_played() -> Game {
     game
 }
 
-fn prize(kind: PrizeKind, player: &str, amount: u64) -> Prize {
+pub fn prize(kind: PrizeKind, player: &str, amount: u64) -> Prize {
     Prize { prize: kind, player: who(player), amount: g(amount) }
 }
 
-fn paid(kind: PrizeKind, player: &str, amount: u64) -> TournamentEvent {
+pub fn paid(kind: PrizeKind, player: &str, amount: u64) -> TournamentEvent {
     TournamentEvent::PrizePaid { prize: kind, player: who(player), amount: g(amount) }
 }
 
 /// Ann won before ben; the pool holds the 200 G of the entries, the schedule wants 100, 60, 20, 20.
-async fn scheduled() -> Game {
+pub async fn scheduled() -> Game {
     let game = first_round_played().await;
     game.tell(T, opened(2, vec![pair("ann", "ben")])).await;
     game.tell(T, won(2, 0, "ann", "ben")).await;
@@ -99,7 +99,7 @@ async fn a_misdrawn_round_is_rebuilt_and_played_again() {
     says(
         &plan,
         "
-        misdrawn_bracket WOX-GAME-TOURN-001 high since tournament-t@10: 1 of 1 pairings of round 2 do not follow from the results
+        misdrawn_bracket WOX-GAME-TOURN-001 high since tournament-t@10: 1 of 1 pairings of round 2 do not follow from the results; what stands on it counts for nobody: 2/0 (experience gained stays)
         on tournament-t@11
           MatchVoided: void match 2/0
           BracketRebuilt: rebuild round 2 as it follows from the results
@@ -127,25 +127,36 @@ async fn only_the_wrong_pairings_of_a_round_are_played_again() {
 }
 
 #[tokio::test]
-async fn a_misdrawn_round_with_later_rounds_or_prizes_on_it_is_left_to_people() {
-    let held = "
-        HELD misdrawn_bracket tournament-t: 2 of 2 pairings of round 1 do not follow from the results
-          why: later rounds or prizes already stand on it
-          next: decide with the players how far to go back; nothing here is undone automatically
-        ";
+async fn a_misdrawn_round_takes_the_rounds_and_the_prizes_that_stand_on_it_along() {
     let game = drawn(Format::SingleElimination).await;
     game.tell(T, opened(1, vec![pair("ann", "ben"), pair("cid", "dot")])).await;
     game.tell(T, won(1, 0, "ann", "ben")).await;
     game.tell(T, won(1, 1, "cid", "dot")).await;
     game.tell(T, opened(2, vec![pair("ann", "cid")])).await;
-    says(&game.plan().await, held);
-
-    let game = drawn(Format::SingleElimination).await;
-    game.tell(T, opened(1, vec![pair("ann", "ben"), pair("cid", "dot")])).await;
     let prizes = vec![prize(PrizeKind::First, "ann", 10)];
     game.tell(T, TournamentEvent::PrizeScheduleFixed { pool_at: g(200), total: g(10), prizes }).await;
     game.tell(T, paid(PrizeKind::First, "ann", 10)).await;
-    says(&game.plan().await, held);
+    let plan = game.plan().await;
+    says(
+        &plan,
+        "
+        misdrawn_bracket WOX-GAME-TOURN-001 high since tournament-t@7: 2 of 2 pairings of round 1 do not follow from the results; what stands on it counts for nobody: 1/0, 1/1 (experience gained stays)
+        unfixed_schedule WOX-GAME-TOURN-004 critical since tournament-t@11: the prize schedule stands on matches that count for nobody
+        wrong_prize WOX-BANK-PRIZE-002 critical since tournament-t@12: 10 G were paid to player ann as first prize, and the match that decides it is to be played again
+        on tournament-t@12
+          MatchVoided: void match 1/0
+          MatchVoided: void match 1/1
+          BracketRebuilt: rebuild round 1 as it follows from the draw
+          BracketRebuilt: rebuild round 2 as far as it follows from the results; one match waits for the one before it
+          MatchReplayOrdered: ann and dot play 1/0
+          MatchReplayOrdered: ben and cid play 1/1
+          PrizeScheduleWithdrawn: withdraw the prize schedule; its amounts stay frozen
+          PrizeReversed: take 10 G back from player ann
+            10 G withdrawable:ann -> pool
+        ",
+    );
+    assert_eq!(game.carry_out(&plan).await.name(), "verified");
+    nothing(&game.plan().await);
 }
 
 #[tokio::test]
@@ -345,7 +356,7 @@ async fn a_wrong_prize_that_is_spent_is_left_to_people() {
     game.spend("ben", 0, 149).await;
     let plan = game.plan().await;
     assert!(!plan.changes);
-    assert_eq!(plan.held[0].why, "player ben holds 1 G of the 100 G that must go back");
+    assert_eq!(plan.held[0].why, "player ben (@ben) holds 1 G of the 100 G that must go back");
     assert_eq!(plan.held[0].next, "agree with the player how the rest goes back, then record it as an incident");
 }
 

@@ -318,3 +318,46 @@ fn an_ended_duel_that_was_not_paid_is_a_violation() {
          broken duel_escrow duel-1 since duel-1@1",
     );
 }
+
+#[test]
+fn late_posts_are_ordered_once_by_their_numbers_and_only_for_the_two() {
+    let ordered = after(&[ACTIVE, "duel-1 LatePostsOrdered outage=@agent-main#1 posts=9:ann:cast,10:bob:use"]);
+    check(&ordered, r#"duels/duels/1/late_posts = ["9","10"]"#);
+    refused(
+        &ordered,
+        &[
+            ("duel-1 LatePostsOrdered posts=10:bob:use", "order of post `10` exists already"),
+            (
+                "duel-1 LatePostsOrdered posts=12:bob:use,11:ann:cast",
+                "post is 11, expected an id above the one before it",
+            ),
+            ("duel-1 LatePostsOrdered posts=x:bob:use", "post is x, expected an id above the one before it"),
+            ("duel-1 LatePostsOrdered posts=12:eve:use", "player in this duel `eve` does not exist"),
+        ],
+    );
+    taken(&after(&[CHALLENGED]), &["duel-1 LatePostsOrdered posts=12:bob:accept"]);
+    refused(
+        &after(&[ACTIVE, ENDED]),
+        &[("duel-1 LatePostsOrdered posts=12:bob:use", "duel 1 is ended, this event needs it challenged or active")],
+    );
+}
+
+#[test]
+fn a_duel_knows_how_it_was_over_and_which_turns_were_missed() {
+    check(
+        &after(&[
+            ACTIVE,
+            "duel-1 TurnMissed turn=1 player=bob",
+            "duel-1 DuelEnded winner=ann loser=bob reason=disconnected",
+        ]),
+        r#"duels/duels/1/missed = [["bob",8000000]]
+           duels/duels/1/over/at = 9000000
+           duels/duels/1/over/quiet_since = 8000000
+           duels/duels/1/over/reason = "disconnected"
+           broken duel_escrow duel-1 since duel-1@1"#,
+    );
+    check(
+        &after(&[ACTIVE, "duel-1 DuelVoided"]),
+        "duels/duels/1/over/reason = nothing\nbroken duel_escrow duel-1 since duel-1@1",
+    );
+}

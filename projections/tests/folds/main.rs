@@ -2,6 +2,7 @@
 //! same claims over generated histories, against a second ledger that knows nothing of the first.
 #![allow(clippy::unwrap_used, reason = "a panic is the report of a test")]
 
+mod brackets;
 mod chain;
 mod duels;
 mod generated;

@@ -164,3 +164,54 @@ fn operators_and_incidents_are_kept_the_rest_is_counted() {
         ],
     );
 }
+
+#[test]
+fn notices_wait_until_they_are_sent_or_taken_back() {
+    let queued = "
+        outbox-a NoticeQueued audience=player-ann text=paid
+        outbox-b NoticeQueued audience=player-bob text=paid";
+    let sent = format!("{queued}\n        outbox-a NoticeSent notice=@outbox-a#1 remote=17");
+    let a = crate::story::id("outbox-a#1");
+    check(
+        &sent,
+        &format!(
+            r#"outbox/pending/{a} = nothing
+               outbox/sent/{a}/remote = "17"
+               outbox/sent/{a}/audience = "player-ann""#
+        ),
+    );
+    let taken_back = format!(
+        "{sent}
+        outbox-a NoticeSuperseded notice=@outbox-a#1
+        outbox-b NoticeSuperseded notice=@outbox-b#1"
+    );
+    check(&taken_back, "outbox/pending = {}\noutbox/sent = {}\noutbox/superseded = 2");
+    refused(
+        &sent,
+        &[
+            ("outbox-a NoticeSent notice=@outbox-a#1 remote=18", "sending of notice `@outbox-a#1` exists already"),
+            ("outbox-c NoticeSent notice=@outbox-c#1 remote=18", "notice `@outbox-c#1` does not exist"),
+            ("outbox-c NoticeSuperseded notice=@outbox-c#1", "notice `@outbox-c#1` does not exist"),
+        ],
+    );
+}
+
+#[test]
+fn a_mention_from_an_outage_is_unanswered_until_it_is_read_or_answered() {
+    // Posts carry their time: this one was made at 1288834974657 ms + 5 s.
+    let post = 5_000_u64 << 22 | 1;
+    let away = format!(
+        "agent-main AgentStopped since=1288834974657000
+         agent-main MentionReceived post={post} author=ann
+         agent-main MentionReceived post=7 author=bob"
+    );
+    check(&away, &format!(r#"agents/unanswered/{post}/author = "ann""#));
+    check(
+        &format!("{away}\nagent-main ReplyPosted post=9 to={post}\nagent-main ReplyPosted post=9 to=7"),
+        "agents/unanswered = nothing",
+    );
+    check(
+        &format!("{away}\ncommand-{post} CommandReceived author=ann verb=cast"),
+        &format!("agents/unanswered/{post} = nothing"),
+    );
+}

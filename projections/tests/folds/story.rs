@@ -112,6 +112,13 @@ fn value(key: &str, text: &str, default: Option<&Value>) -> Value {
                 json!({"prize": parts[0], "player": parts[1], "amount": parts[2]})
             })
             .collect(),
+        "posts" => text
+            .split(',')
+            .map(|post| {
+                let parts: Vec<&str> = post.split(':').collect();
+                json!({"post": parts[0], "player": parts[1], "verb": parts[2]})
+            })
+            .collect(),
         _ => match (text.as_bytes()[0], default) {
             (b'@', _) => json!(id(&text[1..])),
             (b'%', _) => json!(Digest::of(&text.as_bytes()[1..]).to_string()),

@@ -230,7 +230,6 @@ fn rounds_follow_the_draw_one_by_one_and_end_with_the_final() {
         &drawn,
         &[
             ("tournament-d TournamentSeeded seeds=ann,bob,cat,dan", open),
-            ("tournament-d PlayerUnregistered player=ann", open),
             ("tournament-d TournamentCancelled", open),
             ("tournament-d RoundOpened round=1 matches=ann:dan,bob:cat", "round is 1, expected 2"),
             ("tournament-d RoundOpened round=0 matches=ann:dan", "round is 0, expected 2"),
@@ -361,7 +360,6 @@ fn a_schedule_is_frozen_and_adds_up() {
         &decided,
         &[
             (&SCHEDULE.replace("total=200", "total=201"), "total of the prizes is 201, expected 200"),
-            ("tournament-d PrizePaid prize=first player=bob amount=100", unscheduled),
             ("tournament-d PrizeDeferred prize=first player=bob amount=100", unscheduled),
             (
                 "tournament-d PrizeScheduleFixed total=0 \
@@ -487,4 +485,169 @@ fn the_places_of_a_tournament_are_those_who_did_not_leave() {
     assert_eq!(state.tournaments.iter().len(), 1);
     assert!(tournament.prize_status().wrong.is_empty(), "without a schedule nothing is wrong");
     assert_eq!(tournament.expected_pairings(1), None, "no results, no pairings");
+}
+
+#[test]
+fn a_voided_match_leaves_a_place_that_its_next_winner_takes() {
+    let rebuilt: Vec<wox_events::tournament::Pairing> = serde_json::from_str(r#"[{"second":"bob"}]"#).unwrap();
+    let digest = wox_projections::tournaments::pairings_digest(&rebuilt);
+    let voided = after(&[
+        FOUR_IN,
+        DRAWN,
+        SEMIFINALS,
+        FINAL,
+        "tournament-d MatchVoided round=1 slot=0 corrects=@tournament-d#8
+         tournament-d MatchVoided round=2 slot=0 corrects=@tournament-d#11",
+        &format!("tournament-d BracketRebuilt round=2 matches=-:bob digest={digest} corrects=@tournament-d#10"),
+    ]);
+    check(&voided, "tournaments/tournaments/d/rounds/1/pairings/0/first = nothing");
+    refused(
+        &voided,
+        &[(
+            "tournament-d MatchDecided round=2 slot=0 winner=bob loser=- reason=bye",
+            "match 2/0 is waiting for a match before it, this event needs it to have both sides",
+        )],
+    );
+    let again = format!("{voided}\ntournament-d MatchDecided round=1 slot=0 winner=dan loser=ann");
+    check(&again, r#"tournaments/tournaments/d/rounds/1/pairings/0/first = "dan""#);
+    taken(&again, &["tournament-d MatchDecided round=2 slot=0 winner=bob loser=dan"]);
+    let state = replay(&Story::default().tell_all(&again)).state;
+    let open: Vec<(u8, u16)> =
+        state.tournaments.get("d").unwrap().unplayed().map(|open| (open.round, open.slot)).collect();
+    assert_eq!(open, [(2, 0)], "nobody was told to play the final again");
+}
+
+#[test]
+fn a_result_that_is_corrected_leaves_what_stands_on_it_wrong() {
+    check(
+        &after(&[
+            FOUR_IN,
+            DRAWN,
+            SEMIFINALS,
+            FINAL,
+            "tournament-d MatchResultCorrected round=1 slot=0 winner=dan loser=ann supersedes=@tournament-d#8",
+        ]),
+        "tournaments/tournaments/d/rounds/0/results/0/corrected = true
+         broken bracket tournament-d since tournament-d@10",
+    );
+}
+
+#[test]
+fn a_schedule_is_withdrawn_and_frozen_again_with_its_amounts() {
+    let withdrawn = after(&[
+        FOUR_IN,
+        DRAWN,
+        SEMIFINALS,
+        FINAL,
+        SCHEDULE,
+        CLOSED,
+        "tournament-d PrizeScheduleWithdrawn corrects=@tournament-d#12
+         tournament-d TournamentReopened corrects=@tournament-d#13",
+    ]);
+    check(
+        &withdrawn,
+        "tournaments/tournaments/d/schedule = nothing
+         tournaments/tournaments/d/closed = nothing
+         tournaments/tournaments/d/withdrawn/pool_at = \"200\"",
+    );
+    refused(
+        &withdrawn,
+        &[
+            (
+                "tournament-d PrizeScheduleFixed pool_at=200 total=100 prizes=first:ann:100",
+                "amounts of the prizes is others, expected the ones that were frozen first",
+            ),
+            (
+                "tournament-d PrizeScheduleWithdrawn corrects=@tournament-d#12",
+                "tournament d is without a prize schedule, this event needs it to have one",
+            ),
+            (
+                "tournament-d TournamentReopened corrects=@tournament-d#13",
+                "tournament d is open, this event needs it closed",
+            ),
+        ],
+    );
+    taken(
+        &withdrawn,
+        &[
+            "tournament-d PrizeScheduleFixed pool_at=200 total=200 prizes=first:ann:100,second:bob:60,third:dan:20,fourth:cat:20",
+            CLOSED,
+        ],
+    );
+    refused(
+        &after(&[FOUR_IN, DRAWN, SEMIFINALS, FINAL, SCHEDULE, CLOSED]),
+        &[
+            (
+                "tournament-d PrizeScheduleWithdrawn corrects=@tournament-d#1",
+                "corrects is @tournament-d#1, expected @tournament-d#12",
+            ),
+            (
+                "tournament-d TournamentReopened corrects=@tournament-d#1",
+                "corrects is @tournament-d#1, expected @tournament-d#13",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_prize_without_a_schedule_is_taken_with_the_pool_of_before_it() {
+    let paid = after(&[FOUR_IN, DRAWN, SEMIFINALS, FINAL, "tournament-d PrizePaid prize=first player=bob amount=90"]);
+    check(
+        &format!("{paid}\ntournament-d PrizePaid prize=second player=ann amount=10"),
+        "pool = 100
+         tournaments/tournaments/d/pool_before = \"200\"",
+    );
+    check(
+        &format!("{paid}\n{SCHEDULE}"),
+        "tournaments/tournaments/d/pool_before = nothing\nbroken prizes_paid tournament-d since tournament-d@12",
+    );
+    refused(
+        &after(&[FOUR_IN]),
+        &[(
+            "tournament-d PrizePaid prize=first player=bob amount=90",
+            "tournament d is without a prize schedule, this event needs it to have one",
+        )],
+    );
+}
+
+#[test]
+fn who_withdraws_after_the_draw_keeps_no_claim_to_the_entry() {
+    let gone = after(&[FOUR_IN, DRAWN, "tournament-d PlayerUnregistered player=dan"]);
+    check(
+        &gone,
+        "pool = 200
+         tournaments/tournaments/d/entries/dan/left = false
+         tournaments/tournaments/d/entries/dan/left_by/revision = 8",
+    );
+    refused(
+        &gone,
+        &[
+            ("tournament-d PlayerUnregistered player=dan", "entry of player `dan` does not exist"),
+            (
+                "tournament-d EntryRefunded player=dan entry=0+50 corrects=@tournament-d#5",
+                "player dan is taking part, this event needs it gone",
+            ),
+        ],
+    );
+    refused(
+        &after(&[FOUR_IN, DRAWN, SEMIFINALS, FINAL, SCHEDULE, PAID, CLOSED]),
+        &[(
+            "tournament-d PlayerUnregistered player=dan",
+            "tournament d is drawn, this event needs it open for registration",
+        )],
+    );
+}
+
+#[test]
+fn places_follow_from_a_bracket_that_is_decided_and_sound() {
+    let places = |given: &str| {
+        let state = replay(&Story::default().tell_all(given)).state;
+        let tournament = state.tournaments.get("d").unwrap();
+        tournament.placing().map(|placing| placing.places.map(|place| place.map(ToString::to_string)))
+    };
+    let names = |names: [&str; 4]| Some(names.map(|name| Some(name.to_owned())));
+    assert_eq!(places(&after(&[FOUR_IN, DRAWN, SEMIFINALS, FINAL])), names(["bob", "ann", "dan", "cat"]));
+    assert_eq!(places(&after(&[FOUR_IN, DRAWN, SEMIFINALS])), None);
+    let corrected = "tournament-d MatchResultCorrected round=1 slot=0 winner=dan loser=ann supersedes=@tournament-d#8";
+    assert_eq!(places(&after(&[FOUR_IN, DRAWN, SEMIFINALS, FINAL, corrected])), None);
 }

@@ -1,61 +1,160 @@
 //! A duel the game was taken away from in the middle (row R08): its clocks stood still, it goes on from where it
-//! stopped, with the turn that was next. No money moves and no die is rolled. If nobody comes back in time it becomes
-//! a stuck duel.
+//! stopped, with the turn that was next. What was posted meanwhile is decided again by the game, in the order of the
+//! posts: the engine rolls no die. If nobody comes back in time it becomes a stuck duel. A person can decide instead that it
+//! counts for nobody; then both stakes go back.
 
-use wox_events::{DuelEvent, Duration};
-use wox_projections::duels::Phase;
+use wox_events::{DuelEvent, DuelId, Duration, Label, PlayerId, StreamId};
+use wox_projections::{
+    agents::Outage,
+    duels::{Duel, Phase},
+    late_posts::{LatePost, late_posts},
+};
 
 use super::super::{Procedure, Steps, hold, stream};
-use crate::recovery::{Case, Evidence, Finding, policy::DUEL_TIMEOUT};
+use crate::recovery::{Case, Evidence, Finding, Repair, plan::Choice};
 
 /// This procedure.
 pub const PROCEDURE: Procedure =
     Procedure { name: "interrupted_duel", row: "R08", finds: "a duel interrupted by an outage", examine };
 
 fn examine(evidence: &Evidence) -> Vec<Case> {
-    let (state, now) = (&evidence.replay.state, evidence.now());
-    let mut cases = Vec::new();
-    for (id, duel) in state.duels.iter() {
-        let (Phase::Active, Some(next)) = (duel.phase, &duel.next) else { continue };
+    let state = &evidence.replay.state;
+    let late = late_posts(state);
+    let interrupted = state.duels.iter().filter_map(|(id, duel)| Interrupted::find(evidence, id, duel, &late));
+    interrupted.map(|interrupted| Case { finding: interrupted.finding(), repair: interrupted.resume() }).collect()
+}
+
+/// What an operator decides about one duel: it goes on, or it counts for nobody. A hold where that does not fit.
+#[must_use]
+pub fn decided(evidence: &Evidence, subject: &StreamId, choice: Choice) -> Vec<Case> {
+    let state = &evidence.replay.state;
+    let late = late_posts(state);
+    let found = DuelId::new(subject.subject()).ok().and_then(|id| state.duels.iter().find(|(known, _)| **known == id));
+    let Some((id, duel)) = found.filter(|_| subject.category() == "duel") else {
+        let finding = PROCEDURE.finding("WOX-GAME-DUEL-005", subject, format!("{subject} is no duel"));
+        return vec![Case { finding, repair: hold("only a duel can be resumed or voided", "wox recover duel") }];
+    };
+    let Some(interrupted) = Interrupted::find(evidence, id, duel, &late) else {
+        let says = format!("{} against {} is {}", duel.challenger, duel.opponent, duel.phase);
+        let finding =
+            Finding { since: Some(duel.last.on(subject)), ..PROCEDURE.finding("WOX-GAME-DUEL-005", subject, says) };
+        let why = match duel.phase {
+            Phase::Active => "no outage interrupted it, or its interruption is dealt with already",
+            _ => "only a duel that is being fought can be resumed or voided",
+        };
+        return vec![Case { finding, repair: hold(why, format!("wox recover duel {id}")) }];
+    };
+    let finding = interrupted.finding();
+    match choice {
+        Choice::Resume => vec![Case { finding, repair: interrupted.resumed_by_decision() }],
+        Choice::Void => {
+            let mut cases = vec![Case { finding, repair: interrupted.voided() }];
+            cases.extend(super::around_a_void(evidence, id, duel, &late));
+            cases
+        }
+    }
+}
+
+/// A duel that an outage cut off and nobody has dealt with.
+struct Interrupted<'a> {
+    evidence: &'a Evidence,
+    stream: StreamId,
+    duel: &'a Duel,
+    next: &'a PlayerId,
+    outage: &'a Outage,
+    /// How much of the time since the last move the game was away: windows that overlap count once.
+    away: Duration,
+    /// True when every window has ended.
+    over: bool,
+    /// What was posted meanwhile and is in time, in order.
+    late: Vec<&'a LatePost<'a>>,
+    /// What was posted meanwhile and nobody has read as a command.
+    unread: Vec<&'a LatePost<'a>>,
+}
+
+impl<'a> Interrupted<'a> {
+    fn find(
+        evidence: &'a Evidence,
+        id: &'a DuelId,
+        duel: &'a Duel,
+        late: &'a [LatePost<'a>],
+    ) -> Option<Interrupted<'a>> {
+        let (state, now) = (&evidence.replay.state, evidence.now());
+        let (Phase::Active, Some(next)) = (duel.phase, &duel.next) else { return None };
         let away = state.agents.away(duel.last_action, now);
-        if away == Duration::ZERO || now.since(duel.last_action).0 - away.0 > DUEL_TIMEOUT.0 {
-            continue;
+        if away == Duration::ZERO || super::is_stuck(evidence, id, duel, late) {
+            return None;
         }
         let outages = || state.agents.during(duel.last_action, now);
-        let handled = |from| duel.interruptions.contains(&from);
-        let Some(outage) = outages().find(|outage| !handled(outage.from)) else { continue };
-        let stream = stream("duel", id.as_str());
-        let turn = duel.turn;
+        let outage = outages().find(|outage| !duel.interruptions.contains(&outage.from))?;
         let over = outages().all(|outage| outage.until.is_some());
-        let long = if over { format!("of {} s", away.as_seconds()) } else { "that is not over".into() };
-        let finding = Finding {
-            since: Some(outage.event.clone()),
-            ..PROCEDURE.finding(
-                "WOX-GAME-DUEL-005",
-                &stream,
-                format!(
-                    "{} against {} was interrupted after turn {turn} by an outage {long}",
-                    duel.challenger, duel.opponent
-                ),
-            )
-        };
-        let repair = 'repair: {
-            let Some(until) = outage.until.filter(|_| over) else {
-                break 'repair hold(
-                    "the game is still away: nobody could go on",
-                    "bring the agent back, record it, and plan again",
-                );
-            };
-            let cause = outage.event.id;
-            let interrupted = DuelEvent::DuelInterrupted { at_turn: turn, from: outage.from, until };
-            let resumed = DuelEvent::DuelResumed { from_turn: turn + 1, player: next.clone() };
-            Steps::on(evidence, stream.clone())
-                .add(cause, "", interrupted, format!("record the interruption after turn {turn}"))
-                .add(cause, "", DuelEvent::TimersExtended { by: away }, format!("give back {} s", away.as_seconds()))
-                .add(cause, "", resumed, format!("go on with turn {} of player {next}", turn + 1))
-                .repair()
-        };
-        cases.push(Case { finding, repair });
+        let unread = super::unordered(late, id).map(|(late, _)| late).filter(|late| late.verb.is_none()).collect();
+        let late = super::waiting(evidence, late, id);
+        Some(Interrupted {
+            evidence,
+            stream: stream("duel", id.as_str()),
+            duel,
+            next,
+            outage,
+            away,
+            over,
+            late,
+            unread,
+        })
     }
-    cases
+
+    fn finding(&self) -> Finding {
+        let Duel { challenger, opponent, turn, .. } = self.duel;
+        let long = if self.over { format!("of {} s", self.away.as_seconds()) } else { "that is not over".into() };
+        let mut says = format!("{challenger} against {opponent} was interrupted after turn {turn} by an outage {long}");
+        if !self.late.is_empty() {
+            says.push_str("; posted meanwhile: ");
+            says.push_str(&super::told(&self.late));
+        }
+        Finding { since: Some(self.outage.event.clone()), ..PROCEDURE.finding("WOX-GAME-DUEL-005", &self.stream, says) }
+    }
+
+    fn resume(&self) -> Repair {
+        if self.over && !self.unread.is_empty() {
+            return hold(
+                format!("nobody has read {} as a command: it may be the next move", super::told(&self.unread)),
+                format!(
+                    "have the game read it and plan again, or decide without it: wox recover duel {} --resume --why REASON",
+                    self.stream.subject()
+                ),
+            );
+        }
+        self.resumed_by_decision()
+    }
+
+    fn resumed_by_decision(&self) -> Repair {
+        let Some(until) = self.outage.until.filter(|_| self.over) else {
+            return hold(
+                "the game is still away: nobody could go on",
+                "bring the agent back, record it, and plan again",
+            );
+        };
+        let (turn, away, next) = (self.duel.turn, self.away, self.next);
+        let cause = self.outage.event.id;
+        let interrupted = DuelEvent::DuelInterrupted { at_turn: turn, from: self.outage.from, until };
+        let resumed = DuelEvent::DuelResumed { from_turn: turn + 1, player: next.clone() };
+        let steps = Steps::on(self.evidence, self.stream.clone())
+            .add(cause, "", interrupted, format!("record the interruption after turn {turn}"))
+            .add(cause, "", DuelEvent::TimersExtended { by: away }, format!("give back {} s", away.as_seconds()))
+            .add(cause, "", resumed, format!("go on with turn {} of player {next}", turn + 1));
+        super::order_posts(steps, &self.late).repair()
+    }
+
+    fn voided(&self) -> Repair {
+        let mut steps = Steps::on(self.evidence, self.stream.clone());
+        if let Some(until) = self.outage.until {
+            let (turn, from) = (self.duel.turn, self.outage.from);
+            let interrupted = DuelEvent::DuelInterrupted { at_turn: turn, from, until };
+            let says = format!("record the interruption after turn {turn}");
+            steps = steps.add(self.outage.event.id, "", interrupted, says);
+        }
+        let voided = DuelEvent::DuelVoided { reason: Label::new("interrupted").expect("an identity") };
+        steps = steps.add(self.duel.opened.id, "", voided, "void the duel: it counts for nobody");
+        super::release_stakes(steps, self.duel).repair()
+    }
 }

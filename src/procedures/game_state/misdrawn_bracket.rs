@@ -1,12 +1,18 @@
-//! A round whose pairings do not follow from the results before it (row R10). The results of the wrong pairings are
-//! voided, the round is rebuilt, and what was played is ordered to be played again. Held when later rounds or prizes
-//! already stand on it: then people decide how far the correction goes.
+//! Pairings that do not follow from the results before them (row R10): drawn wrong, or a result before them was corrected.
+//! Every match in the blast radius is voided, the rounds are rebuilt as far as they follow, and what two known people have
+//! to play again is ordered; a later match waits until the one before it is decided. The rest of the bracket stays. Stakes of
+//! a tournament are zero, so no stake moves, and experience that was gained stays.
+//!
+//! A person corrects a result by name: the plan for that is the correction with everything that stands on it.
 
-use wox_events::{Label, TournamentEvent, TournamentId, tournament::Format};
-use wox_projections::tournaments::{Tournament, pairings_digest};
+use wox_events::{Label, PlayerId, StreamId, TournamentEvent, TournamentId, tournament::Format};
+use wox_projections::{
+    EventRef,
+    tournaments::{Fallout, Tournament, pairings_digest},
+};
 
 use super::super::{Procedure, Steps, hold, stream};
-use crate::recovery::{Case, Evidence, Finding};
+use crate::recovery::{Case, Evidence, Finding, Repair, Step};
 
 /// This procedure.
 pub const PROCEDURE: Procedure = Procedure {
@@ -20,68 +26,164 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
     evidence.replay.state.tournaments.iter().filter_map(|(id, tournament)| case(evidence, id, tournament)).collect()
 }
 
-/// The first misdrawn round only: the ones after it follow from it.
 fn case(evidence: &Evidence, id: &TournamentId, tournament: &Tournament) -> Option<Case> {
     let (index, round, expected) = tournament.misdrawn_rounds().next()?;
-    let number = u8::try_from(index + 1).ok()?;
     let stream = stream("tournament", id.as_str());
-    let wrong: Vec<usize> =
-        (0..expected.len()).filter(|slot| round.pairings.get(*slot) != expected.get(*slot)).collect();
-    let finding = Finding {
-        since: Some(round.opened.clone()),
-        ..PROCEDURE.finding(
-            "WOX-GAME-TOURN-001",
-            &stream,
-            format!("{} of {} pairings of round {number} do not follow from the results", wrong.len(), expected.len()),
-        )
+    let wrong = (0..expected.len()).filter(|slot| round.pairings.get(*slot) != expected.get(*slot)).count();
+    let mut says =
+        format!("{wrong} of {} pairings of round {} do not follow from the results", expected.len(), index + 1);
+    let fallout = tournament.fallout();
+    if let Some(fallout) = &fallout {
+        says.push_str(&radius(fallout));
+    }
+    let finding =
+        Finding { since: Some(round.opened.clone()), ..PROCEDURE.finding("WOX-GAME-TOURN-001", &stream, says) };
+    let repair = match fallout {
+        Some(fallout) => rebuilt(Steps::on(evidence, stream), &fallout, "misdrawn").repair(),
+        None => hold(
+            "a round robin has no one right order of rounds to rebuild it from",
+            "decide with the players which of the matches count",
+        ),
     };
-    let repair = 'repair: {
-        if tournament.format == Format::RoundRobin {
-            break 'repair hold(
-                "a round robin has no one right order of rounds to rebuild it from",
-                "decide with the players which of the matches count",
-            );
-        }
-        if tournament.rounds.len() > index + 1 || tournament.schedule.is_some() {
-            break 'repair hold(
-                "later rounds or prizes already stand on it",
-                "decide with the players how far to go back; nothing here is undone automatically",
-            );
-        }
+    Some(Case { finding, repair })
+}
+
+/// How far it goes, for people.
+fn radius(fallout: &Fallout<'_>) -> String {
+    if fallout.voided.is_empty() {
+        return String::new();
+    }
+    let places: Vec<String> = fallout.voided.iter().map(|(round, slot, _)| format!("{round}/{slot}")).collect();
+    format!("; what stands on it counts for nobody: {} (experience gained stays)", places.join(", "))
+}
+
+/// Voids what does not stand, rebuilds the rounds, orders what can be played.
+fn rebuilt<'a>(mut steps: Steps<'a>, fallout: &Fallout<'_>, reason: &str) -> Steps<'a> {
+    for (round, slot, result) in &fallout.voided {
+        let voided = TournamentEvent::MatchVoided {
+            round: *round,
+            slot: *slot,
+            corrects: result.event.id,
+            reason: Label::new(reason).expect("an identity"),
+        };
+        steps = steps.add(result.event.id, "", voided, format!("void match {round}/{slot}"));
+    }
+    for (number, round, matches) in &fallout.rebuilt {
         let cause = round.opened.id;
-        let mut steps = Steps::on(evidence, stream.clone());
-        let reason = || Label::new("misdrawn").expect("an identity");
-        let mut again = Vec::new();
-        for slot in wrong {
-            let Ok(place) = u16::try_from(slot) else { continue };
-            let Some(result) = round.results.get(&place) else { continue };
-            let voided = TournamentEvent::MatchVoided {
-                round: number,
-                slot: place,
-                corrects: result.event.id,
-                reason: reason(),
-            };
-            steps = steps.add(result.event.id, "", voided, format!("void match {number}/{slot}"));
-            again.push((place, slot));
-        }
-        let rebuilt = TournamentEvent::BracketRebuilt {
-            round: number,
-            digest: pairings_digest(&expected),
-            matches: expected.clone(),
+        let event = TournamentEvent::BracketRebuilt {
+            round: *number,
+            digest: pairings_digest(matches),
+            matches: matches.clone(),
             corrects: cause,
         };
-        steps = steps.add(cause, "", rebuilt, format!("rebuild round {number} as it follows from the results"));
-        for (place, slot) in again {
-            let (Some(first), Some(second)) = (&expected[slot].first, &expected[slot].second) else { continue };
+        let waits = matches.iter().filter(|pairing| pairing.first.is_none() || pairing.second.is_none()).count();
+        let waits = match waits {
+            _ if *number == 1 => "as it follows from the draw".to_owned(),
+            0 => "as it follows from the results".to_owned(),
+            1 => "as far as it follows from the results; one match waits for the one before it".to_owned(),
+            more => format!("as far as it follows from the results; {more} matches wait for the ones before them"),
+        };
+        steps = steps.add(cause, "", event, format!("rebuild round {number} {waits}"));
+    }
+    for (number, _, matches) in &fallout.rebuilt {
+        for (slot, pairing) in (0u16..).zip(matches) {
+            let Some((_, _, result)) = fallout.voided.iter().find(|(round, at, _)| (round, *at) == (number, slot))
+            else {
+                continue;
+            };
+            let (Some(first), Some(second)) = (&pairing.first, &pairing.second) else { continue };
             let order = TournamentEvent::MatchReplayOrdered {
-                round: number,
-                slot: place,
+                round: *number,
+                slot,
                 first: first.clone(),
                 second: second.clone(),
             };
-            steps = steps.add(cause, &slot.to_string(), order, format!("{first} and {second} play {number}/{slot}"));
+            steps = steps.add(result.event.id, "", order, format!("{first} and {second} play {number}/{slot}"));
         }
-        steps.repair()
+    }
+    steps
+}
+
+/// What an operator decides: another player won a match. With it goes everything that stands on the wrong result. A hold
+/// where that does not fit.
+#[must_use]
+pub fn corrected_by_operator(
+    evidence: &Evidence,
+    subject: &StreamId,
+    (round, slot): (u8, u16),
+    winner: &PlayerId,
+) -> Vec<Case> {
+    let refused = |why: String, next: String| {
+        let finding =
+            PROCEDURE.finding("WOX-GAME-TOURN-001", subject, format!("match {round}/{slot} cannot be corrected"));
+        vec![Case { finding, repair: hold(why, next) }]
     };
-    Some(Case { finding, repair })
+    let look = format!("wox state tournaments {}", subject.subject());
+    let known = TournamentId::new(subject.subject()).ok().filter(|_| subject.category() == "tournament");
+    let tournaments = &evidence.replay.state.tournaments;
+    let Some((id, tournament)) = known.and_then(|id| tournaments.iter().find(|(known, _)| **known == id)) else {
+        return refused(format!("{subject} is no tournament"), "wox recover tournament".into());
+    };
+    let Some(result) = tournament.result_of(round, slot) else {
+        return refused(format!("match {round}/{slot} has no result"), look);
+    };
+    if result.winner == *winner {
+        return refused(format!("{} won it already", super::person(evidence, winner)), look);
+    }
+    let pairing = tournament.rounds.get(usize::from(round) - 1).and_then(|round| round.pairings.get(usize::from(slot)));
+    let Some((loser, _)) = pairing.and_then(|pairing| {
+        let (first, second) = (pairing.first.as_ref()?, pairing.second.as_ref()?);
+        match (first == winner, second == winner) {
+            (true, _) => Some((second, first)),
+            (_, true) => Some((first, second)),
+            (false, false) => None,
+        }
+    }) else {
+        return refused(format!("{} is not in it, or it was a bye", super::person(evidence, winner)), look);
+    };
+    if tournament.fallout().is_some() {
+        let next = format!("wox recover tournament {id}");
+        return refused("pairings of this bracket do not follow from its results: they come first".into(), next);
+    }
+    let correction = TournamentEvent::MatchResultCorrected {
+        round,
+        slot,
+        winner: winner.clone(),
+        loser: loser.clone(),
+        supersedes: result.event.id,
+    };
+    let says = format!("player {winner} won match {round}/{slot}, not player {loser}");
+    let step = match Step::new(subject, result.event.id, "", correction.clone(), says.clone()) {
+        Ok(step) => step,
+        Err(error) => return refused(format!("the correction cannot be written: {error}"), "report this".into()),
+    };
+    let event = EventRef {
+        position: wox_events::Position(evidence.as_of.0 + 1),
+        stream: subject.clone(),
+        revision: wox_events::Revision(evidence.replay.revision(subject).0 + 1),
+        id: step.id,
+    };
+    let Some(decided) = tournament.corrected((round, slot), (winner, loser), event) else {
+        return refused(format!("match {round}/{slot} has no result"), look);
+    };
+    let mut told = format!(
+        "match {round}/{slot} was won by {}, and the log says {}",
+        super::person(evidence, winner),
+        super::person(evidence, &result.winner)
+    );
+    let mut steps = Steps::on(evidence, subject.clone()).add(result.event.id, "", correction, says);
+    match decided.fallout() {
+        Some(fallout) => {
+            told.push_str(&radius(&fallout));
+            steps = rebuilt(steps, &fallout, "result-corrected");
+        }
+        None if tournament.format == Format::RoundRobin => told.push_str("; nothing is drawn from it"),
+        None => told.push_str("; no later match stands on it"),
+    }
+    let since = result.event.clone();
+    let finding = Finding { since: Some(since.clone()), ..PROCEDURE.finding("WOX-GAME-TOURN-001", subject, told) };
+    let repair: Repair = steps.repair();
+    let mut cases = vec![Case { finding, repair }];
+    cases.extend(super::prizes::of_decided(evidence, id, &decided, &since));
+    cases
 }

@@ -1,8 +1,9 @@
 //! A duel in which nobody has moved for longer than the timeout, outages not counted (row R09). It is voided once ever
-//! and both stakes go back to the balances they came from, in one batch: there is no state between end and refund.
+//! and both stakes go back to the balances they came from, in one batch: there is no state between end and refund. A move
+//! that was posted in an outage and waits to be decided is a move: then the duel is interrupted, not stuck.
 
 use wox_events::{DuelEvent, Label};
-use wox_projections::duels::Phase;
+use wox_projections::late_posts::late_posts;
 
 use super::super::{Procedure, Steps, stream};
 use crate::recovery::{Case, Evidence, Finding, policy::DUEL_TIMEOUT};
@@ -12,15 +13,11 @@ pub const PROCEDURE: Procedure =
     Procedure { name: "stuck_duel", row: "R09", finds: "a duel in which nobody moves", examine };
 
 fn examine(evidence: &Evidence) -> Vec<Case> {
-    let (state, now) = (&evidence.replay.state, evidence.now());
+    let state = &evidence.replay.state;
+    let late = late_posts(state);
     let mut cases = Vec::new();
     for (id, duel) in state.duels.iter() {
-        if duel.phase != Phase::Active {
-            continue;
-        }
-        let away = state.agents.away(duel.last_action, now);
-        let idle = wox_events::Duration(now.since(duel.last_action).0 - away.0);
-        if idle.0 <= DUEL_TIMEOUT.0 {
+        if !super::is_stuck(evidence, id, duel, &late) {
             continue;
         }
         let stream = stream("duel", id.as_str());

@@ -1,9 +1,12 @@
 //! A challenge that ran out with a stake still in escrow, or a duel that was declined, expired or voided without giving
 //! the stakes back (row E2; the guide's order "end first, pay later" leaves exactly this after a crash). An outage
-//! extends the time to accept.
+//! extends the time to accept, and an acceptance that was posted in it in time is not overruled by the clock.
 
 use wox_events::{DuelEvent, DuelId};
-use wox_projections::duels::{Duel, Phase};
+use wox_projections::{
+    duels::{Duel, Phase},
+    late_posts::{LatePost, late_posts},
+};
 
 use super::super::{Procedure, Steps, stream};
 use crate::recovery::{Case, Evidence, Finding, Severity};
@@ -17,13 +20,17 @@ pub const PROCEDURE: Procedure = Procedure {
 };
 
 fn examine(evidence: &Evidence) -> Vec<Case> {
-    evidence.replay.state.duels.iter().filter_map(|(id, duel)| case(evidence, id, duel)).collect()
+    let state = &evidence.replay.state;
+    let late = late_posts(state);
+    state.duels.iter().filter_map(|(id, duel)| case(evidence, id, duel, &late)).collect()
 }
 
-fn case(evidence: &Evidence, id: &DuelId, duel: &Duel) -> Option<Case> {
+fn case(evidence: &Evidence, id: &DuelId, duel: &Duel, late: &[LatePost<'_>]) -> Option<Case> {
     let held: Vec<_> = duel.stakes.iter().filter(|stake| stake.released.is_none()).collect();
     let over = match duel.phase {
-        Phase::Challenged => ran_out(evidence, duel),
+        Phase::Challenged => {
+            ran_out(evidence, duel) && super::waiting(evidence, late, id).is_empty() && !answered(duel)
+        }
         Phase::Declined | Phase::Expired | Phase::Voided => true,
         Phase::Active | Phase::Ended => false,
     };
@@ -65,7 +72,10 @@ fn is_or_are(names: &[String]) -> String {
 
 /// True when the time to accept is over, time in which the game was away not counted.
 fn ran_out(evidence: &Evidence, duel: &Duel) -> bool {
-    let (issued, now) = (duel.last_action, evidence.now());
-    let away = evidence.replay.state.agents.away(issued, now);
-    now.since(issued).0 - away.0 > duel.expires_at.since(issued).0
+    super::idle(evidence, duel.last_action).0 > duel.expires_at.since(duel.last_action).0
+}
+
+/// True while the game has to decide about an acceptance that came in time.
+fn answered(duel: &Duel) -> bool {
+    !duel.late_posts.is_empty()
 }
