@@ -17,6 +17,7 @@ const STEPS: &[Step] = &[
     Step { kind: "FundsHeld", from: 1, apply: funds_held_1 },
     Step { kind: "DuelEnded", from: 1, apply: duel_ended_1 },
     Step { kind: "DuelEnded", from: 2, apply: duel_ended_2 },
+    Step { kind: "StateImported", from: 1, apply: state_imported_1 },
 ];
 
 /// Version 1 had no dust: the game only wrote amounts of two decimals.
@@ -49,6 +50,12 @@ fn duel_ended_2(data: &mut Map<String, Value>) -> Result<(), String> {
     if data.get("reason").and_then(Value::as_str) == Some("hit_points") {
         data.insert("reason".into(), "knockout".into());
     }
+    Ok(())
+}
+
+/// Version 1 took over balances and counts only; name, house, spells and the rest stayed in the table.
+#[allow(clippy::unnecessary_wraps, reason = "every step has one shape")]
+fn state_imported_1(_: &mut Map<String, Value>) -> Result<(), String> {
     Ok(())
 }
 

@@ -2,7 +2,9 @@
 //! the procedures R08, R09, E2 and E3 ask for: the last action, the holds, and every release beside the hold it undoes.
 
 use serde::{Deserialize, Serialize};
-use wox_events::{Amount, DuelEvent, DuelId, EventId, PlayerId, Recorded, Split, Timestamp, TournamentId};
+use wox_events::{
+    Amount, DuelEvent, DuelId, EventId, PlayerId, Recorded, Split, Timestamp, TournamentId, duel::ImportedDuel,
+};
 
 use crate::{
     Table,
@@ -13,6 +15,9 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Duels {
     duels: Table<DuelId, Duel>,
+    /// Stakes taken over from the game's tables, for conservation.
+    #[serde(default, skip_serializing_if = "Amount::is_zero_ref")]
+    imported: Amount,
 }
 
 /// One duel.
@@ -86,6 +91,9 @@ pub struct Stake {
     pub split: Split,
     /// The StakeHeld event.
     pub held: EventId,
+    /// True when it was taken over from the game's tables, which do not say from which balances it came.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub assumed: bool,
     /// What came back, and by which event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released: Option<Release>,
@@ -152,6 +160,61 @@ impl Duels {
         self.duels.get(duel)
     }
 
+    /// Stakes taken over from the game's tables.
+    #[must_use]
+    pub fn imported(&self) -> Amount {
+        self.imported
+    }
+
+    /// Takes over a duel of the game's tables.
+    fn import(&mut self, at: &Recorded, event: &DuelEvent) {
+        let DuelEvent::DuelImported {
+            challenger, opponent, bet, standing, next, challenger_hp, opponent_hp, stakes, ..
+        } = event
+        else {
+            return;
+        };
+        let Ok(id) = DuelId::new(at.stream.subject()) else { return };
+        let (phase, winner) = match standing {
+            ImportedDuel::Active => (Phase::Active, None),
+            ImportedDuel::ChallengerWon => (Phase::Ended, Some(challenger)),
+            ImportedDuel::OpponentWon => (Phase::Ended, Some(opponent)),
+            ImportedDuel::Cancelled => (Phase::Voided, None),
+        };
+        let held = stakes.iter().filter_map(|stake| stake.assumed.total());
+        self.imported = Amount::checked_sum(held.chain([self.imported])).unwrap_or(self.imported);
+        let stakes = stakes.iter().map(|stake| Stake {
+            player: stake.player.clone(),
+            split: stake.assumed,
+            held: at.id,
+            assumed: true,
+            released: None,
+        });
+        let here = EventAt::of(at);
+        self.duels.insert(
+            id,
+            Duel {
+                challenger: challenger.clone(),
+                opponent: opponent.clone(),
+                bet: *bet,
+                expires_at: at.time,
+                tournament: None,
+                phase,
+                last_action: at.time,
+                turn: 0,
+                next: next.clone(),
+                hp: (challenger_hp.unwrap_or_default(), opponent_hp.unwrap_or_default()),
+                stakes: stakes.collect(),
+                winner: winner.cloned(),
+                settled: Amount::ZERO,
+                interruptions: Vec::new(),
+                opened: here,
+                decided: winner.map(|_| here),
+                last: here,
+            },
+        );
+    }
+
     /// All duels, in the order they were asked for.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&DuelId, &Duel)> {
         self.duels.iter()
@@ -165,7 +228,9 @@ impl Projection for Duels {
     fn check(&self, at: &Recorded, event: &DuelEvent) -> Result<(), Rejection> {
         let id = at.stream.subject();
         let known = self.duels.get(id);
-        if let DuelEvent::ChallengeIssued { challenger, opponent, .. } = event {
+        if let DuelEvent::ChallengeIssued { challenger, opponent, .. }
+        | DuelEvent::DuelImported { challenger, opponent, .. } = event
+        {
             if known.is_some() {
                 return Err(Rejection::exists("duel", id));
             }
@@ -180,7 +245,7 @@ impl Projection for Duels {
         }
         let Some(duel) = known else { return Err(Rejection::unknown("duel", id)) };
         match event {
-            DuelEvent::ChallengeIssued { .. } => Ok(()),
+            DuelEvent::ChallengeIssued { .. } | DuelEvent::DuelImported { .. } => Ok(()),
             DuelEvent::StakeHeld { player, stake } => {
                 duel.needs(id, &[Phase::Challenged], "challenged")?;
                 duel.takes_part(player)?;
@@ -257,6 +322,10 @@ impl Projection for Duels {
 
     fn evolve(&mut self, at: &Recorded, event: &DuelEvent) {
         let id = at.stream.subject();
+        if let DuelEvent::DuelImported { .. } = event {
+            self.import(at, event);
+            return;
+        }
         if let DuelEvent::ChallengeIssued { challenger, opponent, bet, expires_at, tournament } = event {
             let Ok(id) = DuelId::new(id) else { return };
             self.duels.insert(
@@ -286,9 +355,9 @@ impl Projection for Duels {
         let duel = self.duels.get_mut(id).expect("check knew the duel");
         duel.last = EventAt::of(at);
         match event {
-            DuelEvent::ChallengeIssued { .. } => {}
+            DuelEvent::ChallengeIssued { .. } | DuelEvent::DuelImported { .. } => {}
             DuelEvent::StakeHeld { player, stake } => {
-                duel.stakes.push(Stake { player: player.clone(), split: *stake, held: at.id, released: None });
+                duel.stakes.push(Stake { player: player.clone(), split: *stake, held: at.id, assumed: false, released: None });
             }
             DuelEvent::ChallengeAccepted { first_turn, challenger_hp, opponent_hp } => {
                 duel.phase = Phase::Active;

@@ -122,8 +122,34 @@ pub struct Comparison<'a> {
     seen: Vec<bool>,
     pending: Vec<Pending>,
     burns: std::collections::HashMap<i64, Vec<usize>>,
-    hasher: Sha256,
+    hasher: RowHasher,
     result: Compared,
+}
+
+/// The digest of a table: over every cell of every row as it was read, in the order they were read.
+#[derive(Clone, Debug, Default)]
+pub struct RowHasher(Sha256);
+
+impl RowHasher {
+    /// Takes the next row.
+    pub fn row(&mut self, cells: &[Option<&[u8]>]) {
+        for cell in cells {
+            match cell {
+                None => self.0.update([0]),
+                Some(text) => {
+                    self.0.update([1]);
+                    self.0.update((text.len() as u64).to_be_bytes());
+                    self.0.update(text);
+                }
+            }
+        }
+    }
+
+    /// The digest of all rows.
+    #[must_use]
+    pub fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
 }
 
 /// A live row whose place is not clear yet.
@@ -209,22 +235,13 @@ impl<'a> Comparison<'a> {
             digest: Digest([0; 32]),
         };
         let seen = vec![false; image.len()];
-        Comparison { image, layout, seen, pending: Vec::new(), burns, hasher: Sha256::new(), result }
+        Comparison { image, layout, seen, pending: Vec::new(), burns, hasher: RowHasher::default(), result }
     }
 
     /// Takes the next live row: its cells as text, in the order of the layout.
     pub fn row(&mut self, cells: &[Option<&[u8]>]) -> Fate {
         self.result.live += 1;
-        for cell in cells {
-            match cell {
-                None => self.hasher.update([0]),
-                Some(text) => {
-                    self.hasher.update([1]);
-                    self.hasher.update((text.len() as u64).to_be_bytes());
-                    self.hasher.update(text);
-                }
-            }
-        }
+        self.hasher.row(cells);
         let fate = self.place(cells);
         match fate {
             Fate::Row(row) => self.compare(row, cells),
@@ -254,7 +271,7 @@ impl<'a> Comparison<'a> {
         }
         let missing: Vec<usize> = (0..self.seen.len()).filter(|row| !self.seen[*row]).collect();
         missing.iter().for_each(|row| self.missing(*row));
-        self.result.digest = Digest(self.hasher.finalize().into());
+        self.result.digest = self.hasher.finish();
         Finished { compared: self.result, late, missing }
     }
 
