@@ -45,8 +45,7 @@ impl fmt::Display for Revision {
     }
 }
 
-/// Where an event comes from. What the game or the world did moves the game's clock, and
-/// so does taking the game over; what recovery does never.
+/// Where an event comes from. Only what the game or the world did moves the game's clock.
 #[derive(
     Clone,
     Copy,

@@ -241,7 +241,7 @@ impl Projection for Duels {
                     got: opponent.to_string(),
                 });
             }
-            return Ok(());
+            return check_opening(id, event);
         }
         let Some(duel) = known else { return Err(Rejection::unknown("duel", id)) };
         match event {
@@ -407,6 +407,19 @@ impl Projection for Duels {
             }
         }
     }
+}
+
+/// Judges what an imported duel has in escrow: both bets while it runs, nothing once it is over.
+fn check_opening(id: &str, event: &DuelEvent) -> Result<(), Rejection> {
+    let DuelEvent::DuelImported { challenger, opponent, bet, standing, stakes, .. } = event else { return Ok(()) };
+    let staked: Vec<_> = stakes.iter().map(|stake| &stake.player).collect();
+    let due = *standing == ImportedDuel::Active && !bet.is_zero();
+    let expected = if due { vec![challenger, opponent] } else { Vec::new() };
+    if staked != expected {
+        let needs = if due { "staked by both, in their order" } else { "without stakes" };
+        return Err(Rejection::state(format_args!("duel {id}"), format_args!("staked by {}", staked.len()), needs));
+    }
+    stakes.iter().try_for_each(|stake| Rejection::same("stake", bet, &stake.assumed.total().unwrap_or_default()))
 }
 
 fn turn_taken(duel: &mut Duel, at: &Recorded, turn: u32, player: &PlayerId) {

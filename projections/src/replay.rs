@@ -126,7 +126,7 @@ impl Replay {
                 self.accounting.applied += 1;
                 // Somebody looking at the chain is no sign of life of the game: an outage must not age because it is looked at.
                 let looked = matches!(at.event, Ok(Event::Chain(_)));
-                if at.provenance != Provenance::Recovery && !looked {
+                if matches!(at.provenance, Provenance::Game | Provenance::Observed) && !looked {
                     self.game_clock = self.game_clock.max(at.time);
                 }
             }

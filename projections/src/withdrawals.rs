@@ -264,7 +264,14 @@ impl Projection for Withdrawals {
             event,
             WithdrawalEvent::WithdrawalRequested { .. } | WithdrawalEvent::WithdrawalImported { .. }
         ) {
-            return if known.is_some() { Err(Rejection::exists("withdrawal", id)) } else { Ok(()) };
+            if known.is_some() {
+                return Err(Rejection::exists("withdrawal", id));
+            }
+            let WithdrawalEvent::WithdrawalImported { amount, net, pool_share, burn_share, .. } = event else {
+                return Ok(());
+            };
+            let parts = Amount::checked_sum([*net, *pool_share, *burn_share]).unwrap_or_default();
+            return Rejection::same("sum of the parts", amount, &parts);
         }
         let Some(withdrawal) = known else { return Err(Rejection::unknown("withdrawal", id)) };
         match event {

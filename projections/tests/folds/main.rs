@@ -5,6 +5,7 @@
 mod chain;
 mod duels;
 mod generated;
+mod genesis;
 mod model;
 mod money;
 mod operations;

@@ -100,7 +100,9 @@ impl Doubt<'_> {
     }
 
     fn open(&self, judged: Judged) -> Vec<Case> {
-        let waiting = self.evidence.now().since(self.withdrawal.last_activity) > CONFIRMATION_TIMEOUT;
+        // What was open when a game was taken over waited before this log's clock began.
+        let waiting = self.withdrawal.imported
+            || self.evidence.now().since(self.withdrawal.last_activity) > CONFIRMATION_TIMEOUT;
         let Some((verdict, looks)) = judged else {
             return if waiting { vec![self.unseen()] } else { Vec::new() };
         };
