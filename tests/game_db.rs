@@ -11,5 +11,7 @@ mod connecting;
 mod diff;
 #[path = "game_db/game.rs"]
 mod game;
+#[path = "game_db/genesis.rs"]
+mod genesis;
 #[path = "game_db/switch.rs"]
 mod switch;

@@ -169,7 +169,15 @@ impl Duels {
     /// Takes over a duel of the game's tables.
     fn import(&mut self, at: &Recorded, event: &DuelEvent) {
         let DuelEvent::DuelImported {
-            challenger, opponent, bet, standing, next, challenger_hp, opponent_hp, stakes, ..
+            challenger,
+            opponent,
+            bet,
+            standing,
+            next,
+            challenger_hp,
+            opponent_hp,
+            stakes,
+            ..
         } = event
         else {
             return;
@@ -357,7 +365,13 @@ impl Projection for Duels {
         match event {
             DuelEvent::ChallengeIssued { .. } | DuelEvent::DuelImported { .. } => {}
             DuelEvent::StakeHeld { player, stake } => {
-                duel.stakes.push(Stake { player: player.clone(), split: *stake, held: at.id, assumed: false, released: None });
+                duel.stakes.push(Stake {
+                    player: player.clone(),
+                    split: *stake,
+                    held: at.id,
+                    assumed: false,
+                    released: None,
+                });
             }
             DuelEvent::ChallengeAccepted { first_turn, challenger_hp, opponent_hp } => {
                 duel.phase = Phase::Active;

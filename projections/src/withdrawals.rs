@@ -3,8 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
-    Amount, EventId, PlayerId, Recorded, Timestamp, TxHash, WithdrawalEvent, WithdrawalId, deposit::Finality,
-    id::Label, withdrawal::{ImportedWithdrawal, ReversalProof},
+    Amount, EventId, PlayerId, Recorded, Timestamp, TxHash, WithdrawalEvent, WithdrawalId,
+    deposit::Finality,
+    id::Label,
+    withdrawal::{ImportedWithdrawal, ReversalProof},
 };
 
 use crate::{
@@ -260,10 +262,7 @@ impl Projection for Withdrawals {
     fn check(&self, at: &Recorded, event: &WithdrawalEvent) -> Result<(), Rejection> {
         let id = at.stream.subject();
         let known = self.withdrawals.get(id);
-        if matches!(
-            event,
-            WithdrawalEvent::WithdrawalRequested { .. } | WithdrawalEvent::WithdrawalImported { .. }
-        ) {
+        if matches!(event, WithdrawalEvent::WithdrawalRequested { .. } | WithdrawalEvent::WithdrawalImported { .. }) {
             if known.is_some() {
                 return Err(Rejection::exists("withdrawal", id));
             }

@@ -83,10 +83,7 @@ impl Survey {
                     self.burns.push(WaitingBurn { row: SmolStr::new(row), amount, made });
                 }
             }
-            Table::ActiveDuels
-            | Table::WithdrawalRequests
-            | Table::BurnQueue
-            | Table::ProcessedTransactions => {}
+            Table::ActiveDuels | Table::WithdrawalRequests | Table::BurnQueue | Table::ProcessedTransactions => {}
         }
     }
 

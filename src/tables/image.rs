@@ -457,9 +457,7 @@ fn withdrawal_cells<'a>(
         fee.map_or(Cell::Kept, |fee| Cell::Known(Value::Money(fee))),
         settled.map_or(Cell::Kept, |tx| Cell::Known(Value::Text(tx.as_str()))),
         Cell::Known(Value::Status(standing)),
-        notes
-            .and_then(|notes| notes.requested)
-            .map_or(Cell::Kept, |requested| Cell::Filled(Value::Time(requested))),
+        notes.and_then(|notes| notes.requested).map_or(Cell::Kept, |requested| Cell::Filled(Value::Time(requested))),
         completed,
         block.and_then(|block| i64::try_from(block).ok()).map_or(Cell::Kept, |block| Cell::Filled(Value::Int(block))),
     ]

@@ -269,7 +269,12 @@ impl Scribe {
             return;
         }
         if let DuelEvent::DuelImported {
-            challenger_spells, opponent_spells, challenger_hp, opponent_hp, created_at, ..
+            challenger_spells,
+            opponent_spells,
+            challenger_hp,
+            opponent_hp,
+            created_at,
+            ..
         } = event
         {
             let notes = DuelNotes {
@@ -353,8 +358,7 @@ impl Scribe {
 
     fn note_deposit(&mut self, at: &Recorded, event: &DepositEvent) {
         if let DepositEvent::CreditImported { block, from, to, processed_at, .. } = event {
-            let notes =
-                ImportNotes { block: *block, from: from.clone(), to: to.clone(), processed: *processed_at };
+            let notes = ImportNotes { block: *block, from: from.clone(), to: to.clone(), processed: *processed_at };
             self.imports.insert(at.stream.subject().to_owned(), notes);
             return;
         }

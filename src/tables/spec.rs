@@ -74,11 +74,19 @@ const PLAYERS: &[Column] = &[
     column("hp", Kind::Int, "filled where the player was imported, as the table had it; else kept"),
     column("bonus_galleons", Kind::Money, "the ledger's bonus balance, cut off behind the last decimal"),
     column("withdrawable_galleons", Kind::Money, "the ledger's withdrawable balance, cut off behind the last decimal"),
-    column("spells", Kind::Json, "spells in the order they were learned; kept where imported ones are no list of names"),
+    column(
+        "spells",
+        Kind::Json,
+        "spells in the order they were learned; kept where imported ones are no list of names",
+    ),
     column("potions", Kind::Json, "filled where the player was imported, as the table had it; else kept"),
     column("wins", Kind::Int, "duels won"),
     column("losses", Kind::Int, "duels lost"),
-    column("titles", Kind::Json, "titles in the order they were awarded; kept where imported ones are no list of names"),
+    column(
+        "titles",
+        Kind::Json,
+        "titles in the order they were awarded; kept where imported ones are no list of names",
+    ),
     column("created_at", Kind::Time, "filled: the time of the event that made the player"),
 ];
 

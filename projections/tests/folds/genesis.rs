@@ -20,7 +20,12 @@ fn after(steps: &[&str]) -> String {
 #[test]
 fn every_opening_entry_is_balanced_against_the_import_account() {
     check(
-        &after(&[DUEL, OPEN, "withdrawal-6 WithdrawalImported standing=paid player=bob", "burn-imported:1 BurnImported withdrawal=imported:1 standing=burned"]),
+        &after(&[
+            DUEL,
+            OPEN,
+            "withdrawal-6 WithdrawalImported standing=paid player=bob",
+            "burn-imported:1 BurnImported withdrawal=imported:1 standing=burned",
+        ]),
         r#"bonus:ann = 20
            withdrawable:bob = 7.25
            escrow:1 = 100
@@ -163,20 +168,21 @@ fn a_credit_by_the_game_of_money_that_was_imported_is_a_duplicate() {
            broken deposit_once deposit-1:0xa:3 since deposit-1:0xa:3@2"#,
     );
     let debit = "deposit-1:0xa:3 DepositDebited player=ann amount=5.12 dust=0.005 corrects=@deposit-1:0xa:3#2";
-    check(&format!("{before}\n{debit}"), r#"withdrawable:ann = 100
-           conservation/drift = "0""#);
+    check(
+        &format!("{before}\n{debit}"),
+        r#"withdrawable:ann = 100
+           conservation/drift = "0""#,
+    );
 }
 
 #[test]
 fn a_credit_after_a_rename_goes_to_the_player_and_not_to_the_handle() {
     check(
-        &after(&[
-            "player-ann HandleChanged old=ann new=annie
+        &after(&["player-ann HandleChanged old=ann new=annie
              player-cat PlayerCreated handle=ann bonus=20
              deposit-1:0xa:0 DepositObserved chain=1 tx=0xa ordinal=0 value=5
              deposit-1:0xa:0 DepositAttributed player=ann
-             deposit-1:0xa:0 DepositCredited chain=1 tx=0xa ordinal=0 player=ann amount=5 dust=0",
-        ]),
+             deposit-1:0xa:0 DepositCredited chain=1 tx=0xa ordinal=0 player=ann amount=5 dust=0"]),
         r#"withdrawable:ann = 105
            withdrawable:cat = 0
            players/players/ann/handle = "annie"

@@ -57,7 +57,7 @@ impl Model {
             "BurnImported" if text("standing") == "scheduled" => self.give(OUTSIDE, "burn_queue", amount("amount")),
             "PoolImported" => self.give(OUTSIDE, "pool", amount("balance")),
             "CreditImported" if text("standing") == "credited" => {
-                drop(self.before.insert(format!("{}:{}", data["chain"], data["tx"]), amount("value")));
+                self.before.insert(format!("{}:{}", data["chain"], data["tx"]), amount("value"));
             }
             "PotionBrewed" => self.pay_split(subject, &data["cost"], "pool"),
             "StakeHeld" => self.pay_split(&player, &data["stake"], &format!("escrow:{subject}")),

@@ -9,9 +9,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::Serialize;
 use strum::VariantArray as _;
-use wox_events::{
-    Amount, Digest, Event, NewEvent, OpsEvent, Position, Revision, StreamId, Timestamp, ops::TableTaken,
-};
+use wox_events::{Amount, Digest, Event, NewEvent, OpsEvent, Position, Revision, StreamId, Timestamp, ops::TableTaken};
 
 use crate::{
     cli::{
@@ -193,7 +191,11 @@ pub(super) async fn run(args: GameDbArgs, context: Context) -> Result<ExitCode, 
     if args.preview || known.as_ref().is_some_and(|known| known.complete) {
         report.preview = args.preview;
         report.repeat = known.is_some_and(|known| known.complete);
-        return print(&report, &context, if report.is_clean() || report.repeat { ExitCode::Done } else { ExitCode::Differences });
+        return print(
+            &report,
+            &context,
+            if report.is_clean() || report.repeat { ExitCode::Done } else { ExitCode::Differences },
+        );
     }
     if !report.is_clean() && !args.leave_out {
         return print(&report, &context, ExitCode::Refused);
@@ -202,7 +204,8 @@ pub(super) async fn run(args: GameDbArgs, context: Context) -> Result<ExitCode, 
     let mut judge = Judge::new(&book, &roster, actor, taken_at);
     let home = Home::open(&context, known.is_some()).await?;
     let phase = progress.phase(3, "import", "rows", Some(book.tables.iter().map(|taken| taken.rows).sum()));
-    let appended = append(&mut session, &schema, &home.log, &mut judge, &report, &context, |rows| phase.set(rows)).await;
+    let appended =
+        append(&mut session, &schema, &home.log, &mut judge, &report, &context, |rows| phase.set(rows)).await;
     session.close().await;
     report.head = Some(home.end(appended).await?);
     phase.finish();
@@ -217,7 +220,9 @@ async fn roster(args: &GameDbArgs, context: &Context) -> Result<Roster, CliError
     let Some(path) = args.players.clone() else { return Ok(Roster::new(unmapped)) };
     let reading = move || read_roster(&path, unmapped);
     let read = context.interrupt.unless_asked(reading).await;
-    read.unwrap_or_else(|| Err(CliError::interrupted("stopped; nothing was changed").next("run the same command again")))
+    read.unwrap_or_else(
+        || Err(CliError::interrupted("stopped; nothing was changed").next("run the same command again")),
+    )
 }
 
 fn read_roster(path: &Path, unmapped: Unmapped) -> Result<Roster, CliError> {
@@ -278,7 +283,9 @@ async fn look_for_birth(log: &EmbeddedLog, book: &Book, context: &Context) -> Re
     let stream = StreamId::new(STREAM).expect("a stream's name");
     for raw in log.read_stream(&stream).await? {
         match Event::decode(&stream, &raw.event.kind, raw.event.version, raw.event.data.as_str()) {
-            Ok(Event::Ops(OpsEvent::GenesisBegun { import, tables, players, pool, chain, .. })) if import != book.import => {
+            Ok(Event::Ops(OpsEvent::GenesisBegun { import, tables, players, pool, chain, .. }))
+                if import != book.import =>
+            {
                 return Err(other_tables(book, &tables, players, Options { chain, pool }, context));
             }
             Ok(Event::Ops(OpsEvent::GenesisBegun { taken_at, .. })) => {
@@ -318,18 +325,10 @@ async fn look_for_birth(log: &EmbeddedLog, book: &Book, context: &Context) -> Re
     Ok(None)
 }
 
-fn other_tables(
-    book: &Book,
-    tables: &[TableTaken],
-    players: Digest,
-    options: Options,
-    context: &Context,
-) -> CliError {
-    let mut told = CliError::refused(
-        "wox::import::born",
-        "the store was born of other tables, and a store is born once",
-    )
-    .at("store", context.store.display());
+fn other_tables(book: &Book, tables: &[TableTaken], players: Digest, options: Options, context: &Context) -> CliError {
+    let mut told =
+        CliError::refused("wox::import::born", "the store was born of other tables, and a store is born once")
+            .at("store", context.store.display());
     for (before, now) in tables.iter().zip(&book.tables).filter(|(before, now)| before.digest != now.digest) {
         told = told.at("table", format!("{}: {} rows then, {} now, not the same", now.table, before.rows, now.rows));
     }
@@ -651,9 +650,10 @@ fn print(report: &GenesisReport, context: &Context, code: ExitCode) -> Result<Ex
         }
     }
     if !report.kept.is_empty() {
-        let cells = report.kept.iter().map(|kept| {
-            vec![format!("{}.{}", kept.table, kept.column), grouped(kept.rows), kept.what.to_owned()]
-        });
+        let cells = report
+            .kept
+            .iter()
+            .map(|kept| vec![format!("{}.{}", kept.table, kept.column), grouped(kept.rows), kept.what.to_owned()]);
         document = document.line("").table(["stays in the table", "rows", "because it has"], cells);
     }
     let totals = &report.totals;
@@ -698,4 +698,3 @@ fn hints(report: &GenesisReport, context: &Context, code: ExitCode) {
         _ => context.say("next: wox diff, then wox plan"),
     }
 }
-

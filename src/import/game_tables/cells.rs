@@ -81,7 +81,9 @@ impl<'a> Row<'a> {
         let live = self.cell(at)?.ok_or_else(|| self.refuse(at, "NULL"))?;
         match cell::money(live) {
             Some((false, amount)) if amount.base_units() <= OPENING_MAX => Ok(amount),
-            Some((false, amount)) => Err(self.refuse(at, format_args!("{amount} G is more than a ledger takes at once"))),
+            Some((false, amount)) => {
+                Err(self.refuse(at, format_args!("{amount} G is more than a ledger takes at once")))
+            }
             Some((true, amount)) => Err(self.refuse(at, format_args!("-{amount} G is negative"))),
             None => Err(self.refuse(at, "no decimal amount")),
         }

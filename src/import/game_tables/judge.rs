@@ -17,7 +17,11 @@ use super::{
     Book, Roster,
     cells::{self, Refused, Row},
 };
-use crate::tables::{Table, cell, image::{house_word, key_form}, spec::Standing};
+use crate::tables::{
+    Table, cell,
+    image::{house_word, key_form},
+    spec::Standing,
+};
 
 /// The version of the game's rules the tables were made under: nobody recorded it.
 const RULES: u16 = 1;
@@ -100,7 +104,9 @@ impl<'a> Judge<'a> {
     pub fn row(&mut self, table: Table, cells: &[Option<&[u8]>]) -> Verdict {
         let key = cell::shown(cells.first().copied().flatten()).unwrap_or_else(|| "NULL".into());
         let mut row = Row { table, cells, kept: Vec::new() };
-        if !self.seen.insert((table, SmolStr::new(key_form(&key)))) {
+        // Handles that are alike are refused with both their rows, below.
+        let alike = table == Table::Players && self.book.twice.contains(key_form(&key).as_ref());
+        if !alike && !self.seen.insert((table, SmolStr::new(key_form(&key)))) {
             return Verdict::Refuse { key, reason: row.refuse(0, "another row has the same key") };
         }
         let made = match table {
@@ -195,7 +201,8 @@ impl<'a> Judge<'a> {
 
     fn player(&mut self, row: &mut Row<'_>) -> Result<(String, Event), Refused> {
         let text = row.text(0)?;
-        let handle = Handle::new(text).map_err(|error| row.refuse(0, format_args!("`{text}` is no handle: {error}")))?;
+        let handle =
+            Handle::new(text).map_err(|error| row.refuse(0, format_args!("`{text}` is no handle: {error}")))?;
         let key = SmolStr::new(key_form(text));
         if self.book.twice.contains(&key) {
             return Err(row.refuse(0, "another row has the same handle but for upper case"));
@@ -345,7 +352,9 @@ impl<'a> Judge<'a> {
             Standing::Done => ImportedBurn::Burned,
             Standing::Returned => ImportedBurn::Cancelled,
             Standing::Failed => {
-                return Err(row.refuse(3, "it failed: whether it was burned no table says; make it pending or completed"));
+                return Err(
+                    row.refuse(3, "it failed: whether it was burned no table says; make it pending or completed")
+                );
             }
         };
         let of = self.book.burns.get(number.to_string().as_str());

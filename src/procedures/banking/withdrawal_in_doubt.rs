@@ -101,8 +101,8 @@ impl Doubt<'_> {
 
     fn open(&self, judged: Judged) -> Vec<Case> {
         // What was open when a game was taken over waited before this log's clock began.
-        let waiting = self.withdrawal.imported
-            || self.evidence.now().since(self.withdrawal.last_activity) > CONFIRMATION_TIMEOUT;
+        let waiting =
+            self.withdrawal.imported || self.evidence.now().since(self.withdrawal.last_activity) > CONFIRMATION_TIMEOUT;
         let Some((verdict, looks)) = judged else {
             return if waiting { vec![self.unseen()] } else { Vec::new() };
         };
