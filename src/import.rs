@@ -2,3 +2,4 @@
 //! files and appending is the caller's; nothing here knows a store.
 
 pub mod base_receipts;
+pub mod game_tables;

@@ -11,6 +11,8 @@ mod connecting;
 mod diff;
 #[path = "game_db/game.rs"]
 mod game;
+#[path = "game_db/genesis.rs"]
+mod genesis;
 #[path = "game_db/killed.rs"]
 mod killed;
 #[path = "game_db/rebuild.rs"]

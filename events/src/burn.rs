@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Amount, EventId, Timestamp, TxHash, WithdrawalId,
+    Amount, Digest, EventId, Timestamp, TxHash, WithdrawalId,
     chain::{Fees, Intent},
     id::Label,
 };
@@ -75,4 +75,37 @@ pub enum BurnEvent {
         /// Why.
         reason: Label,
     },
+    /// A burn taken over from the game's tables, unproven (row E5). What waits is its opening entry in the burn queue.
+    BurnImported {
+        /// Whose fee it is, where exactly one open request fits; `imported:<row>` otherwise: the table does not say.
+        withdrawal: WithdrawalId,
+        /// How much.
+        amount: Amount,
+        /// When it is due.
+        due: Timestamp,
+        /// Where it stands in the table.
+        standing: ImportedBurn,
+        /// When the table says it was scheduled.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scheduled_at: Option<Timestamp>,
+        /// The number of its row.
+        row: u64,
+        /// The digest of the imported rows.
+        table_digest: Digest,
+    },
+}
+
+/// Where an imported burn stands.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, strum::Display,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum ImportedBurn {
+    /// Waiting.
+    Scheduled,
+    /// The game says it was burned.
+    Burned,
+    /// The game says it is not to be burned.
+    Cancelled,
 }

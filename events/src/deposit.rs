@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Amount, Digest, EventId, PlayerId, TxHash, id::Label};
+use crate::{Amount, Digest, EventId, PlayerId, Timestamp, TxHash, id::Label};
 
 /// Deposits: seen on chain, attributed to a player, credited once (streams `deposit-<chain>:<tx>:<ordinal>`; row R12).
 #[derive(
@@ -130,6 +130,50 @@ pub enum DepositEvent {
         /// The DepositCredited it corrects.
         corrects: EventId,
     },
+    /// The game's tables say this transaction was dealt with before the import, unproven (row E5; stream
+    /// `deposit-<chain>:<tx>:imported`, because no table knows the place of a log). The money is in the imported
+    /// balances: no recovery credits any log of this transaction again.
+    CreditImported {
+        /// Chain id.
+        chain: u64,
+        /// The transaction.
+        tx: TxHash,
+        /// What the table says it brought.
+        value: Amount,
+        /// What became of it in the table.
+        standing: ImportedCredit,
+        /// The block the table names.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        block: Option<u64>,
+        /// The sender the table names.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<Label>,
+        /// The recipient the table names.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<Label>,
+        /// When the table says it was dealt with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        processed_at: Option<Timestamp>,
+        /// The digest of the imported rows.
+        table_digest: Digest,
+    },
+}
+
+/// What became of a transaction before the import.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, strum::Display,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum ImportedCredit {
+    /// The game says it was credited.
+    Credited,
+    /// The game had not finished with it: it may have been credited.
+    Unknown,
+    /// The game says that it failed and brought nothing.
+    Failed,
+    /// The game says that the credit was taken back.
+    Returned,
 }
 
 /// How sure a block is to stay (banking.md 3.1).

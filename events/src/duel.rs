@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Amount, Bucket, Duration, EventId, PlayerId, Split, Timestamp, TournamentId, id::Label};
+use crate::{Amount, Bucket, Digest, Duration, EventId, PlayerId, Split, Timestamp, TournamentId, id::Label};
 
 /// Duels: challenge, stakes, turns, end, and what recovery may add (streams `duel-<id>`; rows R08, R09, E2, E3).
 #[derive(
@@ -171,6 +171,68 @@ pub enum DuelEvent {
         /// The StakeReleased that crossed the balances.
         corrects: EventId,
     },
+    /// A duel taken over from the game's tables, unproven (row E5). What a running one holds in escrow is its opening
+    /// entry; from which balances it came no table says.
+    DuelImported {
+        /// Who asked.
+        challenger: PlayerId,
+        /// Who was asked.
+        opponent: PlayerId,
+        /// Each side's stake.
+        bet: Amount,
+        /// Where it stands in the table.
+        standing: ImportedDuel,
+        /// Whose turn it is, while it runs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next: Option<PlayerId>,
+        /// Hit points of the challenger, where the table's can be.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        challenger_hp: Option<u32>,
+        /// Hit points of the opponent, where the table's can be.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        opponent_hp: Option<u32>,
+        /// The challenger's last spells, oldest first, where the log can hold them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        challenger_spells: Option<Vec<Label>>,
+        /// The opponent's last spells, oldest first, where the log can hold them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        opponent_spells: Option<Vec<Label>>,
+        /// What each side has in escrow; none once the duel is over. The split is **assumed**: the whole stake from the
+        /// bonus balance, which is taken first and never becomes withdrawable by an assumption.
+        stakes: Vec<ImportedStake>,
+        /// When the table says it began.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        created_at: Option<Timestamp>,
+        /// The digest of the imported rows.
+        table_digest: Digest,
+    },
+}
+
+/// Where an imported duel stands.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, strum::Display,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum ImportedDuel {
+    /// Being fought.
+    Active,
+    /// Over and paid.
+    ChallengerWon,
+    /// Over and paid.
+    OpponentWon,
+    /// Counts for nobody.
+    Cancelled,
+}
+
+/// A stake in the escrow of an imported duel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImportedStake {
+    /// Whose.
+    pub player: PlayerId,
+    /// How much, and the split that is assumed.
+    pub assumed: Split,
 }
 
 /// How a duel was decided.

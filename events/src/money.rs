@@ -70,6 +70,12 @@ impl Amount {
         self.0 == 0
     }
 
+    /// As [`Amount::is_zero`], in the form serde asks a field with.
+    #[must_use]
+    pub const fn is_zero_ref(&self) -> bool {
+        self.0 == 0
+    }
+
     /// The sum, or `None` when it would reach 2^127 base units.
     #[must_use]
     pub const fn checked_add(self, other: Amount) -> Option<Amount> {

@@ -389,4 +389,53 @@ pub enum OpsEvent {
         /// Why.
         why: Label,
     },
+    /// A running game's tables are being taken over (E5). A store is born once: what the import reads and whom it takes
+    /// the handles for is fixed here.
+    GenesisBegun {
+        /// The digest of the whole import: tables, players, options.
+        import: Digest,
+        /// When the snapshot was taken, by the database's clock.
+        taken_at: Timestamp,
+        /// The tables, as they were read.
+        tables: Vec<TableTaken>,
+        /// Of the handles and the players they are.
+        players: Digest,
+        /// What an operator said the prize pool holds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pool: Option<Amount>,
+        /// The chain of the transactions.
+        chain: u64,
+    },
+    /// A row of the tables was left out of the import, by an operator's will (E5).
+    GenesisRowLeftOut {
+        /// Its table.
+        table: Label,
+        /// Its key.
+        key: String,
+        /// Why it cannot be taken over.
+        reason: String,
+    },
+    /// The tables were taken over to their last row (E5).
+    GenesisCompleted {
+        /// The digest of the whole import.
+        import: Digest,
+        /// Rows read.
+        rows: u64,
+        /// Rows taken over.
+        imported: u64,
+        /// Rows left out.
+        left_out: u64,
+    },
+}
+
+/// A table as an import read it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TableTaken {
+    /// Which.
+    pub table: Label,
+    /// How many rows it had.
+    pub rows: u64,
+    /// Over every row as it was read; `wox diff` gives the same for the same rows.
+    pub digest: Digest,
 }

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Amount, Digest, EventId, Handle, Split, id::Label};
+use crate::{Amount, Digest, EventId, Handle, Split, Timestamp, id::Label};
 
 /// Players: who they are and what the game grants them (streams `player-<platform user id>`).
 #[derive(
@@ -113,6 +113,27 @@ pub enum PlayerEvent {
         losses: u32,
         /// The digest of the imported rows.
         table_digest: Digest,
+        /// The wizard's name in the table, where the log can hold it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<Label>,
+        /// The house in the table.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        house: Option<House>,
+        /// The spells in the table, in its order, where the log can hold them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        spells: Option<Vec<Label>>,
+        /// The titles in the table, in its order, where the log can hold them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        titles: Option<Vec<Label>>,
+        /// Hit points in the table: no event moves them, a lost row gets them back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hp: Option<i32>,
+        /// Potions as the table's JSON text: no event moves them, a lost row gets them back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        potions: Option<String>,
+        /// When the table says the player joined.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        created_at: Option<Timestamp>,
     },
 }
 

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Amount, EventId, id::Label};
+use crate::{Amount, Digest, EventId, id::Label};
 
 /// The prize pool (stream `pool-main`; row R15). Most of what moves it happens in other streams; here stand contributions,
 #[derive(
@@ -48,6 +48,16 @@ pub enum PoolEvent {
         reason: Label,
         /// The first event at which the two differed.
         first_bad: EventId,
+    },
+    /// The opening entry of the pool at an import, unproven (row E5): the game keeps no table of it.
+    PoolImported {
+        /// What it holds.
+        balance: Amount,
+        /// Who says so: `operator`, or `open-withdrawals` for the shares that open withdrawals paid in, the least it
+        /// can hold.
+        source: Label,
+        /// The digest of the whole import.
+        import: Digest,
     },
 }
 

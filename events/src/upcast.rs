@@ -18,6 +18,7 @@ const STEPS: &[Step] = &[
     Step { kind: "DuelEnded", from: 1, apply: duel_ended_1 },
     Step { kind: "DuelEnded", from: 2, apply: duel_ended_2 },
     Step { kind: "FenceRequested", from: 1, apply: fence_requested_1 },
+    Step { kind: "StateImported", from: 1, apply: state_imported_1 },
 ];
 
 /// Version 1 had no dust: the game only wrote amounts of two decimals.
@@ -56,6 +57,12 @@ fn duel_ended_2(data: &mut Map<String, Value>) -> Result<(), String> {
 /// Version 1 did not name who decided; only the record's own actor does.
 fn fence_requested_1(data: &mut Map<String, Value>) -> Result<(), String> {
     data.insert("by".into(), "unnamed".into());
+    Ok(())
+}
+
+/// Version 1 took over balances and counts only; name, house, spells and the rest stayed in the table.
+#[allow(clippy::unnecessary_wraps, reason = "every step has one shape")]
+fn state_imported_1(_: &mut Map<String, Value>) -> Result<(), String> {
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Amount, Digest, EventId, PlayerId, TxHash, chain::Fees, deposit::Finality, id::Label};
+use crate::{Amount, Digest, EventId, PlayerId, Timestamp, TxHash, chain::Fees, deposit::Finality, id::Label};
 
 /// Withdrawals: asked for, held, signed, sent, settled or reversed on proof (streams `withdrawal-<id>`; row R13).
 #[derive(
@@ -177,6 +177,57 @@ pub enum WithdrawalEvent {
         /// The cancelling transaction.
         tx: TxHash,
     },
+    /// A request taken over from the game's tables, unproven (row E5). What an open one has in flight is its opening
+    /// entry; its shares of the fee are in the imported pool and burn queue.
+    WithdrawalImported {
+        /// Who asked.
+        player: PlayerId,
+        /// How much, fee included.
+        amount: Amount,
+        /// What the player is to receive, or received.
+        net: Amount,
+        /// The part of the fee that went to the prize pool: the rest behind the burn, half of it where no burn is known.
+        pool_share: Amount,
+        /// The part of the fee that went to the burn queue.
+        burn_share: Amount,
+        /// True when exactly one waiting burn of the table fits this request, and is imported under its id.
+        burn_known: bool,
+        /// Where it stands in the table.
+        standing: ImportedWithdrawal,
+        /// Whom the bank's bot was to pay.
+        destination: Label,
+        /// The payment the table names, where it is a transaction hash.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tx: Option<TxHash>,
+        /// The block the table names.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        block: Option<u64>,
+        /// When the table says it was asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        requested_at: Option<Timestamp>,
+        /// When the table says it was over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        completed_at: Option<Timestamp>,
+        /// The digest of the imported rows.
+        table_digest: Digest,
+    },
+}
+
+/// Where an imported withdrawal stands.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, strum::Display,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum ImportedWithdrawal {
+    /// Nothing final is known: the bank's bot may have been asked, a payment may exist.
+    InDoubt,
+    /// The game says it was paid.
+    Paid,
+    /// The game says it failed; whether the amount went back no table says.
+    Failed,
+    /// The game says the amount went back.
+    Returned,
 }
 
 /// Why a withdrawal can never be paid any more (banking.md 4.2): W0, W2, W4, or a decision of two people.

@@ -1,7 +1,7 @@
 //! Burns: one a withdrawal, waiting, sent, settled or cancelled (row E1).
 
 use serde::{Deserialize, Serialize};
-use wox_events::{Amount, BurnEvent, EventId, Recorded, Timestamp, WithdrawalId, id::Label};
+use wox_events::{Amount, BurnEvent, EventId, Recorded, Timestamp, WithdrawalId, burn::ImportedBurn, id::Label};
 
 use crate::{
     Table,
@@ -16,6 +16,9 @@ pub struct Burns {
     burns: Table<WithdrawalId, Burn>,
     /// Everything that was burned, for conservation.
     settled: Amount,
+    /// What waited when the game's tables were taken over, for conservation.
+    #[serde(default, skip_serializing_if = "Amount::is_zero_ref")]
+    imported: Amount,
 }
 
 /// One burn.
@@ -122,6 +125,12 @@ impl Burns {
         }
     }
 
+    /// What waited when the game's tables were taken over.
+    #[must_use]
+    pub fn imported(&self) -> Amount {
+        self.imported
+    }
+
     /// Everything that was burned.
     #[must_use]
     pub fn settled(&self) -> Amount {
@@ -135,7 +144,7 @@ impl Projection for Burns {
 
     fn check(&self, at: &Recorded, event: &BurnEvent) -> Result<(), Rejection> {
         let id = at.stream.subject();
-        if let BurnEvent::BurnScheduled { withdrawal, .. } = event {
+        if let BurnEvent::BurnScheduled { withdrawal, .. } | BurnEvent::BurnImported { withdrawal, .. } = event {
             if self.burns.contains_key(id) {
                 return Err(Rejection::exists("burn", id));
             }
@@ -152,6 +161,7 @@ impl Projection for Burns {
                 if known { Ok(()) } else { Err(Rejection::unknown("attempt", tx)) }
             }
             BurnEvent::BurnScheduled { .. }
+            | BurnEvent::BurnImported { .. }
             | BurnEvent::BurnTxSigned { .. }
             | BurnEvent::BurnTxBroadcast { .. }
             | BurnEvent::BurnCancelled { .. } => Ok(()),
@@ -159,11 +169,30 @@ impl Projection for Burns {
     }
 
     fn evolve(&mut self, at: &Recorded, event: &BurnEvent) {
-        if let BurnEvent::BurnScheduled { withdrawal, amount, due } = event {
+        const BOUNDED: &str = "the ledger bounds everything that comes in";
+        let made = match event {
+            BurnEvent::BurnScheduled { withdrawal, amount, due } => {
+                Some((withdrawal, amount, due, BurnPhase::Scheduled))
+            }
+            BurnEvent::BurnImported { withdrawal, amount, due, standing, .. } => {
+                let phase = match standing {
+                    ImportedBurn::Scheduled => BurnPhase::Scheduled,
+                    ImportedBurn::Burned => BurnPhase::Settled,
+                    ImportedBurn::Cancelled => BurnPhase::Cancelled,
+                };
+                // What was over before the import moved no money of this ledger.
+                if phase == BurnPhase::Scheduled {
+                    self.imported = self.imported.checked_add(*amount).expect(BOUNDED);
+                }
+                Some((withdrawal, amount, due, phase))
+            }
+            _ => None,
+        };
+        if let Some((withdrawal, amount, due, phase)) = made {
             let burn = Burn {
                 amount: *amount,
                 due: *due,
-                phase: BurnPhase::Scheduled,
+                phase,
                 slots: Vec::new(),
                 scheduled: at.id,
                 last_activity: at.time,
@@ -176,7 +205,7 @@ impl Projection for Burns {
         burn.last_activity = at.time;
         burn.last = EventAt::of(at);
         match event {
-            BurnEvent::BurnScheduled { .. } => {}
+            BurnEvent::BurnScheduled { .. } | BurnEvent::BurnImported { .. } => {}
             BurnEvent::BurnTxSigned { wallet, nonce, tx, fees } => {
                 burn.slot(wallet, *nonce).signed(tx, *fees);
                 burn.phase = BurnPhase::InDoubt;

@@ -591,9 +591,13 @@ pub fn before(look: &Look<TransactionAnswer>, deposits: &[(&str, &Deposit)]) -> 
 }
 
 /// What must be there on chain at a block by the facts up to it: what came in less what went out. Bonus is granted by the
-/// game and was never a token. `None` when the sums leave their range.
+/// game and was never a token. `None` when the sums leave their range, or when money was taken over from the game's tables:
+/// which part of it was ever a token they do not say.
 #[must_use]
 pub fn owed(state: &State, block: u64) -> Option<Amount> {
+    if state.imported().iter().any(|taken_over| !taken_over.is_zero()) {
+        return None;
+    }
     let came = [state.deposits.confirmed(), state.pool.contributed, state.chain.adjusted()];
     let came = Amount::checked_sum(came)?;
     // What came in behind the block is in the ledger and was not there yet.

@@ -4,7 +4,11 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use wox_events::{Amount, DepositEvent, EventId, PlayerId, Recorded, TxHash, chain::BlockId, deposit::Finality};
+use wox_events::{
+    Amount, DepositEvent, EventId, PlayerId, Recorded, TxHash,
+    chain::BlockId,
+    deposit::{Finality, ImportedCredit},
+};
 
 use crate::{
     Table,
@@ -18,6 +22,35 @@ pub struct Deposits {
     references: Table<String, Reference>,
     /// Everything that is confirmed to have come in, each reference once; for conservation.
     confirmed: Amount,
+    /// Transactions that were dealt with before the game's tables were taken over, by `<chain>:<tx>`.
+    #[serde(default, skip_serializing_if = "Table::is_empty")]
+    imported: Table<String, Imported>,
+}
+
+/// A transaction that the game dealt with before its tables were taken over. What it brought is in the imported balances;
+/// which of its logs that was no table says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    /// What the table says it brought.
+    pub value: Amount,
+    /// What became of it.
+    pub standing: ImportedCredit,
+    /// The event that took it over.
+    pub event: EventRef,
+}
+
+impl Imported {
+    /// True when money of it is, or may be, in the imported balances.
+    #[must_use]
+    pub fn may_be_credited(&self) -> bool {
+        matches!(self.standing, ImportedCredit::Credited | ImportedCredit::Unknown)
+    }
+
+    /// True when the table's figure is this amount, as far as its two decimals show it.
+    #[must_use]
+    pub fn is_worth(&self, amount: Amount) -> bool {
+        self.value == amount || self.value == amount.split_dust().0
+    }
 }
 
 /// One deposit stream.
@@ -159,6 +192,41 @@ impl Deposits {
         found
     }
 
+    /// What the game did with a transaction before its tables were taken over; `transaction` is `<chain>:<tx>`.
+    #[must_use]
+    pub fn imported(&self, transaction: &str) -> Option<&Imported> {
+        self.imported.get(transaction)
+    }
+
+    /// Every transaction that was dealt with before the tables were taken over, by `<chain>:<tx>`.
+    pub fn imports(&self) -> impl ExactSizeIterator<Item = (&str, &Imported)> {
+        self.imported.iter().map(|(transaction, imported)| (transaction.as_str(), imported))
+    }
+
+    /// Judges what a recovery books: a transaction whose money may be in the imported balances is booked by nobody, log
+    /// by log, because nobody knows which of its logs the game counted.
+    pub(crate) fn check_imported(&self, at: &Recorded, event: &DepositEvent) -> Result<(), Rejection> {
+        let subject = at.stream.subject();
+        let named = match event {
+            DepositEvent::DepositCredited { chain, tx, ordinal, .. } => reference(*chain, tx, *ordinal),
+            DepositEvent::DepositDustRecorded { .. } | DepositEvent::DepositQuarantined { .. } => {
+                let known = self.deposits.get(subject).and_then(|deposit| deposit.reference.as_deref());
+                known.unwrap_or(subject).to_owned()
+            }
+            _ => return Ok(()),
+        };
+        match named.rsplit_once(':').and_then(|(transaction, _)| self.imported.get(transaction)) {
+            Some(imported) if imported.may_be_credited() => Err(Rejection::exists("credit of deposit", named)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The import that already has the money of a credit, when the table's figure is the same.
+    fn credited_before(&self, reference: &str, amount: Amount) -> Option<&EventRef> {
+        let imported = self.imported.get(reference.rsplit_once(':')?.0)?;
+        (imported.standing == ImportedCredit::Credited && imported.is_worth(amount)).then_some(&imported.event)
+    }
+
     /// Everything that is confirmed to have come in, each reference once.
     #[must_use]
     pub fn confirmed(&self) -> Amount {
@@ -177,6 +245,18 @@ impl Deposits {
     fn take_back(&mut self, reference: Option<&str>, credit: &EventRef) {
         let Some(known) = reference.and_then(|reference| self.references.get_mut(reference)) else { return };
         known.credits.retain(|open| open != credit);
+        // A credit of the money that an import has is a duplicate, whichever others are taken back.
+        let before = |stream: &EventRef| {
+            let deposit = self.deposits.get(stream.stream.subject());
+            deposit.into_iter().flat_map(|deposit| &deposit.credits).find(|found| found.event == *stream).is_some_and(
+                |found| {
+                    found.duplicate_of.as_ref().is_some_and(|of| self.imported.values().any(|has| has.event == *of))
+                },
+            )
+        };
+        if known.credits.iter().any(before) {
+            return;
+        }
         let standing = known.credits.first();
         for open in &known.credits {
             let deposit = self.deposits.get_mut(open.stream.subject());
@@ -206,6 +286,13 @@ impl Projection for Deposits {
         let id = at.stream.subject();
         let known = self.deposits.get(id);
         match event {
+            DepositEvent::CreditImported { chain, tx, .. } => {
+                Rejection::same("stream", &format!("{chain}:{tx}:imported").as_str(), &id)?;
+                if self.imported.contains_key(&format!("{chain}:{tx}")) {
+                    return Err(Rejection::exists("imported transaction", tx));
+                }
+                Ok(())
+            }
             // What is seen is not final may be seen again: in another block, or more final.
             DepositEvent::DepositObserved { chain, tx, ordinal, .. } => match known {
                 Some(Deposit { reference: Some(named), .. }) => {
@@ -239,6 +326,18 @@ impl Projection for Deposits {
     }
 
     fn evolve(&mut self, at: &Recorded, event: &DepositEvent) {
+        if let DepositEvent::CreditImported { chain, tx, value, standing, .. } = event {
+            let imported = Imported { value: *value, standing: *standing, event: EventRef::of(at) };
+            self.imported.insert(format!("{chain}:{tx}"), imported);
+            return;
+        }
+        let before = match event {
+            DepositEvent::DepositCredited { chain, tx, ordinal, amount, dust, .. } => {
+                let worth = amount.checked_add(*dust).unwrap_or_default();
+                self.credited_before(&reference(*chain, tx, *ordinal), worth).cloned()
+            }
+            _ => None,
+        };
         let deposit = self.deposits.entry(at.stream.subject().to_owned()).or_insert_with(|| Deposit {
             reference: None,
             value: None,
@@ -270,12 +369,13 @@ impl Projection for Deposits {
             DepositEvent::DepositCredited { chain, tx, ordinal, player, amount, dust } => {
                 let named = reference(*chain, tx, *ordinal);
                 let known = self.references.entry(named.clone()).or_default();
+                let first = known.credits.first().cloned();
                 deposit.credits.push(Credit {
                     player: player.clone(),
                     amount: *amount,
                     dust: *dust,
                     event: EventRef::of(at),
-                    duplicate_of: known.credits.first().cloned(),
+                    duplicate_of: first.or_else(|| before.clone()),
                     debited: false,
                 });
                 known.credits.push(EventRef::of(at));
@@ -283,7 +383,8 @@ impl Projection for Deposits {
                 deposit.player = Some(player.clone());
                 deposit.reference = Some(named.clone());
                 // A credit nobody observed confirms nothing: conservation shows it as drift.
-                if known.value.is_some() {
+                // Nor does one of money that an import has brought in.
+                if known.value.is_some() && before.is_none() {
                     self.confirm(Some(&named), None);
                 }
             }
@@ -312,6 +413,7 @@ impl Projection for Deposits {
                 }
                 deposit.credits.push(credit);
             }
+            DepositEvent::CreditImported { .. } => {}
             DepositEvent::DepositReplaced { .. } => deposit.phase = DepositPhase::Replaced,
             DepositEvent::DepositReorged { .. } => {
                 deposit.phase = DepositPhase::Reorged;
@@ -345,7 +447,9 @@ fn check_known(id: &str, deposit: &Deposit, event: &DepositEvent) -> Result<(), 
         phase => Err(Rejection::state(format_args!("deposit {id}"), phase, "observed")),
     };
     match event {
-        DepositEvent::DepositObserved { .. } | DepositEvent::DepositCredited { .. } => Ok(()),
+        DepositEvent::DepositObserved { .. }
+        | DepositEvent::DepositCredited { .. }
+        | DepositEvent::CreditImported { .. } => Ok(()),
         DepositEvent::DepositAttributed { .. }
         | DepositEvent::DepositRejected { .. }
         | DepositEvent::DepositReplaced { .. }

@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 use wox_events::{
     Amount, DuelEvent, DuelId, EventId, Label, PlayerId, Recorded, Split, Timestamp, TournamentId,
-    command::post_number, duel::EndReason,
+    command::post_number,
+    duel::{EndReason, ImportedDuel},
 };
 
 use crate::{
@@ -16,6 +17,9 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Duels {
     duels: Table<DuelId, Duel>,
+    /// Stakes taken over from the game's tables, for conservation.
+    #[serde(default, skip_serializing_if = "Amount::is_zero_ref")]
+    imported: Amount,
 }
 
 /// One duel.
@@ -115,6 +119,9 @@ pub struct Stake {
     pub split: Split,
     /// The StakeHeld event.
     pub held: EventId,
+    /// True when it was taken over from the game's tables, which do not say from which balances it came.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub assumed: bool,
     /// What came back, and by which event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released: Option<Release>,
@@ -181,6 +188,74 @@ impl Duels {
         self.duels.get(duel)
     }
 
+    /// Stakes taken over from the game's tables.
+    #[must_use]
+    pub fn imported(&self) -> Amount {
+        self.imported
+    }
+
+    /// Takes over a duel of the game's tables.
+    fn import(&mut self, at: &Recorded, event: &DuelEvent) {
+        let DuelEvent::DuelImported {
+            challenger,
+            opponent,
+            bet,
+            standing,
+            next,
+            challenger_hp,
+            opponent_hp,
+            stakes,
+            ..
+        } = event
+        else {
+            return;
+        };
+        let Ok(id) = DuelId::new(at.stream.subject()) else { return };
+        let (phase, winner) = match standing {
+            ImportedDuel::Active => (Phase::Active, None),
+            ImportedDuel::ChallengerWon => (Phase::Ended, Some(challenger)),
+            ImportedDuel::OpponentWon => (Phase::Ended, Some(opponent)),
+            ImportedDuel::Cancelled => (Phase::Voided, None),
+        };
+        let held = stakes.iter().filter_map(|stake| stake.assumed.total());
+        self.imported = Amount::checked_sum(held.chain([self.imported])).unwrap_or(self.imported);
+        let stakes = stakes.iter().map(|stake| Stake {
+            player: stake.player.clone(),
+            split: stake.assumed,
+            held: at.id,
+            assumed: true,
+            released: None,
+        });
+        let here = EventAt::of(at);
+        self.duels.insert(
+            id,
+            Duel {
+                challenger: challenger.clone(),
+                opponent: opponent.clone(),
+                bet: *bet,
+                expires_at: at.time,
+                tournament: None,
+                phase,
+                last_action: at.time,
+                turn: 0,
+                next: next.clone(),
+                hp: (challenger_hp.unwrap_or_default(), opponent_hp.unwrap_or_default()),
+                stakes: stakes.collect(),
+                winner: winner.cloned(),
+                settled: Amount::ZERO,
+                interruptions: Vec::new(),
+                late_posts: Vec::new(),
+                resumed: None,
+                missed: Vec::new(),
+                opened: here,
+                opened_at: at.time,
+                decided: winner.map(|_| here),
+                over: None,
+                last: here,
+            },
+        );
+    }
+
     /// All duels, in the order they were asked for.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&DuelId, &Duel)> {
         self.duels.iter()
@@ -194,7 +269,9 @@ impl Projection for Duels {
     fn check(&self, at: &Recorded, event: &DuelEvent) -> Result<(), Rejection> {
         let id = at.stream.subject();
         let known = self.duels.get(id);
-        if let DuelEvent::ChallengeIssued { challenger, opponent, .. } = event {
+        if let DuelEvent::ChallengeIssued { challenger, opponent, .. }
+        | DuelEvent::DuelImported { challenger, opponent, .. } = event
+        {
             if known.is_some() {
                 return Err(Rejection::exists("duel", id));
             }
@@ -205,11 +282,11 @@ impl Projection for Duels {
                     got: opponent.to_string(),
                 });
             }
-            return Ok(());
+            return check_opening(id, event);
         }
         let Some(duel) = known else { return Err(Rejection::unknown("duel", id)) };
         match event {
-            DuelEvent::ChallengeIssued { .. } => Ok(()),
+            DuelEvent::ChallengeIssued { .. } | DuelEvent::DuelImported { .. } => Ok(()),
             DuelEvent::StakeHeld { player, stake } => {
                 duel.needs(id, &[Phase::Challenged], "challenged")?;
                 duel.takes_part(player)?;
@@ -306,6 +383,10 @@ impl Projection for Duels {
 
     fn evolve(&mut self, at: &Recorded, event: &DuelEvent) {
         let id = at.stream.subject();
+        if let DuelEvent::DuelImported { .. } = event {
+            self.import(at, event);
+            return;
+        }
         if let DuelEvent::ChallengeIssued { challenger, opponent, bet, expires_at, tournament } = event {
             let Ok(id) = DuelId::new(id) else { return };
             self.duels.insert(
@@ -340,9 +421,15 @@ impl Projection for Duels {
         let duel = self.duels.get_mut(id).expect("check knew the duel");
         duel.last = EventAt::of(at);
         match event {
-            DuelEvent::ChallengeIssued { .. } => {}
+            DuelEvent::ChallengeIssued { .. } | DuelEvent::DuelImported { .. } => {}
             DuelEvent::StakeHeld { player, stake } => {
-                duel.stakes.push(Stake { player: player.clone(), split: *stake, held: at.id, released: None });
+                duel.stakes.push(Stake {
+                    player: player.clone(),
+                    split: *stake,
+                    held: at.id,
+                    assumed: false,
+                    released: None,
+                });
             }
             DuelEvent::ChallengeAccepted { first_turn, challenger_hp, opponent_hp } => {
                 duel.phase = Phase::Active;
@@ -405,6 +492,19 @@ impl Projection for Duels {
 fn called_off(duel: &mut Duel, at: &Recorded, phase: Phase) {
     duel.phase = phase;
     duel.over = Some(Over { at: at.time, quiet_since: duel.last_action, reason: None });
+}
+
+/// Judges what an imported duel has in escrow: both bets while it runs, nothing once it is over.
+fn check_opening(id: &str, event: &DuelEvent) -> Result<(), Rejection> {
+    let DuelEvent::DuelImported { challenger, opponent, bet, standing, stakes, .. } = event else { return Ok(()) };
+    let staked: Vec<_> = stakes.iter().map(|stake| &stake.player).collect();
+    let due = *standing == ImportedDuel::Active && !bet.is_zero();
+    let expected = if due { vec![challenger, opponent] } else { Vec::new() };
+    if staked != expected {
+        let needs = if due { "staked by both, in their order" } else { "without stakes" };
+        return Err(Rejection::state(format_args!("duel {id}"), format_args!("staked by {}", staked.len()), needs));
+    }
+    stakes.iter().try_for_each(|stake| Rejection::same("stake", bet, &stake.assumed.total().unwrap_or_default()))
 }
 
 fn turn_taken(duel: &mut Duel, at: &Recorded, turn: u32, player: &PlayerId) {

@@ -28,9 +28,9 @@ pub struct Player {
     pub handle: Handle,
     /// Handles before it, oldest first.
     pub former_handles: Vec<Handle>,
-    /// The wizard's name; unknown for an imported player.
+    /// The wizard's name; unknown for an imported player whose name the log cannot hold.
     pub name: Option<Label>,
-    /// The house; unknown for an imported player.
+    /// The house; unknown for an imported player without one in the table.
     pub house: Option<House>,
     /// 1 to 15.
     pub level: u8,
@@ -149,7 +149,20 @@ impl Projection for Players {
                 );
                 return;
             }
-            PlayerEvent::StateImported { handle, bonus, withdrawable, level, xp, wins, losses, .. } => {
+            PlayerEvent::StateImported {
+                handle,
+                bonus,
+                withdrawable,
+                level,
+                xp,
+                wins,
+                losses,
+                name,
+                house,
+                spells,
+                titles,
+                ..
+            } => {
                 let opening = bonus.checked_add(*withdrawable).expect(GRANTS);
                 self.imported = self.imported.checked_add(opening).expect(GRANTS);
                 self.players.insert(
@@ -157,14 +170,14 @@ impl Projection for Players {
                     Player {
                         handle: handle.clone(),
                         former_handles: Vec::new(),
-                        name: None,
-                        house: None,
+                        name: name.clone(),
+                        house: *house,
                         level: *level,
                         xp: u64::from(*xp),
                         wins: *wins,
                         losses: *losses,
-                        spells: Vec::new(),
-                        titles: Vec::new(),
+                        spells: spells.clone().unwrap_or_default(),
+                        titles: titles.clone().unwrap_or_default(),
                         potions: 0,
                     },
                 );

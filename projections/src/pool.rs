@@ -20,6 +20,9 @@ pub struct Pool {
     pub first_bad: Option<EventRef>,
     /// Contributions from outside, adjustments from the treasury included; for conservation.
     pub contributed: Amount,
+    /// What it held when the game's tables were taken over, for conservation.
+    #[serde(default, skip_serializing_if = "Amount::is_zero_ref")]
+    pub imported: Amount,
     /// How often the pool was adjusted.
     pub adjustments: u32,
 }
@@ -47,6 +50,7 @@ impl Pool {
             }
             PoolEvent::PoolAdjusted { .. }
             | PoolEvent::PoolContributed { .. }
+            | PoolEvent::PoolImported { .. }
             | PoolEvent::PoolStated { .. }
             | PoolEvent::PoolReconciled { .. }
             | PoolEvent::PoolShortfallFound { .. } => Ok(()),
@@ -68,6 +72,9 @@ impl Pool {
             }
             PoolEvent::PoolContributed { amount, .. } => {
                 self.contributed = self.contributed.checked_add(*amount).expect(BOUNDED);
+            }
+            PoolEvent::PoolImported { balance, .. } => {
+                self.imported = self.imported.checked_add(*balance).expect(BOUNDED);
             }
             PoolEvent::PoolAdjusted { direction, amount, .. } => {
                 self.adjustments += 1;

@@ -3,7 +3,8 @@
 
 use wox_events::{
     Amount, BurnEvent, ChainEvent, DepositEvent, DuelEvent, DuelId, Event, PlayerEvent, PlayerId, PoolEvent, Split,
-    StreamId, TournamentEvent, TournamentId, WithdrawalEvent, WithdrawalId, pool::Adjustment,
+    StreamId, TournamentEvent, TournamentId, WithdrawalEvent, WithdrawalId, burn::ImportedBurn, pool::Adjustment,
+    withdrawal::ImportedWithdrawal,
 };
 
 use crate::{
@@ -24,11 +25,17 @@ pub fn postings(stream: &StreamId, event: &Event, state: &State) -> Result<Vec<P
         Event::Burn(BurnEvent::BurnSettled { amount, .. }) => {
             vec![moved(Account::BurnQueue, Account::External(External::Burned), *amount)]
         }
+        Event::Burn(BurnEvent::BurnImported { amount, standing: ImportedBurn::Scheduled, .. }) => {
+            vec![moved(IMPORTED, Account::BurnQueue, *amount)]
+        }
         Event::Pool(event) => pool(event),
         Event::Chain(event) => chain(event),
         Event::Burn(_) | Event::Agent(_) | Event::Command(_) | Event::Recovery(_) | Event::Ops(_) => Vec::new(),
     })
 }
+
+/// The other side of every opening entry.
+const IMPORTED: Account = Account::External(External::Imported);
 
 fn moved(from: Account, to: Account, amount: Amount) -> Posting {
     Posting { from, to, amount }
@@ -66,7 +73,7 @@ fn player(stream: &StreamId, event: &PlayerEvent) -> Result<Vec<Posting>, Reject
         PlayerEvent::PotionBrewed { cost, .. } => from_player(&player()?, *cost, Account::Pool),
         PlayerEvent::StateImported { bonus, withdrawable, .. } => {
             let opening = Split { bonus: *bonus, withdrawable: *withdrawable };
-            to_player(Account::External(External::Imported), &player()?, opening)
+            to_player(IMPORTED, &player()?, opening)
         }
         PlayerEvent::HandleChanged { .. }
         | PlayerEvent::WalletBound { .. }
@@ -85,6 +92,10 @@ fn duel(stream: &StreamId, event: &DuelEvent) -> Result<Vec<Posting>, Rejection>
         DuelEvent::StakeReleased { player, stake, .. } => to_player(escrow()?, player, *stake),
         DuelEvent::DuelSettled { winner, amount } => {
             vec![moved(escrow()?, Account::Withdrawable(winner.clone()), *amount)]
+        }
+        DuelEvent::DuelImported { stakes, .. } => {
+            let held = stakes.iter().filter_map(|stake| stake.assumed.total()).filter(|amount| !amount.is_zero());
+            held.map(|amount| Ok(moved(IMPORTED, escrow()?, amount))).collect::<Result<_, Rejection>>()?
         }
         DuelEvent::BucketCorrected { player, from, to, amount, .. } => {
             vec![moved(Account::bucket(player, *from), Account::bucket(player, *to), *amount)]
@@ -173,7 +184,8 @@ fn deposit(event: &DepositEvent) -> Vec<Posting> {
         | DepositEvent::DepositReplaced { .. }
         | DepositEvent::DepositAttributed { .. }
         | DepositEvent::DepositReorged { .. }
-        | DepositEvent::DepositRejected { .. } => Vec::new(),
+        | DepositEvent::DepositRejected { .. }
+        | DepositEvent::CreditImported { .. } => Vec::new(),
     }
 }
 
@@ -199,7 +211,11 @@ fn withdrawal(stream: &StreamId, event: &WithdrawalEvent) -> Result<Vec<Posting>
         WithdrawalEvent::WithdrawalSettled { net, .. } => {
             vec![moved(in_flight()?, Account::External(External::Withdrawn), *net)]
         }
+        WithdrawalEvent::WithdrawalImported { net, standing: ImportedWithdrawal::InDoubt, .. } => {
+            vec![moved(IMPORTED, in_flight()?, *net)]
+        }
         WithdrawalEvent::WithdrawalRequested { .. }
+        | WithdrawalEvent::WithdrawalImported { .. }
         | WithdrawalEvent::TxSigned { .. }
         | WithdrawalEvent::TxBroadcast { .. }
         | WithdrawalEvent::TxMined { .. }
@@ -234,6 +250,7 @@ fn pool(event: &PoolEvent) -> Vec<Posting> {
     const TREASURY: Account = Account::External(External::Contributed);
     match event {
         PoolEvent::PoolContributed { amount, .. } => vec![moved(TREASURY, Account::Pool, *amount)],
+        PoolEvent::PoolImported { balance, .. } => vec![moved(IMPORTED, Account::Pool, *balance)],
         PoolEvent::PoolAdjusted { direction, amount, .. } => vec![match direction {
             Adjustment::ToSuspense => moved(Account::Pool, Account::Suspense, *amount),
             Adjustment::FromSuspense => moved(Account::Suspense, Account::Pool, *amount),

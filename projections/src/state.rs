@@ -121,6 +121,7 @@ impl State {
                 self.deposits.check(at, event)?;
                 // What the game booked is a fact; what a recovery books has to be borne out by what was seen.
                 if at.provenance == Provenance::Recovery {
+                    self.deposits.check_imported(at, event)?;
                     let id = at.stream.subject();
                     self.chain.check_deposit(id, event, self.deposits.get(id))?;
                 }
@@ -266,18 +267,26 @@ impl State {
     /// what was paid out and burned. Read from the folds of the facts, never from the ledger. Modulo 2^128: sums of all
     /// that ever came may leave the range though what is inside does not, and the difference to it is exact again.
     fn accounted(&self) -> i128 {
-        let came = [
-            self.deposits.confirmed(),
-            self.players.granted(),
-            self.players.imported(),
-            self.pool.contributed,
-            self.chain.adjusted(),
-        ];
+        let came = [self.deposits.confirmed(), self.players.granted(), self.pool.contributed, self.chain.adjusted()];
+        let taken_over = self.imported();
         let went = [self.withdrawals.settled(), self.burns.settled()];
         let sum = |amounts: &[Amount]| {
             amounts.iter().fold(0i128, |sum, amount| sum.wrapping_add(amount.base_units() as i128))
         };
-        sum(&came).wrapping_sub(sum(&went))
+        sum(&came).wrapping_add(sum(&taken_over)).wrapping_sub(sum(&went))
+    }
+
+    /// Opening entries taken over from a running game's tables: balances, stakes in escrow, payments in flight, waiting
+    /// burns, the pool. Unproven (E5).
+    #[must_use]
+    pub fn imported(&self) -> [Amount; 5] {
+        [
+            self.players.imported(),
+            self.duels.imported(),
+            self.withdrawals.imported(),
+            self.burns.imported(),
+            self.pool.imported,
+        ]
     }
 
     /// Conservation, after every event (law 9): the ledger holds exactly what the facts account for.

@@ -3,8 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
-    Amount, EventId, PlayerId, Recorded, Timestamp, TxHash, WithdrawalEvent, WithdrawalId, chain::Intent,
-    deposit::Finality, id::Label, withdrawal::ReversalProof,
+    Amount, EventId, PlayerId, Recorded, Timestamp, TxHash, WithdrawalEvent, WithdrawalId,
+    chain::Intent,
+    deposit::Finality,
+    id::Label,
+    withdrawal::{ImportedWithdrawal, ReversalProof},
 };
 
 use crate::{
@@ -19,6 +22,9 @@ pub struct Withdrawals {
     withdrawals: Table<WithdrawalId, Withdrawal>,
     /// Everything that is settled on chain, for conservation.
     settled: Amount,
+    /// What was in flight when the game's tables were taken over, for conservation.
+    #[serde(default, skip_serializing_if = "Amount::is_zero_ref")]
+    imported: Amount,
 }
 
 /// One withdrawal.
@@ -58,6 +64,12 @@ pub struct Withdrawal {
     /// A payment that was seen in a block; one that is final stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mined: Option<(TxHash, Finality)>,
+    /// True when it was taken over from the game's tables.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
+    /// True while nobody knows which burn its fee paid for: the tables do not say, and two open ones may be alike.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub burn_unknown: bool,
     /// When something last happened.
     pub last_activity: Timestamp,
     /// The last event of the stream.
@@ -139,6 +151,68 @@ impl Withdrawals {
         self.withdrawals.iter()
     }
 
+    /// What was in flight when the game's tables were taken over.
+    #[must_use]
+    pub fn imported(&self) -> Amount {
+        self.imported
+    }
+
+    /// Takes over a request of the game's tables.
+    fn import(&mut self, at: &Recorded, event: &WithdrawalEvent) {
+        let WithdrawalEvent::WithdrawalImported {
+            player,
+            amount,
+            net,
+            pool_share,
+            burn_share,
+            burn_known,
+            standing,
+            destination,
+            tx,
+            requested_at,
+            completed_at,
+            ..
+        } = event
+        else {
+            return;
+        };
+        let Ok(id) = WithdrawalId::new(at.stream.subject()) else { return };
+        let open = *standing == ImportedWithdrawal::InDoubt;
+        if open {
+            self.imported = self.imported.checked_add(*net).expect("the ledger bounds everything that comes in");
+        }
+        let phase = match standing {
+            ImportedWithdrawal::InDoubt => WithdrawalPhase::InDoubt,
+            ImportedWithdrawal::Paid => WithdrawalPhase::Settled,
+            ImportedWithdrawal::Failed => WithdrawalPhase::Failed,
+            ImportedWithdrawal::Returned => WithdrawalPhase::Released,
+        };
+        let hold = Hold { event: at.id, net: *net, pool_share: *pool_share, burn_share: *burn_share };
+        self.withdrawals.insert(
+            id,
+            Withdrawal {
+                player: player.clone(),
+                amount: *amount,
+                destination: destination.clone(),
+                phase,
+                hold: open.then_some(hold),
+                slots: Vec::new(),
+                asked: tx.iter().filter(|_| open).cloned().collect(),
+                // The bank's bot pays for the game, and what it was asked before the import nobody recorded.
+                asked_by_post: true,
+                sent: true,
+                reverted: None,
+                fences: Vec::new(),
+                fenced: None,
+                mined: None,
+                imported: true,
+                burn_unknown: open && !burn_known,
+                last_activity: completed_at.or(*requested_at).unwrap_or(at.time),
+                last: EventAt::of(at),
+            },
+        );
+    }
+
     /// Everything that is settled on chain.
     #[must_use]
     pub fn settled(&self) -> Amount {
@@ -192,12 +266,19 @@ impl Projection for Withdrawals {
     fn check(&self, at: &Recorded, event: &WithdrawalEvent) -> Result<(), Rejection> {
         let id = at.stream.subject();
         let known = self.withdrawals.get(id);
-        if matches!(event, WithdrawalEvent::WithdrawalRequested { .. }) {
-            return if known.is_some() { Err(Rejection::exists("withdrawal", id)) } else { Ok(()) };
+        if matches!(event, WithdrawalEvent::WithdrawalRequested { .. } | WithdrawalEvent::WithdrawalImported { .. }) {
+            if known.is_some() {
+                return Err(Rejection::exists("withdrawal", id));
+            }
+            let WithdrawalEvent::WithdrawalImported { amount, net, pool_share, burn_share, .. } = event else {
+                return Ok(());
+            };
+            let parts = Amount::checked_sum([*net, *pool_share, *burn_share]).unwrap_or_default();
+            return Rejection::same("sum of the parts", amount, &parts);
         }
         let Some(withdrawal) = known else { return Err(Rejection::unknown("withdrawal", id)) };
         match event {
-            WithdrawalEvent::WithdrawalRequested { .. } => Ok(()),
+            WithdrawalEvent::WithdrawalRequested { .. } | WithdrawalEvent::WithdrawalImported { .. } => Ok(()),
             WithdrawalEvent::FundsHeld { player, amount, net, pool_share, burn_share } => {
                 if withdrawal.phase != WithdrawalPhase::Requested {
                     return Err(Rejection::state(format_args!("withdrawal {id}"), withdrawal.phase, "requested"));
@@ -235,6 +316,10 @@ impl Projection for Withdrawals {
                 Rejection::same("net", &hold.net, net)?;
                 Rejection::same("pool share", &hold.pool_share, pool_share)?;
                 Rejection::same("burn share", &hold.burn_share, burn_share)?;
+                if withdrawal.burn_unknown {
+                    let needs = "of a fee whose burn is known";
+                    return Err(Rejection::state(format_args!("withdrawal {id}"), "imported", needs));
+                }
                 proven(id, withdrawal, proof)
             }
         }
@@ -242,6 +327,10 @@ impl Projection for Withdrawals {
 
     fn evolve(&mut self, at: &Recorded, event: &WithdrawalEvent) {
         let id = at.stream.subject();
+        if let WithdrawalEvent::WithdrawalImported { .. } = event {
+            self.import(at, event);
+            return;
+        }
         if let WithdrawalEvent::WithdrawalRequested { player, amount, destination } = event {
             let Ok(id) = WithdrawalId::new(id) else { return };
             self.withdrawals.insert(
@@ -260,6 +349,8 @@ impl Projection for Withdrawals {
                     fences: Vec::new(),
                     fenced: None,
                     mined: None,
+                    imported: false,
+                    burn_unknown: false,
                     last_activity: at.time,
                     last: EventAt::of(at),
                 },
@@ -270,7 +361,9 @@ impl Projection for Withdrawals {
         withdrawal.last_activity = at.time;
         withdrawal.last = EventAt::of(at);
         match event {
-            WithdrawalEvent::WithdrawalRequested { .. } | WithdrawalEvent::TxReplaced { .. } => {}
+            WithdrawalEvent::WithdrawalRequested { .. }
+            | WithdrawalEvent::WithdrawalImported { .. }
+            | WithdrawalEvent::TxReplaced { .. } => {}
             WithdrawalEvent::FundsHeld { net, pool_share, burn_share, .. } => {
                 withdrawal.phase = WithdrawalPhase::Held;
                 withdrawal.hold =

@@ -1,4 +1,4 @@
-//! `wox import`: an export back into a log, and observed facts of the outside world into streams.
+//! `wox import`: an export back into a log, observed facts of the outside world and a running game into streams.
 
 use std::path::PathBuf;
 
@@ -22,8 +22,9 @@ use crate::{
 };
 
 pub(super) mod base_receipts;
+pub(super) mod game_db;
 
-/// Import an export, or observed facts, into the log
+/// Import an export, observed facts, or a running game into the log
 ///
 /// An export is canonical JSON Lines or CloudEvents 1.0 JSON Lines; the form is recognised. A store that is empty, or not
 /// there yet, takes over the export's log id, so that `wox export` gives the same bytes again. Importing twice changes
@@ -47,6 +48,7 @@ pub(super) struct ImportArgs {
 #[derive(Debug, clap::Subcommand)]
 enum Source {
     BaseReceipts(base_receipts::BaseReceiptsArgs),
+    GameDb(game_db::GameDbArgs),
 }
 
 /// Most events that share one transaction.
@@ -90,6 +92,7 @@ struct Imported {
 pub(super) async fn run(args: ImportArgs, context: Context) -> Result<ExitCode, CliError> {
     match (args.source, args.file) {
         (Some(Source::BaseReceipts(args)), _) => base_receipts::run(args, context).await,
+        (Some(Source::GameDb(args)), _) => game_db::run(args, context).await,
         (None, Some(file)) => import(file, context).await,
         (None, None) => Err(CliError::usage("wox::import::file", "no file is named").next("wox import FILE")),
     }

@@ -53,6 +53,8 @@ shapes! {
     "wox/init/v1", "init" => init::Created;
     "wox/import/v1", "import" => import::ImportReport;
     "wox/import-base-receipts/v1", "import base-receipts" => import::base_receipts::ReceiptsReport;
+    "wox/import-game-db/v1", "import game-db" => import::game_db::GenesisReport;
+    "wox/import-game-db-table/v1", "import game-db, one line a table" => import::game_db::TableImported;
     "wox/export/v1", "export" => export::Exported;
     "wox/ack/v1", "append" => append::AckLine;
     "wox/verify/v1", "verify" => verify::Verified;

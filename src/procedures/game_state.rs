@@ -33,11 +33,14 @@ use crate::recovery::{
 fn release_stakes<'a>(mut steps: Steps<'a>, duel: &Duel) -> Steps<'a> {
     for stake in duel.stakes.iter().filter(|stake| stake.released.is_none()) {
         let event = DuelEvent::StakeReleased { player: stake.player.clone(), stake: stake.split, corrects: stake.held };
+        let assumed = if stake.assumed { " (assumed: the tables it was taken over from do not say)" } else { "" };
         let says = format!(
-            "give player {} back {} G bonus and {} G withdrawable",
+            "give player {} back {} G bonus and {} G withdrawable{assumed}",
             stake.player, stake.split.bonus, stake.split.withdrawable,
         );
-        steps = steps.add(stake.held, "", event, says);
+        // Both stakes of an imported duel stand in one event: the player tells them apart.
+        let qualifier = if stake.assumed { stake.player.as_str() } else { "" };
+        steps = steps.add(stake.held, qualifier, event, says);
     }
     steps
 }

@@ -4,11 +4,14 @@ use std::{borrow::Cow, collections::HashMap};
 
 use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
-use wox_events::{Amount, DuelId, Label, PlayerId, Position, StreamId, Timestamp, WithdrawalId, player::House};
+use wox_events::{
+    Amount, DuelId, Label, PlayerId, Position, StreamId, Timestamp, WithdrawalId, deposit::ImportedCredit,
+    player::House,
+};
 use wox_projections::{
     State,
     burns::{Burn, BurnPhase},
-    deposits::Deposit,
+    deposits::{Deposit, Imported},
     duels::{Duel, Phase},
     players::Player,
     withdrawals::{Withdrawal, WithdrawalPhase},
@@ -58,6 +61,8 @@ pub enum Source<'a> {
     Burn(WithdrawalId, &'a Burn),
     /// A transaction: its hash, and its credited deposits by the subjects of their streams.
     Transaction(&'a str, Vec<(&'a str, &'a Deposit)>),
+    /// A transaction that was dealt with before the tables were taken over: its hash, and what they said of it.
+    Imported(&'a str, &'a Imported),
 }
 
 /// The form of a key under which live and rendered rows meet: handles and hashes know no upper case.
@@ -137,7 +142,7 @@ impl<'a> Image<'a> {
             Source::Player(_, player) => player.handle.to_string(),
             Source::Duel(number, ..) | Source::Withdrawal(number, ..) => number.to_string(),
             Source::Burn(_, burn) => crate::rfc3339::text(whole_second(burn.due)),
-            Source::Transaction(hash, _) => (*hash).to_owned(),
+            Source::Transaction(hash, _) | Source::Imported(hash, _) => (*hash).to_owned(),
         }
     }
 
@@ -150,6 +155,7 @@ impl<'a> Image<'a> {
             Source::Withdrawal(_, id, _) => format!("withdrawal-{id}"),
             Source::Burn(id, _) => format!("burn-{id}"),
             Source::Transaction(_, deposits) => format!("deposit-{}", deposits.first()?.0),
+            Source::Imported(_, imported) => return Some(imported.event.stream.clone()),
         };
         StreamId::new(name).ok()
     }
@@ -194,6 +200,7 @@ impl<'a> Image<'a> {
                 let last = deposits.iter().filter_map(|(subject, _)| self.scribe.deposit(subject));
                 last.map(|notes| notes.last).max().unwrap_or_default()
             }
+            Source::Imported(_, imported) => imported.event.position,
         }
     }
 
@@ -271,6 +278,10 @@ impl<'a> Image<'a> {
     }
 
     fn add_transactions(&mut self) {
+        for (transaction, imported) in self.state.deposits.imports() {
+            let hash = transaction.split_once(':').map_or(transaction, |(_, hash)| hash);
+            self.add(hash, Source::Imported(hash, imported));
+        }
         for (subject, deposit) in self.state.deposits.iter() {
             let hash = deposit.reference.as_deref().and_then(|reference| reference.split(':').nth(1));
             let Some(hash) = hash.filter(|_| !deposit.credits.is_empty()) else { continue };
@@ -312,6 +323,7 @@ pub fn cells<'a>(state: &'a State, scribe: &'a Scribe, source: &Source<'a>) -> V
         Source::Withdrawal(number, id, withdrawal) => withdrawal_cells(state, scribe, *number, id, withdrawal),
         Source::Burn(id, burn) => burn_cells(scribe, id, burn),
         Source::Transaction(hash, deposits) => transaction_cells(scribe, hash, deposits),
+        Source::Imported(hash, imported) => imported_cells(scribe, hash, imported),
     }
 }
 
@@ -336,8 +348,7 @@ pub fn source_of<'a>(state: &'a State, scribe: &Scribe, stream: &StreamId) -> Op
 fn player_cells<'a>(state: &'a State, scribe: &Scribe, id: &PlayerId, player: &'a Player) -> Vec<Cell<'a>> {
     let notes = scribe.player(id.as_str());
     let held = state.ledger.player(id).unwrap_or_default();
-    let imported = notes.is_none_or(|notes| notes.imported);
-    let list = |labels: &'a [Label]| if imported { Cell::Kept } else { Cell::Known(Value::Labels(labels)) };
+    let list = |known: bool, labels: &'a [Label]| if known { Cell::Known(Value::Labels(labels)) } else { Cell::Kept };
     let xp = notes.and_then(|notes| notes.xp);
     vec![
         Cell::Known(Value::Text(player.handle.as_str())),
@@ -345,15 +356,17 @@ fn player_cells<'a>(state: &'a State, scribe: &Scribe, id: &PlayerId, player: &'
         player.house.map_or(Cell::Kept, |house| Cell::Known(Value::Text(house_word(house)))),
         Cell::Known(Value::Int(i64::from(player.level))),
         xp.map_or(Cell::Kept, |xp| Cell::Known(Value::Int(i64::from(xp)))),
-        Cell::Kept,
+        notes.and_then(|notes| notes.hp).map_or(Cell::Kept, |hp| Cell::Filled(Value::Int(i64::from(hp)))),
         Cell::Known(Value::Money(held.bonus)),
         Cell::Known(Value::Money(held.withdrawable)),
-        list(&player.spells),
-        Cell::Kept,
+        list(notes.is_some_and(|notes| notes.spells_known), &player.spells),
+        notes
+            .and_then(|notes| notes.potions.as_deref())
+            .map_or(Cell::Kept, |potions| Cell::Filled(Value::Json(potions.to_owned()))),
         Cell::Known(Value::Int(i64::from(player.wins))),
         Cell::Known(Value::Int(i64::from(player.losses))),
-        list(&player.titles),
-        notes.map_or(Cell::Kept, |notes| Cell::Filled(Value::Time(notes.created))),
+        list(notes.is_some_and(|notes| notes.titles_known), &player.titles),
+        notes.and_then(|notes| notes.created).map_or(Cell::Kept, |created| Cell::Filled(Value::Time(created))),
     ]
 }
 
@@ -388,7 +401,7 @@ fn duel_cells<'a>(state: &'a State, scribe: &Scribe, number: i64, id: &DuelId, d
         Some(player) if active => handle(state, player),
         _ => Cell::Kept,
     };
-    let combo = notes.filter(|_| active).map_or(Cell::Kept, |notes| {
+    let combo = notes.filter(|notes| active && !notes.combo_unknown).map_or(Cell::Kept, |notes| {
         let sides = [&duel.challenger, &duel.opponent].into_iter().zip(&notes.combo);
         let mut history = Map::new();
         for (player, spells) in sides {
@@ -399,6 +412,8 @@ fn duel_cells<'a>(state: &'a State, scribe: &Scribe, number: i64, id: &DuelId, d
         }
         Cell::Known(Value::Json(Json::Object(history).to_string()))
     });
+    let hp_known = notes.is_none_or(|notes| !notes.hp_unknown);
+    let hp = |points: u32| if hp_known { Cell::Known(Value::Int(i64::from(points))) } else { Cell::Kept };
     vec![
         Cell::Known(Value::Int(number)),
         handle(state, &duel.challenger),
@@ -406,8 +421,8 @@ fn duel_cells<'a>(state: &'a State, scribe: &Scribe, number: i64, id: &DuelId, d
         Cell::Known(Value::Money(duel.bet)),
         Cell::Known(Value::Text(status)),
         turn,
-        Cell::Known(Value::Int(i64::from(duel.hp.0))),
-        Cell::Known(Value::Int(i64::from(duel.hp.1))),
+        hp(duel.hp.0),
+        hp(duel.hp.1),
         combo,
         notes.and_then(|notes| notes.accepted).map_or(Cell::Kept, |time| Cell::Filled(Value::Time(time))),
     ]
@@ -429,9 +444,21 @@ fn withdrawal_cells<'a>(
         WithdrawalPhase::Released => Standing::Returned,
     };
     let over = matches!(withdrawal.phase, WithdrawalPhase::Settled | WithdrawalPhase::Released);
-    let settled = notes.and_then(|notes| notes.settled.as_ref());
-    let block =
-        notes.and_then(|notes| notes.mined.as_ref()).filter(|(tx, _)| Some(tx) == settled).map(|(_, block)| *block);
+    let taken_over = notes.and_then(|notes| notes.taken_over.as_ref());
+    let settled = notes.and_then(|notes| notes.settled.as_ref()).or(taken_over.and_then(|said| said.tx.as_ref()));
+    let block = notes
+        .and_then(|notes| notes.mined.as_ref())
+        .filter(|(tx, _)| Some(tx) == settled)
+        .map(|(_, block)| *block)
+        .or(taken_over.and_then(|said| said.block));
+    let fee = fee.or(taken_over.and_then(|said| said.fee));
+    let completed = match taken_over {
+        // As the table had it: it may say less than we would.
+        Some(said) => Cell::Known(said.completed.map_or(Value::Null, Value::Time)),
+        // Nothing follows a settlement or a release, so the last activity is the moment of it.
+        None if over => Cell::Present(Value::Time(withdrawal.last_activity)),
+        None => Cell::Known(Value::Null),
+    };
     vec![
         Cell::Known(Value::Int(number)),
         handle(state, &withdrawal.player),
@@ -439,9 +466,8 @@ fn withdrawal_cells<'a>(
         fee.map_or(Cell::Kept, |fee| Cell::Known(Value::Money(fee))),
         settled.map_or(Cell::Kept, |tx| Cell::Known(Value::Text(tx.as_str()))),
         Cell::Known(Value::Status(standing)),
-        notes.map_or(Cell::Kept, |notes| Cell::Filled(Value::Time(notes.requested))),
-        // Nothing follows a settlement or a release, so the last activity is the moment of it.
-        if over { Cell::Present(Value::Time(withdrawal.last_activity)) } else { Cell::Known(Value::Null) },
+        notes.and_then(|notes| notes.requested).map_or(Cell::Kept, |requested| Cell::Filled(Value::Time(requested))),
+        completed,
         block.and_then(|block| i64::try_from(block).ok()).map_or(Cell::Kept, |block| Cell::Filled(Value::Int(block))),
     ]
 }
@@ -457,7 +483,10 @@ fn burn_cells<'a>(scribe: &Scribe, id: &WithdrawalId, burn: &Burn) -> Vec<Cell<'
         Cell::Known(Value::Money(burn.amount)),
         Cell::Known(Value::Time(whole_second(burn.due))),
         Cell::Known(Value::Status(standing)),
-        scribe.burn(id.as_str()).map_or(Cell::Kept, |notes| Cell::Filled(Value::Time(notes.scheduled))),
+        scribe
+            .burn(id.as_str())
+            .and_then(|notes| notes.scheduled)
+            .map_or(Cell::Kept, |scheduled| Cell::Filled(Value::Time(scheduled))),
     ]
 }
 
@@ -479,6 +508,27 @@ fn transaction_cells<'a>(scribe: &'a Scribe, hash: &'a str, deposits: &[(&'a str
         Amount::checked_sum(values).map_or(Cell::Kept, |value| Cell::Known(Value::Money(value))),
         notes.and_then(|notes| notes.credited).map_or(Cell::Kept, |credited| Cell::Filled(Value::Time(credited))),
         Cell::Known(Value::Status(if standing { Standing::Done } else { Standing::Returned })),
+    ]
+}
+
+fn imported_cells<'a>(scribe: &'a Scribe, hash: &'a str, imported: &'a Imported) -> Vec<Cell<'a>> {
+    let notes = scribe.import(imported.event.stream.subject());
+    let party = |party: Option<&'a Label>| party.map_or(Cell::Kept, |party| Cell::Filled(Value::Text(party.as_str())));
+    let standing = match imported.standing {
+        ImportedCredit::Credited => Standing::Done,
+        ImportedCredit::Unknown => Standing::Open,
+        ImportedCredit::Failed => Standing::Failed,
+        ImportedCredit::Returned => Standing::Returned,
+    };
+    let block = notes.and_then(|notes| notes.block).and_then(|block| i64::try_from(block).ok());
+    vec![
+        Cell::Known(Value::Text(hash)),
+        block.map_or(Cell::Kept, |block| Cell::Filled(Value::Int(block))),
+        party(notes.and_then(|notes| notes.from.as_ref())),
+        party(notes.and_then(|notes| notes.to.as_ref())),
+        Cell::Known(Value::Money(imported.value)),
+        notes.and_then(|notes| notes.processed).map_or(Cell::Kept, |time| Cell::Filled(Value::Time(time))),
+        Cell::Known(Value::Status(standing)),
     ]
 }
 

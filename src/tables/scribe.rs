@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use wox_events::{
-    BurnEvent, DepositEvent, DuelEvent, Event, Label, OpsEvent, PlayerEvent, PlayerId, Position, Recorded, Timestamp,
-    TxHash, WithdrawalEvent,
+    Amount, BurnEvent, DepositEvent, DuelEvent, Event, Label, OpsEvent, PlayerEvent, PlayerId, Position, Recorded,
+    Timestamp, TxHash, WithdrawalEvent,
 };
 use wox_projections::{Account, Posting, Replay, postings::postings};
 
@@ -23,6 +23,7 @@ pub struct Scribe {
     burns: HashMap<String, BurnNotes>,
     deposits: HashMap<String, DepositNotes>,
     moved: Position,
+    imports: HashMap<String, ImportNotes>,
     applied: u64,
     level: Option<u8>,
     moves: Vec<Posting>,
@@ -31,10 +32,16 @@ pub struct Scribe {
 /// What was noted of a player.
 #[derive(Clone, Debug, Default)]
 pub struct PlayerNotes {
-    /// When the event that made the player happened.
-    pub created: Timestamp,
-    /// True when the player was taken over from the tables: name, house, spells and titles before that are not known.
-    pub imported: bool,
+    /// When the player joined: the time of the event that says so, or what the imported table said.
+    pub created: Option<Timestamp>,
+    /// False when the player was taken over from a table whose spells the log cannot hold.
+    pub spells_known: bool,
+    /// False when the player was taken over from a table whose titles the log cannot hold.
+    pub titles_known: bool,
+    /// Hit points in the imported table.
+    pub hp: Option<i32>,
+    /// Potions in the imported table, its JSON text.
+    pub potions: Option<Box<str>>,
     /// Experience that carries over; `None` once it cannot be told.
     pub xp: Option<u32>,
     /// The event that last wrote each part.
@@ -79,13 +86,19 @@ pub struct DuelNotes {
     pub turn: Position,
     /// The last spells of challenger and opponent, oldest first, while it runs.
     pub combo: [Vec<Label>; 2],
+    /// True when it was taken over from a table whose last spells the log cannot hold.
+    pub combo_unknown: bool,
+    /// True while its hit points are those of a table it was taken over from, and no number that can be.
+    pub hp_unknown: bool,
 }
 
 /// What was noted of a withdrawal.
 #[derive(Clone, Debug, Default)]
 pub struct WithdrawalNotes {
     /// When it was asked for.
-    pub requested: Timestamp,
+    pub requested: Option<Timestamp>,
+    /// What the imported table said, until something else happens to it.
+    pub taken_over: Option<TakenOver>,
     /// The payment that was last seen in a block.
     pub mined: Option<(TxHash, u64)>,
     /// The payment that settled it.
@@ -94,13 +107,39 @@ pub struct WithdrawalNotes {
     pub last: Position,
 }
 
+/// What the table said of a withdrawal that was imported.
+#[derive(Clone, Debug)]
+pub struct TakenOver {
+    /// Both shares of the fee together.
+    pub fee: Option<Amount>,
+    /// When it was over.
+    pub completed: Option<Timestamp>,
+    /// Its payment, where it is a transaction hash.
+    pub tx: Option<TxHash>,
+    /// The block of its payment.
+    pub block: Option<u64>,
+}
+
 /// What was noted of a burn.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BurnNotes {
     /// When it was scheduled.
-    pub scheduled: Timestamp,
+    pub scheduled: Option<Timestamp>,
     /// The last event.
     pub last: Position,
+}
+
+/// What the imported table said of a transaction.
+#[derive(Clone, Debug)]
+pub struct ImportNotes {
+    /// Its block.
+    pub block: Option<u64>,
+    /// The sender.
+    pub from: Option<Label>,
+    /// The recipient.
+    pub to: Option<Label>,
+    /// When it was dealt with.
+    pub processed: Option<Timestamp>,
 }
 
 /// What was noted of a deposit.
@@ -152,6 +191,12 @@ impl Scribe {
         self.deposits.get(deposit)
     }
 
+    /// What the imported table said of a transaction, by the subject of its stream.
+    #[must_use]
+    pub fn import(&self, deposit: &str) -> Option<&ImportNotes> {
+        self.imports.get(deposit)
+    }
+
     fn note_money(&mut self, at: Position) {
         for posting in std::mem::take(&mut self.moves) {
             for account in [&posting.from, &posting.to] {
@@ -175,12 +220,26 @@ impl Scribe {
     fn note_player(&mut self, at: &Recorded, event: &PlayerEvent) {
         let Ok(id) = PlayerId::new(at.stream.subject()) else { return };
         let position = at.position;
-        let imported = match event {
-            PlayerEvent::PlayerCreated { .. } => Some((false, 0)),
-            PlayerEvent::StateImported { xp, .. } => Some((true, *xp)),
+        let made = match event {
+            PlayerEvent::PlayerCreated { .. } => Some(PlayerNotes {
+                created: Some(at.time),
+                spells_known: true,
+                titles_known: true,
+                xp: Some(0),
+                ..PlayerNotes::default()
+            }),
+            PlayerEvent::StateImported { xp, spells, titles, hp, potions, created_at, .. } => Some(PlayerNotes {
+                created: *created_at,
+                spells_known: spells.is_some(),
+                titles_known: titles.is_some(),
+                hp: *hp,
+                potions: potions.as_deref().map(Into::into),
+                xp: Some(*xp),
+                ..PlayerNotes::default()
+            }),
             _ => None,
         };
-        if let Some((imported, xp)) = imported {
+        if let Some(made) = made {
             let last = PlayerWrites {
                 made: position,
                 handle: position,
@@ -193,7 +252,7 @@ impl Scribe {
                 spells: position,
                 titles: position,
             };
-            self.players.insert(id, PlayerNotes { created: at.time, imported, xp: Some(xp), last });
+            self.players.insert(id, PlayerNotes { last, ..made });
             return;
         }
         let Some(notes) = self.players.get_mut(&id) else { return };
@@ -217,6 +276,27 @@ impl Scribe {
             self.duels.insert(subject.to_owned(), notes);
             return;
         }
+        if let DuelEvent::DuelImported {
+            challenger_spells,
+            opponent_spells,
+            challenger_hp,
+            opponent_hp,
+            created_at,
+            ..
+        } = event
+        {
+            let notes = DuelNotes {
+                accepted: Some(created_at.unwrap_or(at.time)),
+                made: at.position,
+                status: at.position,
+                turn: at.position,
+                combo_unknown: challenger_spells.is_none() || opponent_spells.is_none(),
+                hp_unknown: challenger_hp.is_none() || opponent_hp.is_none(),
+                combo: [challenger_spells, opponent_spells].map(|spells| spells.clone().unwrap_or_default()),
+            };
+            self.duels.insert(subject.to_owned(), notes);
+            return;
+        }
         let Some(notes) = self.duels.get_mut(subject) else { return };
         match event {
             DuelEvent::ChallengeAccepted { .. } => {
@@ -225,6 +305,7 @@ impl Scribe {
             }
             DuelEvent::SpellCast { player, spell, .. } => {
                 notes.turn = at.position;
+                notes.hp_unknown = false;
                 let side = state.state.duels.get(subject).is_some_and(|duel| duel.opponent == *player);
                 let combo = &mut notes.combo[usize::from(side)];
                 if combo.len() == COMBO_SPELLS {
@@ -234,6 +315,7 @@ impl Scribe {
             }
             DuelEvent::PotionUsed { .. } | DuelEvent::TurnMissed { .. } | DuelEvent::DuelResumed { .. } => {
                 notes.turn = at.position;
+                notes.hp_unknown &= !matches!(event, DuelEvent::PotionUsed { .. });
             }
             DuelEvent::DuelEnded { winner, loser, .. } => {
                 notes.status = at.position;
@@ -256,8 +338,26 @@ impl Scribe {
     fn note_withdrawal(&mut self, at: &Recorded, event: &WithdrawalEvent) {
         let notes = self.withdrawals.entry(at.stream.subject().to_owned()).or_default();
         notes.last = at.position;
+        notes.taken_over = None;
         match event {
-            WithdrawalEvent::WithdrawalRequested { .. } => notes.requested = at.time,
+            WithdrawalEvent::WithdrawalRequested { .. } => notes.requested = Some(at.time),
+            WithdrawalEvent::WithdrawalImported {
+                pool_share,
+                burn_share,
+                requested_at,
+                completed_at,
+                tx,
+                block,
+                ..
+            } => {
+                notes.requested = *requested_at;
+                notes.taken_over = Some(TakenOver {
+                    fee: pool_share.checked_add(*burn_share),
+                    completed: *completed_at,
+                    tx: tx.clone(),
+                    block: *block,
+                });
+            }
             WithdrawalEvent::TxMined { tx, block, .. } => notes.mined = Some((tx.clone(), *block)),
             WithdrawalEvent::WithdrawalSettled { tx, .. } => notes.settled = Some(tx.clone()),
             _ => {}
@@ -265,6 +365,11 @@ impl Scribe {
     }
 
     fn note_deposit(&mut self, at: &Recorded, event: &DepositEvent) {
+        if let DepositEvent::CreditImported { block, from, to, processed_at, .. } = event {
+            let notes = ImportNotes { block: *block, from: from.clone(), to: to.clone(), processed: *processed_at };
+            self.imports.insert(at.stream.subject().to_owned(), notes);
+            return;
+        }
         let notes = self.deposits.entry(at.stream.subject().to_owned()).or_default();
         notes.last = at.position;
         match event {
@@ -322,8 +427,10 @@ impl Watch for Scribe {
             Event::Burn(decoded) => {
                 let notes = self.burns.entry(event.stream.subject().to_owned()).or_default();
                 notes.last = event.position;
-                if let BurnEvent::BurnScheduled { .. } = decoded {
-                    notes.scheduled = event.time;
+                match decoded {
+                    BurnEvent::BurnScheduled { .. } => notes.scheduled = Some(event.time),
+                    BurnEvent::BurnImported { scheduled_at, .. } => notes.scheduled = *scheduled_at,
+                    _ => {}
                 }
             }
             Event::Deposit(decoded) => self.note_deposit(event, decoded),

@@ -66,22 +66,28 @@ const fn column(name: &'static str, kind: Kind, source: &'static str) -> Column 
     Column { name, kind, source }
 }
 
-const NOT_KNOWN: &str = "not known to the log: the live value is kept";
-
 const PLAYERS: &[Column] = &[
     column("twitter_handle", Kind::Text, "the player's handle today; the player is the platform's user id (E4)"),
-    column("name", Kind::Text, "the wizard's name; kept where the player was imported"),
-    column("house", Kind::Text, "the house; kept where the player was imported"),
+    column("name", Kind::Text, "the wizard's name; kept where it was imported and the log cannot hold it"),
+    column("house", Kind::Text, "the house; kept where an imported table had none"),
     column("level", Kind::Int, "the level after the last experience"),
     column("xp", Kind::Int, "experience that carries over: level L takes 100 x L"),
-    column("hp", Kind::Int, NOT_KNOWN),
+    column("hp", Kind::Int, "filled where the player was imported, as the table had it; else kept"),
     column("bonus_galleons", Kind::Money, "the ledger's bonus balance, cut off behind the last decimal"),
     column("withdrawable_galleons", Kind::Money, "the ledger's withdrawable balance, cut off behind the last decimal"),
-    column("spells", Kind::Json, "spells in the order they were learned; kept where the player was imported"),
-    column("potions", Kind::Json, NOT_KNOWN),
+    column(
+        "spells",
+        Kind::Json,
+        "spells in the order they were learned; kept where imported ones are no list of names",
+    ),
+    column("potions", Kind::Json, "filled where the player was imported, as the table had it; else kept"),
     column("wins", Kind::Int, "duels won"),
     column("losses", Kind::Int, "duels lost"),
-    column("titles", Kind::Json, "titles in the order they were awarded; kept where the player was imported"),
+    column(
+        "titles",
+        Kind::Json,
+        "titles in the order they were awarded; kept where imported ones are no list of names",
+    ),
     column("created_at", Kind::Time, "filled: the time of the event that made the player"),
 ];
 

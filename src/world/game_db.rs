@@ -20,6 +20,9 @@ use sqlx::{
 };
 
 pub use error::GameDbError;
+use wox_events::Timestamp;
+
+use crate::tables::cell;
 
 /// How long connecting may take, TLS and login included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -118,6 +121,13 @@ impl Session {
     /// The one row of a result that always has one.
     pub(crate) async fn one(&mut self, sql: impl Into<String>) -> Result<MySqlRow, GameDbError> {
         self.all(sql).await?.pop().ok_or(GameDbError::Answer { what: "no row came where one always does" })
+    }
+
+    /// What the server's clock says, in UTC.
+    pub async fn now(&mut self) -> Result<Timestamp, GameDbError> {
+        let row = self.one("SELECT DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%d %H:%i:%s.%f')").await?;
+        let said = text(&row, 0)?;
+        cell::parse_time(said.as_bytes()).ok_or(GameDbError::Answer { what: "a time that is none" })
     }
 
     /// Says goodbye; a connection that is already gone needs none.

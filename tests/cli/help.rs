@@ -7,6 +7,7 @@ const VERBS: &[&str] = &[
     "init",
     "import",
     "import base-receipts",
+    "import game-db",
     "export",
     "append",
     "verify",

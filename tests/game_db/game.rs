@@ -29,9 +29,14 @@ impl Game {
         game
     }
 
-    pub async fn with_empty_tables(demo: &str) -> Game {
+    /// Five empty tables and no store.
+    pub async fn bare() -> Game {
         let (server, db) = mariadb::game().await;
-        let game = Game { dir: tempfile::tempdir().unwrap(), _server: server, db };
+        Game { dir: tempfile::tempdir().unwrap(), _server: server, db }
+    }
+
+    pub async fn with_empty_tables(demo: &str) -> Game {
+        let game = Game::bare().await;
         let made = game.run(&format!("demo --store store --progress none {demo}"));
         assert!(made.status.code().is_some_and(|code| code == 0 || code == 3), "{}", errors(&made));
         game

@@ -122,6 +122,24 @@ const SCRIPTS: &[&str] = &[
     "ops-N OperatorActed
      incident-N IncidentOpened
      incident-N IncidentClosed",
+    r#"duel-N DuelImported challenger=A opponent=B bet=50 next=A stakes:=[{"player":"A","assumed":{"bonus":"50","withdrawable":"0"}},{"player":"B","assumed":{"bonus":"50","withdrawable":"0"}}]
+     duel-N SpellCast turn=1 player=A
+     duel-N DuelEnded winner=B loser=A
+     duel-N DuelSettled winner=B amount=100"#,
+    r#"duel-N DuelImported challenger=A opponent=B bet=50 next=A stakes:=[{"player":"A","assumed":{"bonus":"50","withdrawable":"0"}},{"player":"B","assumed":{"bonus":"50","withdrawable":"0"}}]
+     duel-N DuelVoided
+     duel-N StakeReleased player=A stake=50+0 corrects=@duel-N#1
+     duel-N BucketCorrected player=A from=bonus to=withdrawable amount=20 corrects=@duel-N#3"#,
+    "withdrawal-N WithdrawalImported player=A amount=50 net=48 pool_share=1 burn_share=1 standing=in_doubt
+     burn-N BurnImported withdrawal=N amount=1
+     withdrawal-N TxMined tx=0xp finality=finalized
+     withdrawal-N WithdrawalSettled tx=0xp net=48
+     burn-N BurnSettled amount=1",
+    "deposit-8453:T:imported CreditImported tx=T value=X standing=credited
+     deposit-8453:T:0 DepositObserved tx=T ordinal=0 value=X
+     deposit-8453:T:0 DepositCredited tx=T ordinal=0 player=A amount=X dust=0
+     deposit-8453:T:0 DepositDebited player=A amount=X dust=0 corrects=@deposit-8453:T:0#2",
+    "pool-main PoolImported balance=X",
     "duel-N BroomRaced
      ops-N ComponentProbed .cause=@duel-N#1",
 ];

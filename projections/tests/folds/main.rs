@@ -6,6 +6,7 @@ mod brackets;
 mod chain;
 mod duels;
 mod generated;
+mod genesis;
 mod model;
 mod money;
 mod operations;

@@ -20,6 +20,8 @@ pub(crate) struct Model {
     seen: BTreeMap<String, i128>,
     named: BTreeMap<String, String>,
     counted: BTreeSet<String>,
+    /// What transactions brought before the game was taken over: it is in the imported balances.
+    before: BTreeMap<String, i128>,
 }
 
 const OUTSIDE: &str = "outside";
@@ -42,6 +44,20 @@ impl Model {
             "StateImported" => {
                 self.give(OUTSIDE, &bonus(subject), amount("bonus"));
                 self.give(OUTSIDE, &withdrawable(subject), amount("withdrawable"));
+            }
+            "DuelImported" => {
+                for stake in data["stakes"].as_array().unwrap() {
+                    let held = units(&stake["assumed"]["bonus"]) + units(&stake["assumed"]["withdrawable"]);
+                    self.give(OUTSIDE, &format!("escrow:{subject}"), held);
+                }
+            }
+            "WithdrawalImported" if text("standing") == "in_doubt" => {
+                self.give(OUTSIDE, &format!("in_flight:{subject}"), amount("net"));
+            }
+            "BurnImported" if text("standing") == "scheduled" => self.give(OUTSIDE, "burn_queue", amount("amount")),
+            "PoolImported" => self.give(OUTSIDE, "pool", amount("balance")),
+            "CreditImported" if text("standing") == "credited" => {
+                self.before.insert(format!("{}:{}", data["chain"], data["tx"]), amount("value"));
             }
             "PotionBrewed" => self.pay_split(subject, &data["cost"], "pool"),
             "StakeHeld" => self.pay_split(&player, &data["stake"], &format!("escrow:{subject}")),
@@ -77,7 +93,11 @@ impl Model {
                 self.give(OUTSIDE, &withdrawable(&player), amount("amount"));
                 self.give(OUTSIDE, "dust", amount("dust"));
                 self.deposited += amount("amount") + amount("dust");
-                if let Some(seen) = self.seen.get(&name).copied() {
+                let cents = 10i128.pow(16);
+                let worth = amount("amount") + amount("dust");
+                let before = name.rsplit_once(':').and_then(|(transaction, _)| self.before.get(transaction));
+                let counted_before = before.is_some_and(|had| *had == worth || *had == worth - worth % cents);
+                if let Some(seen) = self.seen.get(&name).copied().filter(|_| !counted_before) {
                     self.count(&name, seen);
                 }
                 self.named.insert(subject.to_owned(), name);

@@ -36,7 +36,7 @@ fn a_player_is_created_with_a_bonus_and_keeps_its_history() {
 #[test]
 fn an_imported_player_has_no_name_until_it_says_one() {
     check(
-        "player-ann StateImported handle=ann bonus=1.5 withdrawable=2.25 level=7 xp=340 wins=3 losses=4
+        "player-ann StateImported handle=ann bonus=1.5 withdrawable=2.25 level=7 xp=340 wins=3 losses=4 name=- house=-
          player-ann PlayerRenamed old=Whatever new=Anna",
         r#"bonus:ann = 1.5
            withdrawable:ann = 2.25

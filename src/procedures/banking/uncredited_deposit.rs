@@ -2,10 +2,14 @@
 //! once for each log. Whose it is follows from a bound wallet, the bank's post or an earlier attribution, never from
 //! whoever names a hash; where they disagree or say nothing the money waits in suspense.
 
-use wox_events::{DepositEvent, EventId, Label, PlayerId, StreamId, chain::BlockId, deposit::Finality};
+use wox_events::{
+    DepositEvent, EventId, Label, PlayerId, StreamId,
+    chain::BlockId,
+    deposit::{Finality, ImportedCredit},
+};
 use wox_projections::{
     chain::{Judged, judged},
-    deposits::{Deposit, DepositPhase},
+    deposits::{Deposit, DepositPhase, Imported},
     verdict::{DepositVerdict, quorum::Transfer},
 };
 
@@ -35,6 +39,11 @@ type Decided<'a> = Option<(&'a StreamId, &'a PlayerId)>;
 fn cases(evidence: &Evidence, judged: &Judged<'_>, decided: Decided<'_>) -> Vec<Case> {
     let DepositVerdict::Confirmed { block, transfers } = &judged.verdict else { return Vec::new() };
     let chain = judged.look.chain;
+    // Dealt with before the game's tables were taken over: no log of it is booked again.
+    let before = evidence.replay.state.deposits.imported(&format!("{chain}:{}", judged.look.subject));
+    if let Some(imported) = before.filter(|imported| imported.may_be_credited()) {
+        return dealt_with_before(judged, transfers, imported).into_iter().collect();
+    }
     let case = |transfer: &Transfer| {
         let subject = format!("{chain}:{}:{}", judged.look.subject, transfer.ordinal);
         let named = |deposit: &Deposit| deposit.reference.as_deref() == Some(subject.as_str());
@@ -44,6 +53,34 @@ fn cases(evidence: &Evidence, judged: &Judged<'_>, decided: Decided<'_>) -> Vec<
         Came { evidence, judged, transfer, block, stream, known }.case(decided)
     };
     transfers.iter().filter_map(case).collect()
+}
+
+/// Money of a transaction that the game's tables say was dealt with. When they say the same amount as the chain, all of it
+/// is in the imported balances; else only people can tell which of its logs the game counted.
+fn dealt_with_before(judged: &Judged<'_>, transfers: &[Transfer], imported: &Imported) -> Option<Case> {
+    let came = wox_events::Amount::checked_sum(transfers.iter().map(|transfer| transfer.value))?;
+    if imported.standing == ImportedCredit::Credited && imported.is_worth(came) {
+        return None;
+    }
+    let said = match imported.standing {
+        ImportedCredit::Unknown => "had not finished with it".to_owned(),
+        _ => format!("counted {} G of it", imported.value),
+    };
+    let finding = Finding {
+        severity: Severity::High,
+        since: Some(judged.look.event.clone()),
+        outcome_unknown: imported.standing == ImportedCredit::Unknown,
+        ..PROCEDURE.finding(
+            "WOX-BANK-VERIFY-002",
+            &imported.event.stream,
+            format!("transaction {} brought {came} G; the game {said} before it was imported", judged.look.subject),
+        )
+    };
+    let repair = hold(
+        "its money may be in the imported balances, and no table says which of its logs the game counted",
+        "ask the game's own records and the player; two people decide",
+    );
+    Some(Case { finding, repair })
 }
 
 /// One transfer that came in for good.

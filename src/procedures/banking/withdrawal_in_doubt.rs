@@ -40,6 +40,8 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
             let doubt = Doubt { evidence, id, withdrawal, stream: stream("withdrawal", id.as_str()) };
             match withdrawal.phase {
                 WithdrawalPhase::Requested | WithdrawalPhase::Settled => Vec::new(),
+                // Over before the tables were taken over, by the game's own word: nothing of it is in this ledger.
+                WithdrawalPhase::Failed if withdrawal.imported && withdrawal.hold.is_none() => Vec::new(),
                 WithdrawalPhase::Released => doubt.paid_after_release(judged),
                 WithdrawalPhase::Held | WithdrawalPhase::InDoubt | WithdrawalPhase::Failed => doubt.open(judged),
             }
@@ -98,7 +100,9 @@ impl Doubt<'_> {
     }
 
     fn open(&self, judged: Judged) -> Vec<Case> {
-        let waiting = self.evidence.now().since(self.withdrawal.last_activity) > CONFIRMATION_TIMEOUT;
+        // What was open when a game was taken over waited before this log's clock began.
+        let waiting =
+            self.withdrawal.imported || self.evidence.now().since(self.withdrawal.last_activity) > CONFIRMATION_TIMEOUT;
         let Some((verdict, looks)) = judged else {
             return if waiting { vec![self.unseen()] } else { Vec::new() };
         };
@@ -233,6 +237,13 @@ impl Doubt<'_> {
             let repair = hold("nothing was ever held for it", "look at its stream; there is nothing to give back");
             return vec![Case { finding, repair }];
         };
+        if self.withdrawal.burn_unknown {
+            let repair = hold(
+                "it was taken over from the game's tables, and which waiting burn its fee paid for they do not say",
+                "two people find the burn and decide; the amount stays in flight until then",
+            );
+            return vec![Case { finding, repair }];
+        }
         let mut cases = Vec::new();
         if let Some(burn) = state.burns.get(self.id.as_str()) {
             let dead = || state.chain.burn_verdict(burn).is_some_and(|(verdict, _)| verdict.proof().is_some());

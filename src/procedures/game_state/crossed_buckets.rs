@@ -17,6 +17,10 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
     for (id, duel) in state.duels.iter() {
         for stake in &duel.stakes {
             let Some(release) = &stake.released else { continue };
+            // Where an assumed stake came from nobody knows: a person may have put it right.
+            if stake.assumed {
+                continue;
+            }
             let to_withdrawable = release.split.withdrawable.saturating_sub(stake.split.withdrawable);
             let to_bonus = release.split.bonus.saturating_sub(stake.split.bonus);
             let (from, to, amount) = match (to_withdrawable.is_zero(), to_bonus.is_zero()) {
