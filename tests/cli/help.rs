@@ -14,6 +14,7 @@ const VERBS: &[&str] = &[
     "show",
     "state",
     "diff",
+    "rebuild",
     "bisect",
     "explain",
     "observe",
