@@ -11,7 +11,7 @@ use std::{
 use wox_events::{Digest, OpsEvent, Position, StreamId};
 
 use super::{
-    Book, Folded, LookError, Pace, RebuildError, Survey,
+    Book, Folded, Pace, RebuildError, Survey,
     book::{Note, Run, label},
     fold::further,
     look::{RowProgress, digest, look},
@@ -169,14 +169,14 @@ impl Work<'_> {
         // From here on the new tables are what readers see, whatever happens.
         self.control.phase = "done".into();
         fence.write(&self.control).await.map_err(|source| RebuildError::Unknown { source })?;
-        let slipped = self.slipped(&shadows, &live).await?;
+        let slipped = self.slipped(&shadows, &live).await.map_err(unread)?;
         self.order
             .book
             .write(switched_notes(&self.run, &shadows))
             .await
             .map_err(|source| RebuildError::SwitchedUnrecorded { source })?;
         let as_of = folded.scribe.moved();
-        let check = self.verify(folded, &slipped).await?;
+        let check = self.verify(folded, &slipped).await.map_err(unread)?;
         let (epoch, run) = (self.control.epoch, self.run.stream.clone());
         Ok(Rebuilt { epoch, run, as_of, tables: shadows, caught_up, held: waited, check, slipped })
     }
@@ -356,19 +356,15 @@ impl Work<'_> {
     /// The switch lets nothing in between. Should it ever, then nobody may say that nothing was lost.
     async fn slipped(&mut self, shadows: &[Shadow], live: &[Option<Digest>]) -> Result<Vec<Table>, RebuildError> {
         let mut slipped = Vec::new();
-        let unseen = |source| RebuildError::Unknown { source };
-        self.writer.run("SET SESSION lock_wait_timeout = 10").await.map_err(unseen)?;
+        self.writer.run("SET SESSION lock_wait_timeout = 10").await?;
         for (shadow, seen) in shadows.iter().zip(live) {
             let (Some(live), Some(seen)) = (self.schema.table(shadow.table), seen) else { continue };
             let old = old_name(self.control.epoch, shadow.table);
-            match digest(&mut self.writer, &old, &live.columns, &RowProgress::default()).await {
-                Ok(found) if found == *seen => {}
-                Ok(_) => slipped.push(shadow.table),
-                Err(LookError::GameDb(source)) => return Err(unseen(source)),
-                Err(error) => return Err(error.into()),
+            if digest(&mut self.writer, &old, &live.columns, &RowProgress::default()).await? != *seen {
+                slipped.push(shadow.table);
             }
         }
-        self.writer.untie(&self.tables).await.map_err(unseen)?;
+        self.writer.untie(&self.tables).await?;
         Ok(slipped)
     }
 
@@ -402,8 +398,7 @@ impl Work<'_> {
         let mut notes = vec![self.run.failed(self.step, told(error)), self.run.finished("given_up")];
         match error {
             // Whoever fenced us off has taken over; and what is not known is found out by the next rebuild.
-            RebuildError::SwitchedUnrecorded { .. } => return,
-            _ if self.step == "verify" => return,
+            RebuildError::SwitchedUnrecorded { .. } | RebuildError::SwitchedUnread { .. } => return,
             RebuildError::Unknown { source } => {
                 notes = vec![self.run.unknown(self.step, source.to_string())];
             }
@@ -443,6 +438,14 @@ pub(super) async fn clear(session: &mut Session) -> Result<(), GameDbError> {
             Ok(())
         }
         dropped => dropped,
+    }
+}
+
+/// The switch is done, whatever came behind it.
+fn unread(error: RebuildError) -> RebuildError {
+    match error {
+        RebuildError::SwitchedUnrecorded { .. } => error,
+        error => RebuildError::SwitchedUnread { source: Box::new(error) },
     }
 }
 

@@ -1,8 +1,8 @@
 //! One row, looked at and changed in one transaction: nobody else can write it between the look and the change.
 
-use sqlx::{AssertSqlSafe, mysql::MySqlRow};
+use sqlx::AssertSqlSafe;
 
-use super::{GameDbError, STATEMENT_TIMEOUT, Session, bytes, quoted, shadow::bind};
+use super::{GameDbError, STATEMENT_TIMEOUT, Session, bytes, literal, quoted, shadow::bind};
 
 /// The cells of a row as the server sent them.
 pub type Cells = Vec<Option<Vec<u8>>>;
@@ -40,14 +40,18 @@ impl Session {
     ) -> Result<Option<Cells>, GameDbError> {
         let names: Vec<_> = columns.iter().map(|column| quoted(column)).collect();
         let key_column = names.first().map(String::as_str).unwrap_or("NULL");
-        let sql = format!("SELECT {} FROM {} WHERE {key_column} = ? FOR UPDATE", names.join(", "), quoted(table));
-        let query = bind(sqlx::query(AssertSqlSafe(sql)).persistent(false), key);
-        let reading = query.fetch_optional(&mut self.connection);
-        let row: Option<MySqlRow> =
-            tokio::time::timeout(STATEMENT_TIMEOUT, reading).await.map_err(|_| GameDbError::Timeout)??;
-        let Some(row) = row else { return Ok(None) };
+        let Some(key) = key else { return Ok(None) };
+        // As text, like every look at a whole table: what was seen and what is there now must be the same bytes.
+        let key = match std::str::from_utf8(&key) {
+            Ok(text) => literal(text),
+            Err(_) => return Err(GameDbError::Answer { what: "the key of a row is no text" }),
+        };
+        let names = names.join(", ");
+        let sql = format!("SELECT {names} FROM {} WHERE {key_column} = {key} FOR UPDATE", quoted(table));
+        let rows = self.all(sql).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
         let cells: Result<Cells, _> =
-            (0..columns.len()).map(|at| Ok::<_, GameDbError>(bytes(&row, at)?.map(<[u8]>::to_vec))).collect();
+            (0..columns.len()).map(|at| Ok::<_, GameDbError>(bytes(row, at)?.map(<[u8]>::to_vec))).collect();
         cells.map(Some)
     }
 

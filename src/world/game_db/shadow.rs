@@ -2,7 +2,9 @@
 
 use sqlx::{AssertSqlSafe, mysql::MySqlArguments, query::Query};
 
-use super::{GameDbError, STATEMENT_TIMEOUT, Session, literal, number, quoted, schema::LiveTable, text_or_null};
+use super::{
+    GameDbError, STATEMENT_TIMEOUT, Session, TABLE_TIMEOUT, literal, number, quoted, schema::LiveTable, text_or_null,
+};
 use crate::tables::{Table, compare::Layout};
 
 /// Names of tables that are being built, with the number of the rebuild behind: one that was fenced off and does not know
@@ -167,7 +169,8 @@ impl Session {
             return Ok(());
         }
         self.run("SET SESSION foreign_key_checks = 1").await?;
-        let added = self.run(format!("ALTER TABLE {} {}", quoted(&new_name(epoch, live.table)), keys.join(", "))).await;
+        let sql = format!("ALTER TABLE {} {}", quoted(&new_name(epoch, live.table)), keys.join(", "));
+        let added = self.run_within(TABLE_TIMEOUT, sql).await;
         self.run("SET SESSION foreign_key_checks = 0").await?;
         added.map(drop)
     }
@@ -282,7 +285,7 @@ impl Loader<'_> {
     pub async fn finish(mut self) -> Result<u64, GameDbError> {
         self.send(0).await?;
         self.send(1).await?;
-        self.session.run("COMMIT").await?;
+        self.session.run_within(TABLE_TIMEOUT, "COMMIT").await?;
         Ok(self.loaded)
     }
 
