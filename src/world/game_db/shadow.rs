@@ -230,6 +230,16 @@ impl Session {
         self.all(sql).await?.iter().map(|row| super::text(row, 0)).collect()
     }
 
+    /// The statement that makes a live table as it is, without the number its next row gets.
+    pub async fn made_as(&mut self, table: Table) -> Result<String, GameDbError> {
+        let row = self.one(format!("SHOW CREATE TABLE {}", quoted(table.name()))).await?;
+        let made = super::text(&row, 1)?;
+        Ok(match made.split_once(" AUTO_INCREMENT=") {
+            Some((head, rest)) => format!("{head}{}", rest.trim_start_matches(|char: char| char.is_ascii_digit())),
+            None => made,
+        })
+    }
+
     /// How many rows a table has.
     pub async fn count(&mut self, name: &str) -> Result<u64, GameDbError> {
         number(&self.one(format!("SELECT COUNT(*) FROM {}", quoted(name))).await?, 0)
