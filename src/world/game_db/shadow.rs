@@ -230,6 +230,16 @@ impl Session {
         self.all(sql).await?.iter().map(|row| super::text(row, 0)).collect()
     }
 
+    /// Whether this user would see a trigger, if there was one.
+    pub async fn sees_triggers(&mut self) -> Result<bool, GameDbError> {
+        let me = "grantee = CONCAT('''', REPLACE(CURRENT_USER(), '@', '''@'''), '''') AND privilege_type = 'TRIGGER'";
+        let sql = format!(
+            "SELECT (SELECT COUNT(*) FROM information_schema.user_privileges WHERE {me}) + \
+             (SELECT COUNT(*) FROM information_schema.schema_privileges WHERE {me} AND DATABASE() LIKE table_schema)"
+        );
+        Ok(number(&self.one(sql).await?, 0)? > 0)
+    }
+
     /// The statement that makes a live table as it is, without the number its next row gets.
     pub async fn made_as(&mut self, table: Table) -> Result<String, GameDbError> {
         let row = self.one(format!("SHOW CREATE TABLE {}", quoted(table.name()))).await?;
