@@ -19,5 +19,7 @@ mod killed;
 mod rebuild;
 #[path = "game_db/rebuild_refused.rs"]
 mod rebuild_refused;
+#[path = "game_db/row.rs"]
+mod row;
 #[path = "game_db/switch.rs"]
 mod switch;

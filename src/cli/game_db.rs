@@ -105,9 +105,10 @@ impl From<GameDbError> for CliError {
                 "wox::game-db::locked",
                 "end the transaction that holds the table (information_schema.INNODB_TRX names the long ones), then run the command again; nothing was switched",
             ),
-            GameDbError::Full { .. } => {
-                ("wox::game-db::full", "free some space on the database's disk, then run the command again")
-            }
+            GameDbError::Full { .. } => (
+                "wox::game-db::full",
+                "free some space on the database's disk (tables that earlier rebuilds kept are called _wox_old_…), then run the command again",
+            ),
             GameDbError::Moved { .. } => ("wox::game-db::moved", "run the command again once the migration is over"),
             GameDbError::Timeout => (
                 "wox::game-db::timeout",

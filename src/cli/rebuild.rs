@@ -436,7 +436,7 @@ impl Job {
             if let Ok((mut fence, left)) = fence(&self.db).await {
                 let (found, _) =
                     settle(&mut fence, left, &self.book, &self.log).await.map_err(|error| self.told(error))?;
-                let words = found_words(&found).unwrap_or_else(|| "nothing was left to find out".into());
+                let words = found_words(&found).unwrap_or_else(|| "what was begun had come to its end".into());
                 let told = CliError::failed("wox::rebuild::broken", words).at("because", why);
                 return Err(told
                     .next(format!("{} says what differs now", self.command("")))
@@ -532,6 +532,9 @@ impl Job {
             RebuildError::SwitchedUnrecorded { source } => CliError::failed("wox::rebuild::unrecorded", what)
                 .next(format!("free the cause, then {again}: it writes down what is missing"))
                 .caused_by(source),
+            RebuildError::SwitchedUnread { .. } => CliError::failed("wox::rebuild::unread", what)
+                .next(format!("{} diff{} reads them", self.context.program(), store_flag(&self.context)))
+                .next(format!("{again} writes down what is missing; to undo it: {}", self.command_alone("--revert"))),
             RebuildError::NothingToRevert { .. } => CliError::refused("wox::rebuild::nothing-to-revert", what)
                 .next(format!("{again} shows how things stand")),
             RebuildError::WrittenSince { tables, id } => {

@@ -77,6 +77,12 @@ pub enum RebuildError {
         /// Why.
         source: BookError,
     },
+    /// The tables were switched, and could not be read again.
+    #[error("the new tables are live, and could not be read again: {source}")]
+    SwitchedUnread {
+        /// Why.
+        source: Box<RebuildError>,
+    },
     /// There is nothing to put back.
     #[error("there is nothing to put back: {why}")]
     NothingToRevert {

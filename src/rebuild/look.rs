@@ -1,6 +1,9 @@
 //! The live tables at one consistent snapshot, held against their images.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
+};
 
 use wox_events::{Digest, Position};
 
@@ -52,6 +55,13 @@ impl RowProgress {
     /// Says whether the work is paused.
     pub fn pause(&self, paused: bool) {
         self.paused.store(paused, Ordering::Relaxed);
+    }
+
+    /// Waits until somebody asks to stop.
+    pub async fn stopped(&self) {
+        while self.go_on().is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// An error once somebody asked to stop.

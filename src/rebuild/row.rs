@@ -150,7 +150,8 @@ pub async fn look_at(
     let image = Image::of(table, &folded.replay.state, &folded.scribe);
     let Some(row) = image.row_of(stream) else {
         let why = image.unholdable.iter().find(|found| found.subject == stream.as_str());
-        let why = why.map_or_else(|| image.why_surplus(stream.subject()), |found| found.why.clone());
+        let why = why.map(|found| found.why.clone()).or_else(|| image.why_no_row(stream.subject()));
+        let why = why.unwrap_or_else(|| "the log knows nothing of it that a row would show".into());
         return Err(RowError::NoRow { stream: stream.clone(), why });
     };
     session.snapshot().await?;

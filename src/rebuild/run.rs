@@ -23,7 +23,7 @@ use crate::{
     tables::{Difference, Table, compare::Compared},
     world::game_db::{
         GameDb, GameDbError, Session,
-        schema::{LiveTable, Schema},
+        schema::Schema,
         shadow::{NEW, new_name, old_name},
         switch::{Control, Fence, Held, Rename, Taken},
     },
@@ -152,16 +152,16 @@ impl Work<'_> {
         self.order.book.write(self.opening(survey)).await?;
         self.writer.untie(&self.tables).await?;
         self.writer.prepare_to_load(self.order.wait_seconds).await?;
-        let built_at = folded.scribe.moved();
+        let began = Began { at: folded.scribe.moved(), shapes: self.shapes().await? };
         let mut reader = self.order.db.connect().await?;
         let built = self.build_all(&folded, &mut reader, pace).await;
         reader.close().await;
         let shadows = built?;
         self.enter_switch(fence, &shadows).await?;
 
-        let held = self.hold().await?;
+        let held = self.hold(pace.rows()).await?;
         let since = Instant::now();
-        let (held, taken_in) = self.take_in(fence, held, folded, built_at, shadows, pace).await?;
+        let (held, taken_in) = self.take_in(fence, held, folded, &began, shadows, pace).await?;
         let TakenIn { folded, shadows, caught_up, live } = taken_in;
         self.rename(held).await?;
         let waited = since.elapsed();
@@ -169,14 +169,14 @@ impl Work<'_> {
         // From here on the new tables are what readers see, whatever happens.
         self.control.phase = "done".into();
         fence.write(&self.control).await.map_err(|source| RebuildError::Unknown { source })?;
-        let slipped = self.slipped(&shadows, &live).await?;
+        let slipped = self.slipped(&shadows, &live).await.map_err(unread)?;
         self.order
             .book
             .write(switched_notes(&self.run, &shadows))
             .await
             .map_err(|source| RebuildError::SwitchedUnrecorded { source })?;
         let as_of = folded.scribe.moved();
-        let check = self.verify(folded, &slipped).await?;
+        let check = self.verify(folded, &slipped).await.map_err(unread)?;
         let (epoch, run) = (self.control.epoch, self.run.stream.clone());
         Ok(Rebuilt { epoch, run, as_of, tables: shadows, caught_up, held: waited, check, slipped })
     }
@@ -225,9 +225,13 @@ impl Work<'_> {
         Ok(self.order.book.write(notes).await?)
     }
 
-    async fn hold(&self) -> Result<Held, RebuildError> {
-        let live = self.schema.tables.iter().map(|live| live.table.to_string());
-        Ok(Held::take(self.order.db, &live.collect::<Vec<_>>(), self.order.wait_seconds).await?)
+    /// Holds the live tables. Whoever asks to stop meanwhile does not wait for the locks.
+    async fn hold(&self, rows: &RowProgress) -> Result<Held, RebuildError> {
+        let live: Vec<_> = self.schema.tables.iter().map(|live| live.table.to_string()).collect();
+        tokio::select! {
+            held = Held::take(self.order.db, &live, self.order.wait_seconds) => Ok(held?),
+            () = rows.stopped() => Err(LookError::Interrupted.into()),
+        }
     }
 
     /// With the tables held: whether this rebuild may still switch, and what came in since the shadows were built.
@@ -236,11 +240,11 @@ impl Work<'_> {
         fence: &mut Fence,
         mut held: Held,
         folded: Folded,
-        built_at: Position,
+        began: &Began,
         shadows: Vec<Shadow>,
         pace: &mut Pace<'_>,
     ) -> Result<(Held, TakenIn), RebuildError> {
-        match self.take_in_held(fence, &mut held, folded, built_at, shadows, pace).await {
+        match self.take_in_held(fence, &mut held, folded, began, shadows, pace).await {
             Ok(taken_in) => Ok((held, taken_in)),
             Err(error) => {
                 // A connection that broke holds nothing any more.
@@ -255,7 +259,7 @@ impl Work<'_> {
         fence: &mut Fence,
         held: &mut Held,
         folded: Folded,
-        built_at: Position,
+        began: &Began,
         shadows: Vec<Shadow>,
         pace: &mut Pace<'_>,
     ) -> Result<TakenIn, RebuildError> {
@@ -266,7 +270,10 @@ impl Work<'_> {
         if !same || !fence.is_ours().await? {
             return Err(RebuildError::Fenced);
         }
-        self.same_shape().await?;
+        if self.shapes().await? != began.shapes {
+            let message = "columns, keys or triggers are others than when the rebuild began".into();
+            return Err(GameDbError::Moved { message }.into());
+        }
         let folded = further(self.order.log, folded, self.order.threads, &Arc::new(Progress::default())).await?;
         let mut written = Vec::new();
         let mut live = Vec::new();
@@ -277,7 +284,7 @@ impl Work<'_> {
             }
             live.push(digest);
         }
-        if folded.scribe.moved() != built_at {
+        if folded.scribe.moved() != began.at {
             written.push("the log".into());
         }
         if written.is_empty() {
@@ -309,21 +316,13 @@ impl Work<'_> {
         Ok(TakenIn { folded, shadows: again, caught_up: true, live })
     }
 
-    /// A column that was added since would be lost with the old table.
-    async fn same_shape(&mut self) -> Result<(), RebuildError> {
-        let now = self.writer.schema(&self.tables).await?;
-        let shapes = |schema: &Schema| -> Vec<_> {
-            let shape = |live: &LiveTable| (live.columns.clone(), live.layout.clone(), live.foreign_keys.clone());
-            schema.tables.iter().map(shape).collect()
-        };
-        let moved = |message: &str| Err(RebuildError::GameDb(GameDbError::Moved { message: message.into() }));
-        if shapes(&now) != shapes(self.schema) {
-            return moved("columns or keys are others than when the rebuild began");
+    /// How the live tables are made. A column or an index that is added later would be lost with the old table.
+    async fn shapes(&mut self) -> Result<Vec<String>, GameDbError> {
+        let mut shapes = self.writer.triggers(&self.tables).await?;
+        for live in &self.schema.tables {
+            shapes.push(self.writer.made_as(live.table).await?);
         }
-        if !self.writer.triggers(&self.tables).await?.is_empty() {
-            return moved("a trigger was made since the rebuild began");
-        }
-        Ok(())
+        Ok(shapes)
     }
 
     async fn held_digest(
@@ -356,19 +355,15 @@ impl Work<'_> {
     /// The switch lets nothing in between. Should it ever, then nobody may say that nothing was lost.
     async fn slipped(&mut self, shadows: &[Shadow], live: &[Option<Digest>]) -> Result<Vec<Table>, RebuildError> {
         let mut slipped = Vec::new();
-        let unseen = |source| RebuildError::Unknown { source };
-        self.writer.run("SET SESSION lock_wait_timeout = 10").await.map_err(unseen)?;
+        self.writer.run("SET SESSION lock_wait_timeout = 10").await?;
         for (shadow, seen) in shadows.iter().zip(live) {
             let (Some(live), Some(seen)) = (self.schema.table(shadow.table), seen) else { continue };
             let old = old_name(self.control.epoch, shadow.table);
-            match digest(&mut self.writer, &old, &live.columns, &RowProgress::default()).await {
-                Ok(found) if found == *seen => {}
-                Ok(_) => slipped.push(shadow.table),
-                Err(LookError::GameDb(source)) => return Err(unseen(source)),
-                Err(error) => return Err(error.into()),
+            if digest(&mut self.writer, &old, &live.columns, &RowProgress::default()).await? != *seen {
+                slipped.push(shadow.table);
             }
         }
-        self.writer.untie(&self.tables).await.map_err(unseen)?;
+        self.writer.untie(&self.tables).await?;
         Ok(slipped)
     }
 
@@ -402,8 +397,7 @@ impl Work<'_> {
         let mut notes = vec![self.run.failed(self.step, told(error)), self.run.finished("given_up")];
         match error {
             // Whoever fenced us off has taken over; and what is not known is found out by the next rebuild.
-            RebuildError::SwitchedUnrecorded { .. } => return,
-            _ if self.step == "verify" => return,
+            RebuildError::SwitchedUnrecorded { .. } | RebuildError::SwitchedUnread { .. } => return,
             RebuildError::Unknown { source } => {
                 notes = vec![self.run.unknown(self.step, source.to_string())];
             }
@@ -422,6 +416,12 @@ impl Work<'_> {
             tracing::warn!(%error, "the end of the rebuild is written down by the next one");
         }
     }
+}
+
+/// How things were when the shadows were begun.
+struct Began {
+    at: Position,
+    shapes: Vec<String>,
 }
 
 /// What was taken in while the tables were held.
@@ -443,6 +443,14 @@ pub(super) async fn clear(session: &mut Session) -> Result<(), GameDbError> {
             Ok(())
         }
         dropped => dropped,
+    }
+}
+
+/// The switch is done, whatever came behind it.
+fn unread(error: RebuildError) -> RebuildError {
+    match error {
+        RebuildError::SwitchedUnrecorded { .. } => error,
+        error => RebuildError::SwitchedUnread { source: Box::new(error) },
     }
 }
 

@@ -241,6 +241,12 @@ fn tied(schema: &Schema, asked: &[Table]) -> (Vec<Table>, Vec<Table>) {
 
 async fn obstacles(session: &mut Session, schema: &Schema, tables: &[Table]) -> Result<Vec<Obstacle>, LookError> {
     let mut obstacles = Vec::new();
+    if !session.sees_triggers().await? {
+        obstacles.push(Obstacle {
+            what: "this user does not see triggers, and a trigger would stay with the old table".into(),
+            next: "GRANT TRIGGER on the game's database to the user of WOX_GAME_DB_URL".into(),
+        });
+    }
     for trigger in session.triggers(tables).await? {
         obstacles.push(Obstacle {
             what: format!("trigger {trigger} would stay with the old table"),

@@ -207,7 +207,14 @@ impl<'a> Image<'a> {
     /// What the log has to say of a live row that it has no place for.
     #[must_use]
     pub fn why_surplus(&self, key: &str) -> String {
-        let known = match self.table {
+        let known = self.why_no_row(key);
+        known.unwrap_or_else(|| "no event made this row: it was added outside the engine".into())
+    }
+
+    /// Why something the log knows has no row under this key.
+    #[must_use]
+    pub fn why_no_row(&self, key: &str) -> Option<String> {
+        match self.table {
             Table::ActiveDuels => self
                 .state
                 .duels
@@ -217,8 +224,7 @@ impl<'a> Image<'a> {
                 format!("a former handle of player {}, whose row stands under `{}`", self.subject(row), self.key(row))
             }),
             Table::WithdrawalRequests | Table::BurnQueue | Table::ProcessedTransactions => None,
-        };
-        known.unwrap_or_else(|| "no event made this row: it was added outside the engine".into())
+        }
     }
 
     fn subject(&self, row: usize) -> String {

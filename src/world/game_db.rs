@@ -28,6 +28,8 @@ use crate::tables::cell;
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long one statement, or the next rows of one, may take.
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a statement may take that goes through a whole table.
+pub const TABLE_TIMEOUT: Duration = Duration::from_secs(3_600);
 
 /// Where the game's database is, and how to log in.
 #[derive(Clone)]
@@ -106,8 +108,13 @@ impl Session {
 
     /// Runs a statement whose rows nobody wants. `sql` is made of our own words and quoted names only.
     pub async fn run(&mut self, sql: impl Into<String>) -> Result<u64, GameDbError> {
+        self.run_within(STATEMENT_TIMEOUT, sql).await
+    }
+
+    /// As [`Session::run`], with another limit: `ALTER TABLE` reads every row.
+    pub(crate) async fn run_within(&mut self, limit: Duration, sql: impl Into<String>) -> Result<u64, GameDbError> {
         let running = sqlx::raw_sql(AssertSqlSafe(sql.into())).execute(&mut self.connection);
-        let done = tokio::time::timeout(STATEMENT_TIMEOUT, running).await;
+        let done = tokio::time::timeout(limit, running).await;
         Ok(done.map_err(|_| GameDbError::Timeout)?.map_err(GameDbError::from)?.rows_affected())
     }
 

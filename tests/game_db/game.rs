@@ -5,6 +5,7 @@ use std::{num::NonZeroUsize, path::PathBuf, process::Output, sync::Arc};
 use serde_json::Value;
 use strum::VariantArray as _;
 use wox_recovery::{
+    cli::shapes,
     log::{EmbeddedLog, EventLog as _},
     rebuild::{Folded, fold},
     replay::Progress,
@@ -65,7 +66,9 @@ impl Game {
     pub fn json(&self, words: &str, code: i32) -> Value {
         let output = self.run(&format!("{words} --output json --progress none"));
         assert_eq!(output.status.code(), Some(code), "{words}: {}", errors(&output));
-        serde_json::from_slice(&output.stdout).unwrap()
+        let value = serde_json::from_slice(&output.stdout).unwrap();
+        published(&value, words);
+        value
     }
 
     pub async fn folded(&self) -> Folded {
@@ -101,6 +104,16 @@ impl Game {
     pub async fn cell(&self, sql: &str) -> String {
         self.db.rows(sql).await.pop().unwrap_or_else(|| panic!("no row: {sql}"))
     }
+}
+
+/// What is printed is what is published under its name.
+pub fn published(value: &Value, words: &str) {
+    let name = value["schema"].as_str().unwrap_or_else(|| panic!("{words} names no schema"));
+    let shape = shapes::ALL.iter().find(|shape| shape.name == name);
+    let shape = shape.unwrap_or_else(|| panic!("{words} prints {name}, which is not published"));
+    let validator = jsonschema::validator_for(&shape.schema()).unwrap();
+    let wrong: Vec<_> = validator.iter_errors(value).map(|error| error.to_string()).collect();
+    assert!(wrong.is_empty(), "{words} prints no {name}: {wrong:?}");
 }
 
 pub fn errors(output: &Output) -> String {

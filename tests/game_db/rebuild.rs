@@ -102,7 +102,16 @@ async fn what_is_shown_is_what_is_done_and_nothing_else_is_lost() {
     let done = game.json(&format!("rebuild --confirm {}", id(&game)), 0);
     assert_eq!(done["verdict"], "verified");
     assert_eq!(done["done"]["caught_up"], false);
+    if game._server.is_some() {
+        let most =
+            "SELECT variable_value FROM information_schema.global_status WHERE variable_name = 'MAX_USED_CONNECTIONS'";
+        let most: u32 = game.cell(most).await.parse().unwrap();
+        assert!(most <= 10, "nine and the one that asks: {most}");
+    }
     assert_eq!(told(&game.json("diff", 0)), Vec::<String>::new());
+    for line in game.run("rebuild --output jsonl").stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        crate::game::published(&serde_json::from_slice(line).unwrap(), "rebuild --output jsonl");
+    }
     assert_eq!(game.db.rows(SPOILT).await, [NEW]);
     let kept = "SELECT DISTINCT hp, JSON_VALUE(potions, '$.Healing') FROM players";
     assert_eq!(game.db.rows(kept).await, ["7|2"], "what the log does not know stays");

@@ -15,7 +15,7 @@ async fn a_server_that_only_reads_shows_and_refuses_to_write() {
     game.db = server.game("quiet").await;
     // The user of the tests may write all the same; the game's own may not.
     let reader = server.url("quiet").replace("wizard:", "reader:");
-    game.db.run(&format!("CREATE USER reader IDENTIFIED BY '{}'; GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, LOCK TABLES ON quiet.* TO reader", mariadb::PASSWORD)).await;
+    game.db.run(&format!("CREATE USER reader IDENTIFIED BY '{}'; GRANT SELECT, INSERT, UPDATE, CREATE, DROP, ALTER, INDEX, REFERENCES, LOCK TABLES, TRIGGER ON quiet.* TO reader", mariadb::PASSWORD)).await;
     let run = |words: &str| game.command(words).env("WOX_GAME_DB_URL", &reader).output().unwrap();
     said(&run("rebuild"), 3, &["--confirm"]);
     let refused = run("rebuild --yes");
@@ -23,6 +23,33 @@ async fn a_server_that_only_reads_shows_and_refuses_to_write() {
     assert!(!errors(&refused).contains("s3cr3t"));
     drop(server);
     said(&run("rebuild --yes"), 1, &["wox::game-db::unreachable", "start the database"]);
+}
+
+#[tokio::test]
+async fn a_full_disk_of_the_server_ends_it_with_the_tables_as_they_were() {
+    let mut game = Game::in_step(DEMO).await;
+    // All tables in one file that may not grow much.
+    let options = ["--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:12M:autoextend:max:24M"];
+    let mut server = Server::with(&options);
+    game.db = server.game("small").await;
+    said(&game.run("rebuild --yes"), 0, &[]);
+    spoil(&game).await;
+    let id = id(&game);
+    game.db.run("CREATE TABLE junk (id INT PRIMARY KEY AUTO_INCREMENT, stuff LONGTEXT)").await;
+    let mut filler = game.db.connect().await;
+    let fill = "INSERT INTO junk (stuff) VALUES (REPEAT('x', 60000))";
+    let mut filled = 0;
+    while sqlx::raw_sql(fill).execute(&mut filler).await.is_ok() {
+        filled += 1;
+        assert!(filled < 2_000);
+    }
+    let full = game.run(&format!("rebuild --confirm {id}"));
+    said(&full, 1, &["wox::game-db::full", "_wox_old_"]);
+    assert_eq!(game.db.rows(SPOILT).await, [OLD]);
+    // Room is made; what could not be cleared away on a full disk is cleared away now.
+    server.restart_with(&["--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:12M:autoextend"]);
+    said(&game.run(&format!("rebuild --confirm {id}")), 0, &[]);
+    assert_eq!((game.db.rows(SPOILT).await, leftovers(&game).await), (vec![NEW.to_owned()], Vec::new()));
 }
 
 #[tokio::test]
@@ -73,6 +100,32 @@ async fn what_is_in_the_way_is_named_before_anything_is_touched() {
     said(&game.run("rebuild --yes"), 1, &["wox::game-db::schema"]);
     assert_eq!(game.db.rows("SELECT COUNT(*) FROM _wox_control").await, ["0"]);
     assert_eq!((game.db.rows(SPOILT).await, leftovers(&game).await), (vec![OLD.to_owned()], Vec::new()));
+}
+
+#[tokio::test]
+async fn a_user_needs_these_rights_and_no_others() {
+    let game = Game::in_step(DEMO).await;
+    spoil(&game).await;
+    let (user, database) = (format!("u{}", game.db.name), &game.db.name);
+    let user = user.get(..user.len().min(30)).unwrap();
+    let rights = "SELECT, INSERT, UPDATE, CREATE, DROP, ALTER, INDEX, REFERENCES, LOCK TABLES";
+    game.db
+        .run(&format!(
+            "CREATE USER '{user}'@'%' IDENTIFIED BY '{}'; GRANT {rights} ON `{database}`.* TO '{user}'@'%'",
+            mariadb::PASSWORD
+        ))
+        .await;
+    let url = game.db.url.replace("//wizard:", &format!("//{user}:"));
+    let run = |words: &str| game.command(words).env("WOX_GAME_DB_URL", &url).output().unwrap();
+    let id = id(&game);
+    said(&run(&format!("rebuild --confirm {id}")), 4, &["does not see triggers", "GRANT TRIGGER"]);
+    game.db.run(&format!("GRANT TRIGGER ON `{database}`.* TO '{user}'@'%'")).await;
+    said(&run(&format!("rebuild --confirm {id}")), 0, &[]);
+    said(&run("rebuild --revert"), 0, &[]);
+    game.db.run(&format!("REVOKE LOCK TABLES ON `{database}`.* FROM '{user}'@'%'")).await;
+    said(&run(&format!("rebuild --confirm {id}")), 1, &["wox::game-db::denied", "grant the user"]);
+    assert_eq!(leftovers(&game).await, Vec::<String>::new());
+    game.db.run(&format!("DROP USER '{user}'@'%'")).await;
 }
 
 #[tokio::test]

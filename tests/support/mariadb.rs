@@ -73,6 +73,12 @@ impl Server {
         self.child = launch(self.dir.path(), self.port, &self.options).expect("a killed server recovers");
     }
 
+    /// Starts it again with other options.
+    pub fn restart_with(&mut self, options: &[&str]) {
+        self.options = options.iter().map(|option| (*option).to_owned()).collect();
+        self.restart();
+    }
+
     /// A database with the game's five empty tables.
     pub async fn game(&self, name: &str) -> Database {
         let mut root = connect(&self.url("mysql")).await;

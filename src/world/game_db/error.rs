@@ -77,7 +77,7 @@ pub enum GameDbError {
         message: String,
     },
     /// A statement took too long.
-    #[error("a statement took longer than 60 s")]
+    #[error("a statement took too long")]
     Timeout,
     /// The connection broke.
     #[error("the connection to the game's database broke")]
@@ -144,6 +144,8 @@ impl From<sqlx::Error> for GameDbError {
             // Lock wait timeout (rows and metadata), deadlock, NOWAIT.
             1205 | 1213 | 3572 => GameDbError::Locked { message },
             1021 | 1114 => GameDbError::Full { message },
+            // Of a table that could not be made: no space on the device, no more room.
+            1005 if message.contains("errno: 28") || message.contains("errno: 135") => GameDbError::Full { message },
             1412 => GameDbError::Moved { message },
             // MariaDB and MySQL: the statement's own time limit.
             1969 | 3024 => GameDbError::Timeout,

@@ -40,13 +40,18 @@ impl Session {
     ) -> Result<Option<Cells>, GameDbError> {
         let names: Vec<_> = columns.iter().map(|column| quoted(column)).collect();
         let key_column = names.first().map(String::as_str).unwrap_or("NULL");
-        // Not prepared: a prepared statement answers in another form, and what was seen came as text.
-        let key = key.map_or("NULL".to_owned(), |key| literal(&String::from_utf8_lossy(&key)));
-        let sql = format!("SELECT {} FROM {} WHERE {key_column} = {key} FOR UPDATE", names.join(", "), quoted(table));
-        let mut rows = self.all(sql).await?;
-        let Some(row) = rows.pop() else { return Ok(None) };
+        let Some(key) = key else { return Ok(None) };
+        // As text, like every look at a whole table: what was seen and what is there now must be the same bytes.
+        let key = match std::str::from_utf8(&key) {
+            Ok(text) => literal(text),
+            Err(_) => return Err(GameDbError::Answer { what: "the key of a row is no text" }),
+        };
+        let names = names.join(", ");
+        let sql = format!("SELECT {names} FROM {} WHERE {key_column} = {key} FOR UPDATE", quoted(table));
+        let rows = self.all(sql).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
         let cells: Result<Cells, _> =
-            (0..columns.len()).map(|at| Ok::<_, GameDbError>(bytes(&row, at)?.map(<[u8]>::to_vec))).collect();
+            (0..columns.len()).map(|at| Ok::<_, GameDbError>(bytes(row, at)?.map(<[u8]>::to_vec))).collect();
         cells.map(Some)
     }
 

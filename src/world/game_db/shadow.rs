@@ -2,7 +2,9 @@
 
 use sqlx::{AssertSqlSafe, mysql::MySqlArguments, query::Query};
 
-use super::{GameDbError, STATEMENT_TIMEOUT, Session, literal, number, quoted, schema::LiveTable, text_or_null};
+use super::{
+    GameDbError, STATEMENT_TIMEOUT, Session, TABLE_TIMEOUT, literal, number, quoted, schema::LiveTable, text_or_null,
+};
 use crate::tables::{Table, compare::Layout};
 
 /// Names of tables that are being built, with the number of the rebuild behind: one that was fenced off and does not know
@@ -167,7 +169,8 @@ impl Session {
             return Ok(());
         }
         self.run("SET SESSION foreign_key_checks = 1").await?;
-        let added = self.run(format!("ALTER TABLE {} {}", quoted(&new_name(epoch, live.table)), keys.join(", "))).await;
+        let sql = format!("ALTER TABLE {} {}", quoted(&new_name(epoch, live.table)), keys.join(", "));
+        let added = self.run_within(TABLE_TIMEOUT, sql).await;
         self.run("SET SESSION foreign_key_checks = 0").await?;
         added.map(drop)
     }
@@ -227,6 +230,26 @@ impl Session {
         self.all(sql).await?.iter().map(|row| super::text(row, 0)).collect()
     }
 
+    /// Whether this user would see a trigger, if there was one.
+    pub async fn sees_triggers(&mut self) -> Result<bool, GameDbError> {
+        let me = "grantee = CONCAT('''', REPLACE(CURRENT_USER(), '@', '''@'''), '''') AND privilege_type = 'TRIGGER'";
+        let sql = format!(
+            "SELECT (SELECT COUNT(*) FROM information_schema.user_privileges WHERE {me}) + \
+             (SELECT COUNT(*) FROM information_schema.schema_privileges WHERE {me} AND DATABASE() LIKE table_schema)"
+        );
+        Ok(number(&self.one(sql).await?, 0)? > 0)
+    }
+
+    /// The statement that makes a live table as it is, without the number its next row gets.
+    pub async fn made_as(&mut self, table: Table) -> Result<String, GameDbError> {
+        let row = self.one(format!("SHOW CREATE TABLE {}", quoted(table.name()))).await?;
+        let made = super::text(&row, 1)?;
+        Ok(match made.split_once(" AUTO_INCREMENT=") {
+            Some((head, rest)) => format!("{head}{}", rest.trim_start_matches(|char: char| char.is_ascii_digit())),
+            None => made,
+        })
+    }
+
     /// How many rows a table has.
     pub async fn count(&mut self, name: &str) -> Result<u64, GameDbError> {
         number(&self.one(format!("SELECT COUNT(*) FROM {}", quoted(name))).await?, 0)
@@ -282,7 +305,7 @@ impl Loader<'_> {
     pub async fn finish(mut self) -> Result<u64, GameDbError> {
         self.send(0).await?;
         self.send(1).await?;
-        self.session.run("COMMIT").await?;
+        self.session.run_within(TABLE_TIMEOUT, "COMMIT").await?;
         Ok(self.loaded)
     }
 
