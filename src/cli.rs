@@ -25,6 +25,7 @@ pub mod time;
 mod append;
 mod apply;
 mod approve;
+mod assess;
 mod bisect;
 mod chain;
 mod completions;
@@ -149,6 +150,7 @@ enum Verb {
     Show(show::ShowArgs),
     State(state::StateArgs),
     Diff(diff::DiffArgs),
+    Assess(assess::AssessArgs),
     Bisect(bisect::BisectArgs),
     Explain(explain::ExplainArgs),
     Observe(observe::ObserveArgs),
@@ -185,6 +187,7 @@ impl Verb {
             | Verb::Init(_)
             | Verb::Import(_)
             | Verb::Append(_)
+            | Verb::Assess(_)
             | Verb::Observe(_)
             | Verb::Reconcile(_)
             | Verb::Schema(_)
@@ -399,6 +402,7 @@ async fn dispatch(verb: Verb, context: Context) -> Result<ExitCode, CliError> {
         Verb::Digest(args) => digest::run(args, context).await,
         Verb::State(args) => state::run(args, context).await,
         Verb::Diff(args) => diff::run(args, context).await,
+        Verb::Assess(args) => assess::run(args, context).await,
         Verb::Bisect(args) => bisect::run(args, context).await,
         Verb::Explain(args) => explain::run(args, context).await,
         Verb::Observe(args) => observe::run(args, context).await,

@@ -84,6 +84,8 @@ shapes! {
     "wox/finding/v1", "recover WHAT, one line a finding" => recovery::Finding;
     "wox/diff/v1", "diff" => diff::DiffResult;
     "wox/difference/v1", "diff, one line a row that differs" => tables::Difference;
+    "wox/assess/v1", "assess" => super::assess::AssessReport;
+    "wox/check/v1", "assess, one line a check" => crate::assess::Check;
     "wox/looks/v1", "observe" => observe::Observed;
     "wox/look/v1", "observe, one line a look" => observe::Row;
     "wox/reconciliation/v1", "reconcile" => reconcile::Reconciled;
