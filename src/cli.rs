@@ -26,6 +26,7 @@ pub mod time;
 mod append;
 mod apply;
 mod approve;
+mod assess;
 mod bisect;
 mod chain;
 mod completions;
@@ -153,6 +154,7 @@ enum Verb {
     State(state::StateArgs),
     Diff(diff::DiffArgs),
     Rebuild(rebuild::RebuildArgs),
+    Assess(assess::AssessArgs),
     Bisect(bisect::BisectArgs),
     Explain(explain::ExplainArgs),
     Observe(observe::ObserveArgs),
@@ -189,6 +191,7 @@ impl Verb {
             | Verb::Init(_)
             | Verb::Import(_)
             | Verb::Append(_)
+            | Verb::Assess(_)
             | Verb::Observe(_)
             | Verb::Rebuild(_)
             | Verb::Reconcile(_)
@@ -408,6 +411,7 @@ async fn dispatch(verb: Verb, context: Context) -> Result<ExitCode, CliError> {
         Verb::State(args) => state::run(args, context).await,
         Verb::Diff(args) => diff::run(args, context).await,
         Verb::Rebuild(args) => rebuild::run(args, context).await,
+        Verb::Assess(args) => assess::run(args, context).await,
         Verb::Bisect(args) => bisect::run(args, context).await,
         Verb::Explain(args) => explain::run(args, context).await,
         Verb::Observe(args) => observe::run(args, context).await,

@@ -3,3 +3,4 @@
 
 pub mod base_receipts;
 pub mod game_tables;
+pub mod table_dump;

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod assess;
 pub mod audit;
 pub mod cli;
 pub mod demo;

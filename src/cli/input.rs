@@ -181,6 +181,18 @@ impl Lines {
     }
 }
 
+/// Opens a file for reading its bytes, decompressed by its extension.
+pub fn open_bytes(path: &Path) -> Result<Box<dyn BufRead + Send>, CliError> {
+    let name = name_of(path);
+    let kind = fs::metadata(path).map_err(|error| unreadable(&name, error))?.file_type();
+    if !kind.is_file() {
+        return Err(CliError::failed("wox::input::open", "the input is no file")
+            .at("file", &name)
+            .next("name a file that exists and that you may read"));
+    }
+    reader(path).map_err(|error| unreadable(&name, error))
+}
+
 /// Opens what stands at a path; waits when that is a named pipe.
 fn reader(path: &Path) -> io::Result<Box<dyn BufRead + Send>> {
     let file = File::open(path)?;

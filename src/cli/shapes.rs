@@ -90,6 +90,8 @@ shapes! {
     "wox/rebuild-table/v1", "rebuild, one line a table" => rebuild::TableReport;
     "wox/revert/v1", "rebuild --revert" => rebuild::RevertReport;
     "wox/row/v1", "recover WHAT ID --write" => row::RowReport;
+    "wox/assess/v1", "assess" => super::assess::AssessReport;
+    "wox/check/v1", "assess, one line a check" => crate::assess::Check;
     "wox/looks/v1", "observe" => observe::Observed;
     "wox/look/v1", "observe, one line a look" => observe::Row;
     "wox/reconciliation/v1", "reconcile" => reconcile::Reconciled;

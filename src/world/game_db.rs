@@ -5,6 +5,7 @@
 //! address that is shown is made from user, host, port and database alone.
 
 pub mod error;
+pub mod health;
 pub mod one_row;
 pub mod rows;
 pub mod schema;
