@@ -130,6 +130,15 @@ fn kinds(plan: &Plan) -> Vec<String> {
     steps.map(|step| step.kind.clone()).collect()
 }
 
+/// Ann, whose wallet is known, beside a chain of her own that two sources see.
+fn on_chain(test: impl AsyncFnOnce(&Anvil, &mut Table)) {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let mut table = Table::set(&anvil).await;
+        test(&anvil, &mut table).await;
+    });
+}
+
 fn rt() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }

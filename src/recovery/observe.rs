@@ -142,6 +142,14 @@ fn transaction_of(reference: &str) -> Option<TxHash> {
     TxHash::new(tx).ok().filter(|tx| tx.as_str().starts_with("0x") && tx.as_str().len() == 66)
 }
 
+/// Every transaction that was signed for a withdrawal or a burn.
+#[must_use]
+pub fn attempts(state: &State) -> BTreeSet<TxHash> {
+    let withdrawals = state.withdrawals.iter().flat_map(|(_, withdrawal)| &withdrawal.slots);
+    let burns = state.burns.iter().flat_map(|(_, burn)| &burn.slots);
+    withdrawals.chain(burns).flat_map(|slot| slot.attempts.iter().chain(&slot.cancels)).cloned().collect()
+}
+
 /// Whether nothing more can come of a transaction that somebody asked about.
 fn is_settled(state: &State, tx: &TxHash) -> bool {
     state.chain.policies().any(|policy| {
@@ -259,7 +267,7 @@ pub async fn observe(
 /// Most slots of one run; the next one goes on where it ended.
 const SCAN_MAX: u64 = 10_000;
 /// Most slots of one event, and most answers: about a thousand bytes each.
-const SCAN_TOGETHER: usize = 64;
+const SCAN_TOGETHER: usize = 32;
 const SCAN_ANSWERS_MAX: usize = 150;
 
 /// How far a scan has come.

@@ -10,7 +10,9 @@ use wox_events::{
 use wox_projections::{Account, FOLD_HASH, Replay, State, invariants, ledger::Drift, postings::postings};
 
 use super::{Case, Evidence, Finding, Repair, Severity, Step, diagnose};
-use crate::procedures::banking::{custody_drift, signer_intent, uncredited_deposit, withdrawal_in_doubt};
+use crate::procedures::banking::{
+    custody_drift, finality_violation, signer_intent, uncredited_deposit, withdrawal_in_doubt,
+};
 
 /// What a plan was asked to be about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -40,6 +42,17 @@ pub enum Scope {
     Release {
         /// The withdrawal.
         withdrawal: StreamId,
+        /// Who proposes it.
+        first: Label,
+        /// Who has to approve it; nobody else can.
+        second: Label,
+        /// Why.
+        why: String,
+    },
+    /// Two people decide what is true of a deposit whose final block went away (D10).
+    Restore {
+        /// The deposit.
+        deposit: StreamId,
         /// Who proposes it.
         first: Label,
         /// Who has to approve it; nobody else can.
@@ -201,6 +214,9 @@ pub fn plan(evidence: &Evidence, scope: &Scope) -> Result<Plan, JsonError> {
         Scope::Release { withdrawal, first, second, .. } => {
             cases = withdrawal_in_doubt::released_by_operators(evidence, withdrawal, first, second);
         }
+        Scope::Restore { deposit, first, second, .. } => {
+            cases = finality_violation::decided_by_operators(evidence, deposit, first, second);
+        }
         Scope::Ask { subject, intent, by, why } => {
             cases = signer_intent::propose(evidence, subject, *intent, by, why);
         }
@@ -249,7 +265,7 @@ pub fn plan(evidence: &Evidence, scope: &Scope) -> Result<Plan, JsonError> {
         scope: scope.clone(),
         folds: FOLD_HASH.into(),
         changes: !items.is_empty(),
-        needs_approval: matches!(scope, Scope::Waive { .. } | Scope::Ask { .. })
+        needs_approval: matches!(scope, Scope::Waive { .. } | Scope::Ask { .. } | Scope::Restore { .. })
             || items.iter().flat_map(|item| &item.steps).any(|step| !step.postings.is_empty()),
         items,
         held,

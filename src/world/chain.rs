@@ -11,6 +11,7 @@ mod parse;
 mod slots;
 mod standing;
 mod transactions;
+mod transfers;
 mod transport;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +23,7 @@ use wox_events::{
 
 pub use slots::SlotSubject;
 pub use transactions::TransactionSubject;
+pub use transfers::Found;
 pub use transport::{BadEndpoint, Endpoint, Limits};
 
 /// Everything that answers about one chain.
