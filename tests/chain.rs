@@ -14,11 +14,13 @@ mod command;
 mod deposits;
 #[path = "chain/desk.rs"]
 mod desk;
+#[path = "chain/duplicates.rs"]
+mod duplicates;
 #[path = "recovery/game.rs"]
 mod game;
 #[path = "chain/sources.rs"]
 mod sources;
-#[path = "chain/storm.rs"]
+#[path = "support/storm.rs"]
 mod storm;
 #[path = "chain/withdrawals.rs"]
 mod withdrawals;

@@ -550,7 +550,7 @@ impl Chain {
             DepositVerdict::Pending { block, .. }
             | DepositVerdict::Confirmed { block, .. }
             | DepositVerdict::Reverted { block }
-            | DepositVerdict::NotADeposit { block } => Some(block),
+            | DepositVerdict::NotADeposit { block, .. } => Some(block),
             DepositVerdict::Reorged { .. } | DepositVerdict::Replaced { .. } => None,
             DepositVerdict::Detached
             | DepositVerdict::InPool

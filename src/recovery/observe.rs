@@ -15,7 +15,9 @@ use wox_projections::{
     burns::BurnPhase,
     chain::{Look, before},
     deposits::{Deposit, DepositPhase},
-    verdict::{DepositVerdict, HoldingsVerdict, WithdrawalVerdict, quorum::Policy, withdrawal::Payment},
+    verdict::{
+        DepositVerdict, HoldingsVerdict, WithdrawalVerdict, deposit::Before, quorum::Policy, withdrawal::Payment,
+    },
     withdrawals::WithdrawalPhase,
 };
 
@@ -329,7 +331,9 @@ impl<'a> Recorder<'a> {
             event: known.map_or_else(placeholder, |known| known.event.clone()),
         };
         let verdict = judge(&look);
-        let news = known.is_none_or(|known| judge(known) != verdict);
+        // A block that went away hides what has become of the transaction since, and two people decide on that (D10).
+        let since = |look: &Look<TransactionAnswer>| state.chain.deposit_verdict(look, &Before::default());
+        let news = known.is_none_or(|known| judge(known) != verdict || since(known) != since(&look));
         let stream = chain::transaction_stream(policy.chain, tx).unwrap_or_else(|| chain::stream(policy.chain));
         if news {
             let event = ChainEvent::TransactionLooked { chain: policy.chain, tx: tx.clone(), at: self.now, answers };
