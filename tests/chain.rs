@@ -14,11 +14,13 @@ mod command;
 mod deposits;
 #[path = "chain/desk.rs"]
 mod desk;
+#[path = "chain/duplicates.rs"]
+mod duplicates;
 #[path = "recovery/game.rs"]
 mod game;
 #[path = "chain/sources.rs"]
 mod sources;
-#[path = "chain/storm.rs"]
+#[path = "support/storm.rs"]
 mod storm;
 #[path = "chain/withdrawals.rs"]
 mod withdrawals;
@@ -128,6 +130,15 @@ impl Table {
 fn kinds(plan: &Plan) -> Vec<String> {
     let steps = plan.items.iter().flat_map(|item| &item.steps);
     steps.map(|step| step.kind.clone()).collect()
+}
+
+/// Ann, whose wallet is known, beside a chain of her own that two sources see.
+fn on_chain(test: impl AsyncFnOnce(&Anvil, &mut Table)) {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let mut table = Table::set(&anvil).await;
+        test(&anvil, &mut table).await;
+    });
 }
 
 fn rt() -> tokio::runtime::Runtime {

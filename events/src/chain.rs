@@ -111,6 +111,21 @@ pub enum ChainEvent {
         /// What was looked at.
         evidence: EventId,
     },
+    /// Two people have decided what is true of a deposit whose final block went away; money moves again.
+    FinalityRestored {
+        /// The deposit.
+        deposit: StreamId,
+        /// The FinalityViolation it ends.
+        violation: EventId,
+        /// True when the deposit is final again, in another block; false when it was taken back.
+        stands: bool,
+        /// What was looked at.
+        evidence: EventId,
+        /// The one.
+        first: Label,
+        /// The other.
+        second: Label,
+    },
     /// A withdrawal that was given back is paid on chain all the same (W1 after a release).
     DoublePayment {
         /// Which.

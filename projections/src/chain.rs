@@ -254,6 +254,12 @@ impl Chain {
         self.double_payments.contains_key(withdrawal)
     }
 
+    /// The alarm about a deposit's stream, until two people have decided.
+    #[must_use]
+    pub fn violation(&self, deposit: &str) -> Option<&EventRef> {
+        self.violations.get(deposit)
+    }
+
     /// True once the alarm of a finality violation is recorded for a deposit's stream.
     #[must_use]
     pub fn is_violation_known(&self, deposit: &str) -> bool {
@@ -544,7 +550,7 @@ impl Chain {
             DepositVerdict::Pending { block, .. }
             | DepositVerdict::Confirmed { block, .. }
             | DepositVerdict::Reverted { block }
-            | DepositVerdict::NotADeposit { block } => Some(block),
+            | DepositVerdict::NotADeposit { block, .. } => Some(block),
             DepositVerdict::Reorged { .. } | DepositVerdict::Replaced { .. } => None,
             DepositVerdict::Detached
             | DepositVerdict::InPool
@@ -662,6 +668,19 @@ impl Projection for Chain {
                 Rejection::same("token", &known.token, token)?;
                 Rejection::same("amount", &known.amount, amount)
             }
+            ChainEvent::FinalityRestored { deposit, violation, first, second, .. } => {
+                if first == second {
+                    return Err(Rejection::state(
+                        format_args!("deposit {deposit}"),
+                        "decided by one person",
+                        "decided by two",
+                    ));
+                }
+                match self.violations.get(deposit.as_str()) {
+                    Some(known) => Rejection::same("violation", &known.id, violation),
+                    None => Err(Rejection::unknown("violation of", deposit)),
+                }
+            }
             ChainEvent::HoldingsAdjusted { amount, .. } if amount.is_zero() => {
                 Err(Rejection::state(format_args!("adjustment {}", at.id), "zero", "an amount"))
             }
@@ -758,6 +777,9 @@ impl Projection for Chain {
             }
             ChainEvent::FinalityViolation { deposit, .. } => {
                 self.violations.insert(deposit.to_string(), here);
+            }
+            ChainEvent::FinalityRestored { deposit, .. } => {
+                self.violations.shift_remove(deposit.as_str());
             }
             ChainEvent::DoublePayment { withdrawal, .. } => {
                 self.double_payments.insert(withdrawal.clone(), here);

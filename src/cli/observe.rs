@@ -32,15 +32,22 @@ Examples:
   wox observe deposit 0x5d1f…              one transaction, known or not
   wox observe withdrawal 66                the slots of one withdrawal, and of its burn
   wox observe wallet 0x90f8… --from 41     all that a wallet sent from slot 41 on
-  wox observe holdings                     what our addresses hold")]
+  wox observe holdings                     what our addresses hold
+  wox observe transfers --from-block 21000000   what moved our tokens since, named by anybody or by nobody")]
 pub(super) struct ObserveArgs {
-    /// deposit, withdrawal, burn, wallet or holdings; everything open when left out
+    /// deposit, withdrawal, burn, wallet, holdings or transfers; everything open when left out
     what: Option<String>,
     /// A transaction, an id, or a wallet's address
     id: Option<String>,
     /// The first slot of a wallet to look at
     #[arg(long, value_name = "NONCE", default_value_t = 0)]
     from: u64,
+    /// The first block to search for transfers
+    #[arg(long, value_name = "BLOCK")]
+    from_block: Option<u64>,
+    /// The last block to search [default: the newest final one]
+    #[arg(long, value_name = "BLOCK", requires = "from_block")]
+    to_block: Option<u64>,
     /// Have the chain judged by the rules of the settings from here on, where the log has others
     #[arg(long)]
     change_rules: bool,
@@ -73,10 +80,50 @@ pub(super) struct Observed {
 pub(super) async fn run(args: ObserveArgs, context: Context) -> Result<ExitCode, CliError> {
     let chain = chain::configured(&context)?;
     let replay = replay(&context).await?;
-    let targets = targets(&args, &replay)?;
+    let (targets, complete) = match (args.what.as_deref(), args.from_block) {
+        (Some("transfers"), Some(from)) => transfers(&chain, from, args.to_block, &replay, &context).await?,
+        (Some("transfers"), None) => {
+            return Err(CliError::usage("wox::observe::what", "from which block on?")
+                .next("wox observe transfers --from-block NUMBER"));
+        }
+        (_, Some(_)) => {
+            return Err(CliError::usage("wox::observe::what", "--from-block goes with `transfers` only")
+                .next("wox observe transfers --from-block NUMBER"));
+        }
+        (_, None) => (targets(&args, &replay)?, true),
+    };
     let seen = look(&chain, replay, &targets, args.change_rules, &context).await?;
     print(&seen, chain.network.round_trips(), &context)?;
-    Ok(if seen.iter().any(|seen| seen.unknown) { ExitCode::Unknown } else { ExitCode::Done })
+    let unknown = !complete || seen.iter().any(|seen| seen.unknown);
+    Ok(if unknown { ExitCode::Unknown } else { ExitCode::Done })
+}
+
+/// What moved our tokens in a range of blocks and is no attempt of ours; and whether all of the range was answered for.
+async fn transfers(
+    chain: &chain::Chain,
+    from: u64,
+    to: Option<u64>,
+    replay: &Replay,
+    context: &Context,
+) -> Result<(Targets, bool), CliError> {
+    let Some(found) = chain.network.find_transfers(from, to).await else {
+        context.say("unknown: no source names a final block, so nothing was searched");
+        return Ok((Targets::default(), false));
+    };
+    let ours = recovery::observe::attempts(&replay.state);
+    let transactions: std::collections::BTreeSet<_> =
+        found.transactions.into_iter().filter(|tx| !ours.contains(tx)).collect();
+    let count = counted(transactions.len() as u64, "transaction");
+    context.say(format!("blocks {from} to {}: {count} moved our tokens beside what was signed for us", found.until));
+    for source in &found.failed {
+        context.say(format!("{source} could not answer for all of it"));
+    }
+    if !found.complete {
+        context.say("some blocks were answered for by nobody: run the same command again");
+    } else if to.is_none_or(|to| found.until < to) {
+        context.say(format!("next: {} observe transfers --from-block {}", context.program(), found.until + 1));
+    }
+    Ok((Targets { transactions, ..Targets::default() }, found.complete))
 }
 
 /// The log as it stands; damage is an error, because nothing may be appended behind it.

@@ -63,6 +63,7 @@ pub(super) fn headline(plan: &Plan) -> String {
             }
             Scope::Attribute { deposit: subject, .. }
             | Scope::Release { withdrawal: subject, .. }
+            | Scope::Restore { deposit: subject, .. }
             | Scope::Ask { subject, .. } => {
                 format!("there is nothing to decide about {subject}; plan {} is empty", plan.short_id())
             }

@@ -62,7 +62,8 @@ pub(super) struct RecoverArgs {
     /// The player a deposit belongs to, by your decision
     #[arg(long, value_name = "PLAYER", requires = "why", conflicts_with = "second")]
     player: Option<String>,
-    /// Who else decides that a withdrawal goes back, and has to approve it
+    /// Who else decides that a withdrawal goes back, or what is true of a deposit whose final block went away, and has to
+    /// approve it
     #[arg(long, value_name = "ACTOR", requires = "why")]
     second: Option<String>,
     /// Set the thing's row in the game's database to what the log says; plans nothing
@@ -118,10 +119,11 @@ pub(super) async fn run(args: RecoverArgs, context: Context) -> Result<ExitCode,
         return Err(CliError::usage("wox::recover::intent", "a signer is asked about one withdrawal or one burn")
             .next("wox recover withdrawal ID --fence --why REASON"));
     }
-    if args.player.is_some() && args.what != "deposit" || args.second.is_some() && args.what != "withdrawal" {
+    let two = matches!(args.what.as_str(), "withdrawal" | "deposit");
+    if args.player.is_some() && args.what != "deposit" || args.second.is_some() && !two {
         return Err(CliError::usage(
             "wox::recover::decision",
-            "--player goes with a deposit, --second with a withdrawal",
+            "--player goes with a deposit, --second with a withdrawal or a deposit",
         )
         .next("wox recover deposit 0x… --player ID --why …, or wox recover withdrawal ID --second NAME --why …"));
     }
@@ -219,6 +221,19 @@ async fn transaction(tx: TxHash, args: &RecoverArgs, context: &Context) -> Resul
     };
     let look = replay.state.chain.policies().find_map(|policy| replay.state.chain.transaction(policy.chain, &tx));
     let chain = look.map(|look| look.chain).ok_or_else(unknown)?;
+    if args.second.is_some() {
+        let known = replay.state.deposits.by_transaction();
+        return match known.get(format!("{chain}:{tx}").as_str()).map(Vec::as_slice) {
+            Some([(subject, _)]) => {
+                decision(StreamId::new(format!("deposit-{subject}")).map_err(|_| unknown())?, args, context)
+            }
+            _ => Err(CliError::usage(
+                "wox::recover::several",
+                "the transaction is not exactly one deposit; name the one",
+            )
+            .next("wox recover deposit CHAIN:HASH:ORDINAL --second NAME --why REASON")),
+        };
+    }
     if args.player.is_none() {
         return Ok(Scope::Transaction { chain, tx });
     }
@@ -262,6 +277,12 @@ fn decision(stream: StreamId, args: &RecoverArgs, context: &Context) -> Result<S
     }
     Ok(match (&args.player, &args.second) {
         (Some(player), _) => Scope::Attribute { deposit: stream, player: PlayerId::new(player).map_err(bad)?, why },
+        (None, Some(second)) if stream.category() == "deposit" => Scope::Restore {
+            deposit: stream,
+            first: Label::new(context.actor.as_str()).map_err(bad)?,
+            second: Label::new(second).map_err(bad)?,
+            why,
+        },
         (None, Some(second)) => Scope::Release {
             withdrawal: stream,
             first: Label::new(context.actor.as_str()).map_err(bad)?,

@@ -84,7 +84,7 @@ pub fn may_approve(plan: &Plan, record: &PlanRecord, by: &Actor) -> Result<(), A
 /// The second person whom a plan names in its proof.
 fn second(plan: &Plan) -> Option<&str> {
     match &plan.scope {
-        Scope::Release { second, .. } => Some(second.as_str()),
+        Scope::Release { second, .. } | Scope::Restore { second, .. } => Some(second.as_str()),
         Scope::All
         | Scope::Subject(_)
         | Scope::Transaction { .. }

@@ -15,7 +15,9 @@ use wox_projections::{
     burns::BurnPhase,
     chain::{Look, before},
     deposits::{Deposit, DepositPhase},
-    verdict::{DepositVerdict, HoldingsVerdict, WithdrawalVerdict, quorum::Policy, withdrawal::Payment},
+    verdict::{
+        DepositVerdict, HoldingsVerdict, WithdrawalVerdict, deposit::Before, quorum::Policy, withdrawal::Payment,
+    },
     withdrawals::WithdrawalPhase,
 };
 
@@ -142,6 +144,14 @@ fn transaction_of(reference: &str) -> Option<TxHash> {
     TxHash::new(tx).ok().filter(|tx| tx.as_str().starts_with("0x") && tx.as_str().len() == 66)
 }
 
+/// Every transaction that was signed for a withdrawal or a burn.
+#[must_use]
+pub fn attempts(state: &State) -> BTreeSet<TxHash> {
+    let withdrawals = state.withdrawals.iter().flat_map(|(_, withdrawal)| &withdrawal.slots);
+    let burns = state.burns.iter().flat_map(|(_, burn)| &burn.slots);
+    withdrawals.chain(burns).flat_map(|slot| slot.attempts.iter().chain(&slot.cancels)).cloned().collect()
+}
+
 /// Whether nothing more can come of a transaction that somebody asked about.
 fn is_settled(state: &State, tx: &TxHash) -> bool {
     state.chain.policies().any(|policy| {
@@ -259,7 +269,7 @@ pub async fn observe(
 /// Most slots of one run; the next one goes on where it ended.
 const SCAN_MAX: u64 = 10_000;
 /// Most slots of one event, and most answers: about a thousand bytes each.
-const SCAN_TOGETHER: usize = 64;
+const SCAN_TOGETHER: usize = 32;
 const SCAN_ANSWERS_MAX: usize = 150;
 
 /// How far a scan has come.
@@ -321,7 +331,9 @@ impl<'a> Recorder<'a> {
             event: known.map_or_else(placeholder, |known| known.event.clone()),
         };
         let verdict = judge(&look);
-        let news = known.is_none_or(|known| judge(known) != verdict);
+        // A block that went away hides what has become of the transaction since, and two people decide on that (D10).
+        let since = |look: &Look<TransactionAnswer>| state.chain.deposit_verdict(look, &Before::default());
+        let news = known.is_none_or(|known| judge(known) != verdict || since(known) != since(&look));
         let stream = chain::transaction_stream(policy.chain, tx).unwrap_or_else(|| chain::stream(policy.chain));
         if news {
             let event = ChainEvent::TransactionLooked { chain: policy.chain, tx: tx.clone(), at: self.now, answers };

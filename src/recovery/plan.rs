@@ -14,7 +14,7 @@ use super::{
     notice::{Notice, Person, TakenBack, concerned, hold_concerns, needs, report, taken_back, tells},
 };
 use crate::procedures::{
-    banking::{custody_drift, signer_intent, uncredited_deposit, withdrawal_in_doubt},
+    banking::{custody_drift, finality_violation, signer_intent, uncredited_deposit, withdrawal_in_doubt},
     game_state::{interrupted_duel, misdrawn_bracket},
 };
 
@@ -46,6 +46,17 @@ pub enum Scope {
     Release {
         /// The withdrawal.
         withdrawal: StreamId,
+        /// Who proposes it.
+        first: Label,
+        /// Who has to approve it; nobody else can.
+        second: Label,
+        /// Why.
+        why: String,
+    },
+    /// Two people decide what is true of a deposit whose final block went away (D10).
+    Restore {
+        /// The deposit.
+        deposit: StreamId,
         /// Who proposes it.
         first: Label,
         /// Who has to approve it; nobody else can.
@@ -126,6 +137,7 @@ impl Scope {
         match self {
             Scope::Waive { .. }
             | Scope::Ask { .. }
+            | Scope::Restore { .. }
             | Scope::Correct { .. }
             | Scope::Interrupted { choice: Choice::Void, .. } => true,
             Scope::All
@@ -294,6 +306,9 @@ pub fn plan(evidence: &Evidence, scope: &Scope) -> Result<Plan, JsonError> {
         }
         Scope::Release { withdrawal, first, second, .. } => {
             cases = withdrawal_in_doubt::released_by_operators(evidence, withdrawal, first, second);
+        }
+        Scope::Restore { deposit, first, second, .. } => {
+            cases = finality_violation::decided_by_operators(evidence, deposit, first, second);
         }
         Scope::Ask { subject, intent, by, why } => {
             cases = signer_intent::propose(evidence, subject, *intent, by, why);

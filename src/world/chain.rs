@@ -12,6 +12,7 @@ mod probe;
 mod slots;
 mod standing;
 mod transactions;
+mod transfers;
 mod transport;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,6 +24,7 @@ use wox_events::{
 
 pub use slots::SlotSubject;
 pub use transactions::TransactionSubject;
+pub use transfers::Found;
 pub use transport::{BadEndpoint, Endpoint, Limits};
 
 /// Everything that answers about one chain.

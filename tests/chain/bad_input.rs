@@ -120,7 +120,7 @@ fn a_hash_that_is_none_or_of_something_else() {
                 assert!(said.contains("help: "), "{command} {typed}: {said}");
             }
         }
-        // A transfer that failed, our token to somebody else, an item, a token of somebody else, a call of nothing.
+        // A transfer that failed, our token to somebody else, an item, a token of somebody else, native coin.
         let failed = pay(PLAYER, 0, WATCHED, cents(900_000_000));
         let elsewhere = pay(PLAYER, 1, wallet(HOT).as_str(), cents(5_000));
         let item = call("moveItem(address,uint256)", &[word(WATCHED), cents(5_000)]);
@@ -129,22 +129,22 @@ fn a_hash_that_is_none_or_of_something_else() {
         let foreign_token = super::anvil::contract_of(TREASURY, 3);
         let transfer = call("transfer(address,uint256)", &[word(WATCHED), cents(5_000)]);
         let foreign = sign(TREASURY, 4, Some(foreign_token.as_str()), transfer, 10);
-        let empty = sign(PLAYER, 3, Some(WATCHED), Vec::new(), 10);
-        for sent in [&failed, &elsewhere, &item, &foreign, &empty] {
+        let native = super::anvil::coin(PLAYER, 3, WATCHED);
+        for sent in [&failed, &elsewhere, &item, &foreign, &native] {
             anvil.send(sent).await;
         }
         anvil.finalize().await;
         let other_chain = pay(PLAYER, 77, WATCHED, cents(5_000));
-        for (name, tx, row) in [
-            ("failed", &failed.tx, "D4"),
-            ("elsewhere", &elsewhere.tx, "D5"),
-            ("item", &item.tx, "D5"),
-            ("foreign token", &foreign.tx, "D5"),
-            ("an empty call", &empty.tx, "D5"),
-            ("of another chain", &other_chain.tx, "D8"),
+        for (name, tx, row, what) in [
+            ("failed", &failed.tx, "D4", "failed"),
+            ("elsewhere", &elsewhere.tx, "D5", "to an address that is not watched"),
+            ("item", &item.tx, "D5", "an item and no amount"),
+            ("foreign token", &foreign.tx, "D5", "a token of another contract"),
+            ("native coin", &native.tx, "D5", "native coin"),
+            ("of another chain", &other_chain.tx, "D8", "known to no source"),
         ] {
             let said = desk.exits(&format!("observe deposit {tx}"), 0);
-            assert!(said.contains(row), "{name}: {said}");
+            assert!(said.contains(row) && said.contains(what), "{name}: {said}");
             let said = desk.exits(&format!("recover deposit {tx}"), 0);
             assert!(said.contains("nothing has to be done"), "{name}: {said}");
             let said = desk.exits(&format!("recover deposit {tx} --player ann --why mine"), 4);

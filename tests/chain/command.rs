@@ -138,6 +138,37 @@ fn the_same_bytes_sent_again_and_mined_settle() {
 }
 
 #[test]
+fn a_deposit_that_nobody_named_is_found_and_planned() {
+    rt().block_on(async {
+        let desk = Desk::set().await;
+        payout(&desk).await;
+        let deposit = pay(PLAYER, 0, WATCHED, cents(5_000));
+        desk.anvil.send(&deposit).await;
+        desk.anvil.send(&payment(0)).await;
+        // Past the deposit address: no deposit, and no payment of ours either.
+        let past = pay(PLAYER, 1, wallet(HOT).as_str(), cents(700));
+        desk.anvil.send(&past).await;
+        desk.anvil.finalize().await;
+        desk.exits("observe transfers", 2);
+        desk.exits("observe --from-block 3", 2);
+        let said = desk.exits("observe transfers --from-block 3", 0);
+        assert!(
+            said.contains("2 transactions moved our tokens") && said.contains("D1") && said.contains("D5"),
+            "{said}"
+        );
+        assert!(said.contains("wox observe transfers --from-block"), "{said}");
+        assert!(said.contains(deposit.tx.as_str()) && said.contains(past.tx.as_str()), "{said}");
+        assert!(desk.exits("plan -o all.plan", 3).contains("credit 50 G to player ann"));
+        // One source is enough to be named, none is enough to be credited.
+        desk.settings("", &[&desk.anvil.url, "http://127.0.0.1:1"]).await;
+        let said = desk.exits("observe transfers --from-block 3", 6);
+        assert!(said.contains("two could not answer") && said.contains("D11"), "{said}");
+        desk.settings("", &["http://127.0.0.1:1", "http://127.0.0.1:1"]).await;
+        assert!(desk.exits("observe transfers --from-block 3", 6).contains("nothing was searched"));
+    });
+}
+
+#[test]
 fn a_verdict_is_reached_again_from_the_log_alone_and_says_who_said_what() {
     rt().block_on(async {
         let desk = Desk::set().await;

@@ -11,7 +11,7 @@ use super::{
     anvil::{Anvil, PLAYER, STRANGER, TREASURY, WATCHED, call, cents, pay, sign, token, wallet, word},
     endpoint,
     game::{g, label, stream, who},
-    kinds, rt,
+    kinds, on_chain, rt,
 };
 
 const BOOKED: [&str; 3] = ["DepositObserved", "DepositAttributed", "DepositCredited"];
@@ -22,9 +22,7 @@ fn deposit(tx: &wox_events::TxHash, ordinal: u32) -> String {
 
 #[test]
 fn d1_a_final_transfer_is_credited_once() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = Table::set(&anvil).await;
+    on_chain(async |anvil, table| {
         let payment = pay(PLAYER, 0, WATCHED, cents(5_050) + alloy::primitives::U256::from(7));
         anvil.send(&payment).await;
         anvil.finalize().await;
@@ -45,9 +43,7 @@ fn d1_a_final_transfer_is_credited_once() {
 
 #[test]
 fn d1_every_matching_log_of_a_transaction_is_a_deposit_of_its_own() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = Table::set(&anvil).await;
+    on_chain(async |anvil, table| {
         let twice = call("transferTwice(address,uint256,uint256)", &[word(WATCHED), cents(1_000), cents(2_500)]);
         let payment = sign(PLAYER, 0, Some(token().as_str()), twice, 10);
         anvil.send(&payment).await;
@@ -62,9 +58,7 @@ fn d1_every_matching_log_of_a_transaction_is_a_deposit_of_its_own() {
 
 #[test]
 fn d1_the_log_is_credited_and_not_what_was_called() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = Table::set(&anvil).await;
+    on_chain(async |anvil, table| {
         let fee = [alloy::primitives::U256::ZERO, alloy::primitives::U256::ZERO, alloy::primitives::U256::from(10)];
         anvil.send(&sign(TREASURY, 3, Some(token().as_str()), call("set(bool,bool,uint256)", &fee), 10)).await;
         anvil.mine(1).await;
@@ -79,9 +73,7 @@ fn d1_the_log_is_credited_and_not_what_was_called() {
 
 #[test]
 fn d1_money_of_nobody_known_waits_in_suspense_until_a_person_decides() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = Table::set(&anvil).await;
+    on_chain(async |anvil, table| {
         anvil.send(&pay(TREASURY, 3, wallet(STRANGER).as_str(), cents(100_000))).await;
         anvil.mine(1).await;
         let payment = pay(STRANGER, 0, WATCHED, cents(4_000));
@@ -106,9 +98,7 @@ fn d1_money_of_nobody_known_waits_in_suspense_until_a_person_decides() {
 
 #[test]
 fn d1_a_wallet_bound_later_brings_its_money_out_of_suspense() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = Table::set(&anvil).await;
+    on_chain(async |anvil, table| {
         anvil.send(&pay(TREASURY, 3, wallet(STRANGER).as_str(), cents(100_000))).await;
         anvil.mine(1).await;
         let payment = pay(STRANGER, 0, WATCHED, cents(4_000));
@@ -129,9 +119,7 @@ fn d1_a_wallet_bound_later_brings_its_money_out_of_suspense() {
 
 #[test]
 fn d1_the_banks_post_says_whose_it_is_and_a_contradiction_is_nobodys() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = Table::set(&anvil).await;
+    on_chain(async |anvil, table| {
         table.game.player("ben", 0).await;
         let payment = pay(PLAYER, 0, WATCHED, cents(4_000));
         anvil.send(&payment).await;
@@ -146,9 +134,7 @@ fn d1_the_banks_post_says_whose_it_is_and_a_contradiction_is_nobodys() {
 
 #[test]
 fn d1_below_the_minimum_waits_as_dust() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = Table::set(&anvil).await;
+    on_chain(async |anvil, table| {
         let payment = pay(PLAYER, 0, WATCHED, cents(99));
         anvil.send(&payment).await;
         anvil.finalize().await;
@@ -177,9 +163,7 @@ async fn approved(table: &Table, plan: &wox_recovery::recovery::Plan) {
 
 #[test]
 fn money_leaves_suspense_only_while_the_newest_look_confirms_it() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = Table::set(&anvil).await;
+    on_chain(async |anvil, table| {
         anvil.send(&pay(TREASURY, 3, wallet(STRANGER).as_str(), cents(100_000))).await;
         anvil.mine(1).await;
         let payment = pay(STRANGER, 0, WATCHED, cents(4_000));
@@ -191,11 +175,11 @@ fn money_leaves_suspense_only_while_the_newest_look_confirms_it() {
         table.game.tell("player-ann", bound).await;
         let plan = table.plan(&payment.tx).await;
         assert_eq!(kinds(&plan), ["QuarantineReleased"]);
-        approved(&table, &plan).await;
+        approved(table, &plan).await;
         anvil.reorg(11).await;
         anvil.mine(12).await;
         assert_eq!(table.look_at(&payment.tx).await.row, "D10");
-        is_too_late(&table, &plan).await;
+        is_too_late(table, &plan).await;
     });
 }
 
@@ -223,9 +207,7 @@ fn dust_and_what_is_nobodys_are_booked_only_while_the_newest_look_confirms_them(
 
 #[test]
 fn d2_a_block_that_may_still_go_moves_nothing() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = Table::set(&anvil).await;
+    on_chain(async |anvil, table| {
         let payment = pay(PLAYER, 0, WATCHED, cents(5_000));
         anvil.send(&payment).await;
         anvil.mine(3).await;
@@ -254,15 +236,13 @@ fn d3_a_receipt_ahead_of_its_block_is_no_inclusion() {
 
 #[test]
 fn d4_a_failed_transfer_moved_nothing() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = Table::set(&anvil).await;
+    on_chain(async |anvil, table| {
         let payment = pay(PLAYER, 0, WATCHED, cents(900_000_000));
         anvil.send(&payment).await;
         anvil.finalize().await;
         assert_eq!(table.look_at(&payment.tx).await.row, "D4");
         assert!(!table.plan(&payment.tx).await.changes);
-        observed(&anvil, &table, &payment.tx).await;
+        observed(anvil, table, &payment.tx).await;
         let plan = table.plan(&payment.tx).await;
         assert_eq!(kinds(&plan), ["DepositRejected"]);
         table.game.carry_out(&plan).await;
@@ -294,9 +274,7 @@ async fn observed(anvil: &Anvil, table: &Table, tx: &wox_events::TxHash) {
 
 #[test]
 fn d5_an_item_and_a_foreign_token_are_no_deposit() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = Table::set(&anvil).await;
+    on_chain(async |anvil, table| {
         let item = call("moveItem(address,uint256)", &[word(WATCHED), cents(5_000)]);
         let item = sign(PLAYER, 0, Some(token().as_str()), item, 10);
         let elsewhere = pay(PLAYER, 1, wallet(STRANGER).as_str(), cents(5_000));
@@ -312,9 +290,7 @@ fn d5_an_item_and_a_foreign_token_are_no_deposit() {
 
 #[test]
 fn d6_waiting_in_the_pool_is_waiting() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = Table::set(&anvil).await;
+    on_chain(async |anvil, table| {
         let payment = pay(PLAYER, 0, WATCHED, cents(5_000));
         anvil.send(&payment).await;
         assert_eq!(table.look_at(&payment.tx).await.row, "D6");
@@ -324,14 +300,12 @@ fn d6_waiting_in_the_pool_is_waiting() {
 
 #[test]
 fn d7_a_replaced_transaction_is_dead_and_its_winner_is_watched() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = Table::set(&anvil).await;
+    on_chain(async |anvil, table| {
         let payment = pay(PLAYER, 0, WATCHED, cents(5_000));
         anvil.send(&payment).await;
         anvil.mine(2).await;
         assert_eq!(table.look_at(&payment.tx).await.row, "D2");
-        observed(&anvil, &table, &payment.tx).await;
+        observed(anvil, table, &payment.tx).await;
         anvil.reorg(4).await;
         assert_eq!(table.look_at(&payment.tx).await.row, "D9");
         let plan = table.plan(&payment.tx).await;
@@ -357,9 +331,7 @@ fn d7_a_replaced_transaction_is_dead_and_its_winner_is_watched() {
 
 #[test]
 fn d8_unknown_to_all_may_still_come() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = Table::set(&anvil).await;
+    on_chain(async |anvil, table| {
         let payment = pay(PLAYER, 0, WATCHED, cents(5_000));
         anvil.send(&payment).await;
         table.look_at(&payment.tx).await;
@@ -376,9 +348,7 @@ fn d8_unknown_to_all_may_still_come() {
 
 #[test]
 fn d9_a_reorg_before_the_credit_undoes_nothing_and_the_deposit_may_come_again() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = Table::set(&anvil).await;
+    on_chain(async |anvil, table| {
         let payment = pay(PLAYER, 0, WATCHED, cents(5_000));
         anvil.send(&payment).await;
         anvil.mine(3).await;
@@ -396,9 +366,7 @@ fn d9_a_reorg_before_the_credit_undoes_nothing_and_the_deposit_may_come_again() 
 
 #[test]
 fn d10_a_final_block_that_goes_away_stops_all_money() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = Table::set(&anvil).await;
+    on_chain(async |anvil, table| {
         let payment = pay(PLAYER, 0, WATCHED, cents(5_000));
         anvil.send(&payment).await;
         anvil.finalize().await;
@@ -418,6 +386,63 @@ fn d10_a_final_block_that_goes_away_stops_all_money() {
         assert_eq!(table.look_at(&other.tx).await.row, "D1");
         let plan = table.plan(&other.tx).await;
         assert!(!plan.changes && plan.held.len() == 1, "{plan:#?}");
+        // The first one can never come again: another has its slot. Two people take it back, and money moves again.
+        assert_eq!(table.look_at(&payment.tx).await.row, "D10");
+        decided(table, &payment.tx, &["DepositDebited", "FinalityRestored"]).await;
+        assert_eq!(table.held().await, g(0));
+        let plan = table.plan(&other.tx).await;
+        assert_eq!(kinds(&plan), BOOKED, "{plan:#?}");
+        table.game.carry_out(&plan).await;
+        let state = table.game.look().await.replay.state;
+        assert_eq!((table.held().await, state.conservation.drift.0), (g(70), 0));
+    });
+}
+
+/// Alice proposes what is true now, and only Bob, who is named, can approve it.
+async fn decided(table: &Table, tx: &wox_events::TxHash, expected: &[&str]) {
+    let scope = Scope::Restore {
+        deposit: stream(&deposit(tx, 0)),
+        first: label("alice"),
+        second: label("bob"),
+        why: "ticket-93".into(),
+    };
+    let plan = table.game.plan_for(&scope).await;
+    assert_eq!(kinds(&plan), expected, "{plan:#?}");
+    table.game.propose(&plan).await;
+    assert!(table.game.apply(&plan).await.is_err());
+    table.game.approve(&plan).await;
+    table.game.apply(&plan).await.unwrap();
+    assert!(!table.game.plan_for(&scope).await.changes, "decided once");
+}
+
+#[test]
+fn d10_that_is_final_again_in_another_block_stands() {
+    on_chain(async |anvil, table| {
+        let payment = pay(PLAYER, 0, WATCHED, cents(5_000));
+        anvil.send(&payment).await;
+        anvil.finalize().await;
+        table.look_at(&payment.tx).await;
+        table.game.carry_out(&table.plan(&payment.tx).await).await;
+        anvil.reorg(11).await;
+        anvil.mine(12).await;
+        assert_eq!(table.look_at(&payment.tx).await.row, "D10");
+        table.game.carry_out(&table.plan(&payment.tx).await).await;
+        let open = Scope::Restore {
+            deposit: stream(&deposit(&payment.tx, 0)),
+            first: label("alice"),
+            second: label("bob"),
+            why: "x".into(),
+        };
+        let waiting = table.game.plan_for(&open).await;
+        assert!(!waiting.changes && waiting.held[0].why.contains("may still be mined again"), "{waiting:#?}");
+        anvil.send(&payment).await;
+        anvil.finalize().await;
+        table.look_at(&payment.tx).await;
+        decided(table, &payment.tx, &["DepositObserved", "FinalityRestored"]).await;
+        assert_eq!(table.look_at(&payment.tx).await.row, "D1");
+        assert!(!table.plan(&payment.tx).await.changes);
+        assert_eq!(table.held().await, g(50));
+        assert!(table.game.plan().await.held.is_empty());
     });
 }
 

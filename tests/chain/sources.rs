@@ -12,7 +12,7 @@ use wox_events::chain::{Answer, Fault};
 use super::{
     Table,
     anvil::{Anvil, PLAYER, WATCHED, cents, pay},
-    endpoint, interest, limits, rt, source,
+    endpoint, interest, limits, on_chain, rt, source,
 };
 use wox_recovery::world::chain::{Endpoint, Limits, Network, TransactionSubject};
 
@@ -321,9 +321,7 @@ fn honest_lagging_and_reorged_chains_make_no_quorum_of_a_lie() {
 
 #[test]
 fn another_network_with_the_same_id_does_not_vote() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let mut table = Table::set(&anvil).await;
+    on_chain(async |_, table| {
         table.policy.genesis = super::game::hash(1);
         let evidence = table.game.look().await;
         let again = wox_recovery::recovery::observe::declare(

@@ -11,7 +11,7 @@ use super::{
     anvil::{self, Anvil, HOT, PLAYER, STRANGER, Signed, TREASURY, call, cents, pay, sign, token, wallet},
     desk::{asked, cancel, journaled, payment},
     game::{g, label, stream, who},
-    kinds, rt,
+    kinds, on_chain, rt,
 };
 
 const W: &str = "withdrawal-7";
@@ -80,32 +80,30 @@ async fn asks_nothing(table: &Table, intent: Intent, why: &str) {
     assert!(!plan.changes && plan.held[0].why.contains(why), "{plan:#?}");
 }
 
-async fn table(anvil: &Anvil) -> Table {
-    let table = Table::set(anvil).await;
-    asked(&table.game).await;
-    table
+/// Beside a chain: Ann has asked for 100 G.
+fn asked_for(test: impl AsyncFnOnce(&Anvil, &mut Table)) {
+    on_chain(async |anvil, table| {
+        asked(&table.game).await;
+        test(anvil, table).await;
+    });
 }
 
 #[test]
 fn w0_a_journal_without_an_attempt_proves_that_nothing_was_sent() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let mut table = table(&anvil).await;
-        assert!(!plan(&table).await.changes, "its signer may be about to sign");
+    asked_for(async |_, table| {
+        assert!(!plan(table).await.changes, "its signer may be about to sign");
         table.game.wait(900);
         table.game.tick().await;
-        goes_back(&table, &["BurnCancelled", "HoldReleased"]).await;
+        goes_back(table, &["BurnCancelled", "HoldReleased"]).await;
         // The signer comes too late: its attempt is refused, not paid.
-        signed(&table, 0, &payment(0)).await;
+        signed(table, 0, &payment(0)).await;
         assert!(table.game.look().await.replay.held().contains_key(&stream(W)));
     });
 }
 
 #[test]
 fn w0_without_a_journal_in_this_log_proves_nothing() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let mut table = table(&anvil).await;
+    asked_for(async |_, table| {
         table.policy.journaled = false;
         let evidence = table.game.look().await;
         let (log, by) = (&table.game.log, super::actor("alice"));
@@ -114,21 +112,19 @@ fn w0_without_a_journal_in_this_log_proves_nothing() {
             .unwrap();
         table.game.wait(900);
         table.game.tick().await;
-        let plan = plan(&table).await;
+        let plan = plan(table).await;
         assert!(!plan.changes && plan.held[0].finding.outcome_unknown);
     });
 }
 
 #[test]
 fn w1_a_final_payment_settles_it() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
-        signed(&table, 0, &payment(0)).await;
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
         anvil.send(&payment(0)).await;
         anvil.finalize().await;
         assert_eq!(table.look_into(W).await.row, "W1");
-        let plan = plan(&table).await;
+        let plan = plan(table).await;
         assert_eq!(kinds(&plan), ["TxMined", "WithdrawalSettled"]);
         table.game.carry_out(&plan).await;
         assert_eq!(table.held().await, g(0));
@@ -139,14 +135,12 @@ fn w1_a_final_payment_settles_it() {
 
 #[test]
 fn w1_is_settled_only_while_the_newest_look_says_so() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
-        signed(&table, 0, &payment(0)).await;
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
         anvil.send(&payment(0)).await;
         anvil.finalize().await;
         assert_eq!(table.look_into(W).await.row, "W1");
-        let plan = plan(&table).await;
+        let plan = plan(table).await;
         table.game.propose(&plan).await;
         table.game.approve(&plan).await;
         anvil.reorg(11).await;
@@ -159,15 +153,13 @@ fn w1_is_settled_only_while_the_newest_look_says_so() {
 
 #[test]
 fn w2_is_not_given_back_after_a_final_block_went_away() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
-        signed(&table, 0, &payment(0)).await;
-        set(&anvil, 3, true, false).await;
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
+        set(anvil, 3, true, false).await;
         anvil.send(&payment(0)).await;
         anvil.finalize().await;
         assert_eq!(table.look_into(W).await.row, "W2");
-        let plan = plan(&table).await;
+        let plan = plan(table).await;
         table.game.propose(&plan).await;
         table.game.approve(&plan).await;
         let alarm = wox_events::ChainEvent::FinalityViolation {
@@ -185,18 +177,16 @@ fn w2_is_not_given_back_after_a_final_block_went_away() {
 
 #[test]
 fn w1_after_a_release_is_a_double_payment_and_an_alarm() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
-        signed(&table, 0, &payment(0)).await;
-        set(&anvil, 3, true, false).await;
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
+        set(anvil, 3, true, false).await;
         anvil.send(&payment(0)).await;
         anvil.finalize().await;
         assert_eq!(table.look_into(W).await.row, "W2");
-        goes_back(&table, &RELEASED).await;
+        goes_back(table, &RELEASED).await;
         // Below finality, with the token working again: the same bytes pay after all.
         anvil.reorg(11).await;
-        set(&anvil, 3, false, false).await;
+        set(anvil, 3, false, false).await;
         anvil.send(&payment(0)).await;
         anvil.finalize().await;
         assert_eq!(table.look_into(W).await.row, "W1");
@@ -204,37 +194,33 @@ fn w1_after_a_release_is_a_double_payment_and_an_alarm() {
         assert_eq!(kinds(&found), ["DoublePayment"]);
         assert!(found.held.iter().any(|hold| hold.finding.says.contains("paid all the same")));
         table.game.carry_out(&found).await;
-        assert!(!plan(&table).await.changes, "the alarm is recorded once");
+        assert!(!plan(table).await.changes, "the alarm is recorded once");
     });
 }
 
 #[test]
 fn w2_a_final_failure_goes_back_with_both_shares() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
-        signed(&table, 0, &payment(0)).await;
-        set(&anvil, 3, true, false).await;
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
+        set(anvil, 3, true, false).await;
         anvil.send(&payment(0)).await;
         anvil.mine(2).await;
-        waits(&table, "W7").await;
+        waits(table, "W7").await;
         anvil.finalize().await;
         assert_eq!(table.look_into(W).await.row, "W2");
-        goes_back(&table, &RELEASED).await;
+        goes_back(table, &RELEASED).await;
     });
 }
 
 #[test]
 fn w3_our_transaction_without_its_transfer_is_for_two_people() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
-        signed(&table, 0, &payment(0)).await;
-        set(&anvil, 3, false, true).await;
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
+        set(anvil, 3, false, true).await;
         anvil.send(&payment(0)).await;
         anvil.finalize().await;
-        waits(&table, "W3").await;
-        two_people_decide(&table).await;
+        waits(table, "W3").await;
+        two_people_decide(table).await;
     });
 }
 
@@ -256,29 +242,25 @@ async fn two_people_decide(table: &Table) {
 
 #[test]
 fn w4_a_cancel_that_won_the_slot_gives_it_back() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
-        signed(&table, 0, &payment(0)).await;
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
         anvil.send(&payment(0)).await;
-        waits(&table, "W8").await;
-        asks(&table, Intent::Fence, "FenceRequested").await;
+        waits(table, "W8").await;
+        asks(table, Intent::Fence, "FenceRequested").await;
         anvil.send(&cancel(0)).await;
         anvil.finalize().await;
         assert_eq!(table.look_into(W).await.row, "W4");
-        goes_back(&table, &["BurnCancelled", "WithdrawalFenced", "TxMined", "HoldReleased"]).await;
+        goes_back(table, &["BurnCancelled", "WithdrawalFenced", "TxMined", "HoldReleased"]).await;
     });
 }
 
 #[test]
 fn w1_the_payment_that_outran_its_fence_is_paid() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
-        signed(&table, 0, &payment(0)).await;
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
         anvil.send(&payment(0)).await;
-        waits(&table, "W8").await;
-        asks(&table, Intent::Fence, "FenceRequested").await;
+        waits(table, "W8").await;
+        asks(table, Intent::Fence, "FenceRequested").await;
         anvil.mine(1).await;
         assert!(
             anvil
@@ -289,32 +271,28 @@ fn w1_the_payment_that_outran_its_fence_is_paid() {
         );
         anvil.finalize().await;
         assert_eq!(table.look_into(W).await.row, "W1");
-        assert_eq!(kinds(&plan(&table).await), ["TxMined", "WithdrawalSettled"]);
+        assert_eq!(kinds(&plan(table).await), ["TxMined", "WithdrawalSettled"]);
     });
 }
 
 #[test]
 fn w5_a_stranger_in_our_slot_is_for_two_people() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
-        signed(&table, 0, &payment(0)).await;
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
         anvil.send(&pay(HOT, 0, wallet(STRANGER).as_str(), cents(100))).await;
         anvil.finalize().await;
-        waits(&table, "W5").await;
-        two_people_decide(&table).await;
+        waits(table, "W5").await;
+        two_people_decide(table).await;
     });
 }
 
 #[test]
 fn w5_a_stranger_who_paid_the_same_address_cannot_even_be_decided() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
-        signed(&table, 0, &payment(0)).await;
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
         anvil.send(&pay(HOT, 0, wallet(PLAYER).as_str(), cents(100))).await;
         anvil.finalize().await;
-        waits(&table, "W5").await;
+        waits(table, "W5").await;
         let scope =
             Scope::Release { withdrawal: stream(W), first: label("alice"), second: label("bob"), why: "x".into() };
         assert!(!table.game.plan_for(&scope).await.changes);
@@ -323,10 +301,8 @@ fn w5_a_stranger_who_paid_the_same_address_cannot_even_be_decided() {
 
 #[test]
 fn w6_a_slot_used_up_by_nothing_that_was_signed_is_for_two_people() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
-        signed(&table, 0, &payment(0)).await;
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
         // A deposit from the base layer raises the count and has no slot of its own.
         let forced = serde_json::json!([{
             "type": "0x7e", "from": wallet(HOT).as_str(), "to": wallet(STRANGER).as_str(), "value": "0x0",
@@ -336,44 +312,38 @@ fn w6_a_slot_used_up_by_nothing_that_was_signed_is_for_two_people() {
         anvil.rpc("anvil_impersonateAccount", serde_json::json!([wallet(HOT).as_str()])).await;
         anvil.rpc("eth_sendTransaction", forced).await;
         anvil.finalize().await;
-        waits(&table, "W6").await;
-        two_people_decide(&table).await;
+        waits(table, "W6").await;
+        two_people_decide(table).await;
     });
 }
 
 #[test]
 fn w7_used_up_and_not_final_waits() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
-        signed(&table, 0, &payment(0)).await;
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
         anvil.send(&payment(0)).await;
         anvil.mine(2).await;
-        waits(&table, "W7").await;
+        waits(table, "W7").await;
     });
 }
 
 #[test]
 fn w8_in_a_pool_waits() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
-        signed(&table, 0, &payment(0)).await;
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
         anvil.send(&payment(0)).await;
-        waits(&table, "W8").await;
+        waits(table, "W8").await;
     });
 }
 
 #[test]
 fn w9_dropped_stays_valid_and_is_never_given_back() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let mut table = table(&anvil).await;
-        signed(&table, 0, &payment(0)).await;
-        waits(&table, "W9").await;
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
+        waits(table, "W9").await;
         table.game.wait(90 * 24 * 3_600);
         table.game.tick().await;
-        waits_again(&table).await;
+        waits_again(table).await;
         // Somebody sends the same bytes: it pays, once, and the balance was never restored in between.
         anvil.send(&payment(0)).await;
         anvil.finalize().await;
@@ -388,21 +358,19 @@ async fn waits_again(table: &Table) {
 
 #[test]
 fn w9_reorged_out_and_sent_again_is_paid_once() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
-        signed(&table, 0, &payment(0)).await;
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
         anvil.send(&payment(0)).await;
         anvil.mine(3).await;
-        waits(&table, "W7").await;
+        waits(table, "W7").await;
         anvil.reorg(5).await;
-        waits(&table, "W9").await;
+        waits(table, "W9").await;
         anvil.mine(30).await;
         assert_eq!(table.look_into(W).await.row, "W9");
         anvil.send(&payment(0)).await;
         anvil.finalize().await;
         assert_eq!(table.look_into(W).await.row, "W1");
-        let settled = plan(&table).await;
+        let settled = plan(table).await;
         assert_eq!(kinds(&settled), ["TxMined", "WithdrawalSettled"]);
         table.game.carry_out(&settled).await;
         assert_eq!(table.held().await, g(0));
@@ -411,15 +379,13 @@ fn w9_reorged_out_and_sent_again_is_paid_once() {
 
 #[test]
 fn w8_a_bump_is_asked_for_and_the_one_that_is_mined_settles_it() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
-        signed(&table, 0, &payment(0)).await;
-        asks_nothing(&table, Intent::Bump, "nobody has seen").await;
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
+        asks_nothing(table, Intent::Bump, "nobody has seen").await;
         anvil.send(&payment(0)).await;
-        waits(&table, "W8").await;
-        asks_nothing(&table, Intent::Rebroadcast, "helps nobody").await;
-        asks(&table, Intent::Bump, "BumpRequested").await;
+        waits(table, "W8").await;
+        asks_nothing(table, Intent::Rebroadcast, "helps nobody").await;
+        asks(table, Intent::Bump, "BumpRequested").await;
         // What the signer has to offer is in the event: a tenth more than 10 and 1 gwei.
         let state = table.game.look().await.replay.state;
         let asked = table.game.log.read_stream(&stream(W)).await.unwrap();
@@ -427,35 +393,33 @@ fn w8_a_bump_is_asked_for_and_the_one_that_is_mined_settles_it() {
         assert!(asked.event.data.as_str().contains(r#""at_least":{"max":11000000000,"priority":1100000000}"#));
         assert_eq!(state.withdrawals.get("7").unwrap().slots[0].asked.len(), 1);
         let bumped = sign(HOT, 0, Some(token().as_str()), paid_call(), 12);
-        signed(&table, 0, &bumped).await;
+        signed(table, 0, &bumped).await;
         anvil.send(&bumped).await;
         // The new attempt is another fact: it can be outbid too.
-        waits(&table, "W8").await;
-        asks(&table, Intent::Bump, "BumpRequested").await;
+        waits(table, "W8").await;
+        asks(table, Intent::Bump, "BumpRequested").await;
         anvil.finalize().await;
         assert_eq!(table.look_into(W).await.row, "W1");
-        asks_nothing(&table, Intent::Fence, "helps nobody").await;
-        let settled = plan(&table).await;
+        asks_nothing(table, Intent::Fence, "helps nobody").await;
+        let settled = plan(table).await;
         assert_eq!(kinds(&settled), ["TxMined", "TxReplaced", "WithdrawalSettled"]);
         table.game.carry_out(&settled).await;
         assert_eq!(table.game.look().await.replay.state.withdrawals.settled(), g(96));
-        asks_nothing(&table, Intent::Bump, "can still be sent").await;
+        asks_nothing(table, Intent::Bump, "can still be sent").await;
     });
 }
 
 #[test]
 fn w8_a_bump_that_nobody_journaled_is_the_same_payment() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
-        signed(&table, 0, &payment(0)).await;
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
         anvil.send(&payment(0)).await;
-        waits(&table, "W8").await;
-        asks(&table, Intent::Bump, "BumpRequested").await;
+        waits(table, "W8").await;
+        asks(table, Intent::Bump, "BumpRequested").await;
         anvil.send(&sign(HOT, 0, Some(token().as_str()), paid_call(), 12)).await;
         anvil.finalize().await;
         assert_eq!(table.look_into(W).await.row, "W1");
-        let settled = plan(&table).await;
+        let settled = plan(table).await;
         assert_eq!(kinds(&settled), ["TxMined", "TxReplaced", "WithdrawalSettled"]);
         table.game.carry_out(&settled).await;
         let state = table.game.look().await.replay.state;
@@ -470,21 +434,19 @@ fn paid_call() -> Vec<u8> {
 
 #[test]
 fn w9_the_same_bytes_are_asked_for_and_mined_once_for_each_time_they_were_dropped() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
-        signed(&table, 0, &payment(0)).await;
-        waits(&table, "W9").await;
-        asks(&table, Intent::Rebroadcast, "RebroadcastRequested").await;
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
+        waits(table, "W9").await;
+        asks(table, Intent::Rebroadcast, "RebroadcastRequested").await;
         anvil.send(&payment(0)).await;
-        waits(&table, "W8").await;
+        waits(table, "W8").await;
         anvil.drop_from_pool(&payment(0).tx).await;
-        waits(&table, "W9").await;
-        asks(&table, Intent::Rebroadcast, "RebroadcastRequested").await;
+        waits(table, "W9").await;
+        asks(table, Intent::Rebroadcast, "RebroadcastRequested").await;
         anvil.send(&payment(0)).await;
         anvil.finalize().await;
         assert_eq!(table.look_into(W).await.row, "W1");
-        let settled = plan(&table).await;
+        let settled = plan(table).await;
         assert_eq!(kinds(&settled), ["TxMined", "WithdrawalSettled"]);
         table.game.carry_out(&settled).await;
         assert_eq!(table.held().await, g(0));
@@ -493,25 +455,21 @@ fn w9_the_same_bytes_are_asked_for_and_mined_once_for_each_time_they_were_droppe
 
 #[test]
 fn what_is_to_be_fenced_is_not_paid_again() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
-        signed(&table, 0, &payment(0)).await;
-        waits(&table, "W9").await;
+    asked_for(async |_, table| {
+        signed(table, 0, &payment(0)).await;
+        waits(table, "W9").await;
         // Nobody shows what the attempt offers: the signer knows, the event does not pretend to.
-        asks(&table, Intent::Fence, "FenceRequested").await;
-        asks_nothing(&table, Intent::Rebroadcast, "is to be fenced").await;
-        asks_nothing(&table, Intent::Bump, "is to be fenced").await;
+        asks(table, Intent::Fence, "FenceRequested").await;
+        asks_nothing(table, Intent::Rebroadcast, "is to be fenced").await;
+        asks_nothing(table, Intent::Bump, "is to be fenced").await;
     });
 }
 
 #[test]
 fn a_request_that_came_too_late_is_refused_when_it_is_applied() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
-        signed(&table, 0, &payment(0)).await;
-        waits(&table, "W9").await;
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
+        waits(table, "W9").await;
         let scope =
             Scope::Ask { subject: stream(W), intent: Intent::Rebroadcast, by: label("alice"), why: "lost".into() };
         let plan = table.game.plan_for(&scope).await;
@@ -527,29 +485,25 @@ fn a_request_that_came_too_late_is_refused_when_it_is_applied() {
 
 #[test]
 fn the_bots_slots_are_not_ours_to_ask_about() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
-        asks_nothing(&table, Intent::Fence, "can still be sent").await;
+    asked_for(async |_, table| {
+        asks_nothing(table, Intent::Fence, "can still be sent").await;
         table.game.tell(W, WithdrawalEvent::TxBroadcast { tx: None, post: Some(label("post-5")) }).await;
-        asks_nothing(&table, Intent::Fence, "not ours").await;
+        asks_nothing(table, Intent::Fence, "not ours").await;
     });
 }
 
 #[test]
 fn w10_a_gap_below_it_waits() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
-        signed(&table, 3, &payment(3)).await;
+    asked_for(async |anvil, table| {
+        signed(table, 3, &payment(3)).await;
         anvil.send(&payment(3)).await;
-        waits(&table, "W10").await;
+        waits(table, "W10").await;
         let next = |plan: &wox_recovery::recovery::Plan| plan.held[0].next.clone();
-        assert!(next(&plan(&table).await).contains("nobody in this log signed for slot 0"));
+        assert!(next(&plan(table).await).contains("nobody in this log signed for slot 0"));
         // Whose the free slot is, is named, because that has to be looked at first.
         let burn = BurnEvent::BurnTxSigned { wallet: wallet(HOT), nonce: 0, tx: super::game::hash(3), fees: None };
         table.game.tell("burn-7", burn).await;
-        assert!(next(&plan(&table).await).contains("slot 0 is burn-7's"), "{}", next(&plan(&table).await));
+        assert!(next(&plan(table).await).contains("slot 0 is burn-7's"), "{}", next(&plan(table).await));
     });
 }
 
@@ -570,10 +524,8 @@ fn w11_one_source_is_no_quorum() {
 
 #[test]
 fn a_release_that_no_look_bears_out_is_refused_by_the_fold() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
-        signed(&table, 0, &payment(0)).await;
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
         anvil.send(&payment(0)).await;
         table.look_into(W).await;
         // The stream claims a final failure; the chain was seen, and says that the payment waits.
@@ -601,13 +553,11 @@ fn a_release_that_no_look_bears_out_is_refused_by_the_fold() {
 
 #[test]
 fn the_banks_transfer_counts_when_it_is_final_and_nothing_else_does() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let mut table = table(&anvil).await;
+    asked_for(async |anvil, table| {
         table.game.tell(W, WithdrawalEvent::TxBroadcast { tx: None, post: Some(label("post-5")) }).await;
         table.game.wait(900);
         table.game.tick().await;
-        let unknown = plan(&table).await;
+        let unknown = plan(table).await;
         assert!(!unknown.changes && unknown.held[0].finding.outcome_unknown);
         let paid = payment(0);
         table
@@ -617,10 +567,10 @@ fn the_banks_transfer_counts_when_it_is_final_and_nothing_else_does() {
         anvil.send(&paid).await;
         anvil.mine(2).await;
         table.look_into(W).await;
-        assert!(!plan(&table).await.changes);
+        assert!(!plan(table).await.changes);
         anvil.finalize().await;
         table.look_into(W).await;
-        let settled = plan(&table).await;
+        let settled = plan(table).await;
         assert_eq!(kinds(&settled), ["TxMined", "WithdrawalSettled"]);
         table.game.carry_out(&settled).await;
         assert_eq!(table.game.look().await.replay.state.withdrawals.settled(), g(96));
@@ -629,9 +579,7 @@ fn the_banks_transfer_counts_when_it_is_final_and_nothing_else_does() {
 
 #[test]
 fn s5_a_complete_scan_lets_two_people_decide_about_the_bank() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
+    asked_for(async |anvil, table| {
         table.game.tell(W, WithdrawalEvent::TxBroadcast { tx: None, post: Some(label("post-5")) }).await;
         anvil.send(&pay(HOT, 0, wallet(STRANGER).as_str(), cents(100))).await;
         anvil.send(&cancel(1)).await;
@@ -641,23 +589,21 @@ fn s5_a_complete_scan_lets_two_people_decide_about_the_bank() {
         assert!(!table.game.plan_for(&scope).await.changes, "nothing was scanned");
         let seen = table.observe(&Targets { wallets: vec![(wallet(HOT), 0)], ..Targets::default() }).await;
         assert!(!seen[0].unknown, "{}", seen[0].says);
-        two_people_decide(&table).await;
+        two_people_decide(table).await;
     });
 }
 
 #[test]
 fn s5_a_busy_wallet_is_scanned_part_by_part_and_none_is_missing() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
+    asked_for(async |anvil, table| {
         table.game.tell(W, WithdrawalEvent::TxBroadcast { tx: None, post: Some(label("post-5")) }).await;
-        for nonce in 0..150 {
+        for nonce in 0..70 {
             anvil.send(&pay(HOT, nonce, wallet(STRANGER).as_str(), cents(100))).await;
         }
         anvil.finalize().await;
         let scan = Targets { wallets: vec![(wallet(HOT), 0)], ..Targets::default() };
         let seen = table.observe(&scan).await;
-        assert!(!seen[0].unknown && seen[0].says.contains("sent 150 transfers from slot 0 on"), "{}", seen[0].says);
+        assert!(!seen[0].unknown && seen[0].says.contains("sent 70 transfers from slot 0 on"), "{}", seen[0].says);
         let evidence = table.game.look().await;
         let scanned = evidence.replay.state.chain.scans().next().unwrap();
         assert!(scanned.is_complete() && scanned.looks.len() > 1, "{} looks", scanned.looks.len());
@@ -665,9 +611,9 @@ fn s5_a_busy_wallet_is_scanned_part_by_part_and_none_is_missing() {
             Scope::Release { withdrawal: stream(W), first: label("alice"), second: label("bob"), why: "x".into() };
         assert!(table.game.plan_for(&scope).await.changes);
         // One more payment, to Ann: the scan goes on where it ended, shows it, and forbids the decision.
-        anvil.send(&payment(150)).await;
+        anvil.send(&payment(70)).await;
         anvil.finalize().await;
-        let seen = table.observe(&Targets { wallets: vec![(wallet(HOT), 150)], ..Targets::default() }).await;
+        let seen = table.observe(&Targets { wallets: vec![(wallet(HOT), 70)], ..Targets::default() }).await;
         assert!(!seen[0].unknown, "{}", seen[0].says);
         assert!(!table.game.plan_for(&scope).await.changes);
     });
@@ -675,9 +621,7 @@ fn s5_a_busy_wallet_is_scanned_part_by_part_and_none_is_missing() {
 
 #[test]
 fn s5_a_scan_that_shows_the_payment_forbids_the_decision() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
+    asked_for(async |anvil, table| {
         table.game.tell(W, WithdrawalEvent::TxBroadcast { tx: None, post: Some(label("post-5")) }).await;
         anvil.send(&payment(0)).await;
         anvil.finalize().await;
@@ -698,10 +642,8 @@ async fn burn_signed(table: &Table, nonce: u64) -> Signed {
 
 #[test]
 fn e1_a_burn_is_settled_by_its_final_transfer_and_waits_until_then() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
-        let burn = burn_signed(&table, 0).await;
+    asked_for(async |anvil, table| {
+        let burn = burn_signed(table, 0).await;
         anvil.send(&burn).await;
         assert_eq!(table.look_into("burn-7").await.row, "W8");
         let scope = Scope::Subject(stream("burn-7"));
@@ -719,10 +661,8 @@ fn e1_a_burn_is_settled_by_its_final_transfer_and_waits_until_then() {
 
 #[test]
 fn e1_a_burn_that_was_fenced_off_waits_in_the_queue_for_another_slot() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
-        let burn = burn_signed(&table, 0).await;
+    asked_for(async |anvil, table| {
+        let burn = burn_signed(table, 0).await;
         anvil.send(&burn).await;
         assert_eq!(table.look_into("burn-7").await.row, "W8");
         for (intent, changes) in [(Intent::Bump, true), (Intent::Fence, true), (Intent::Bump, false)] {
@@ -741,29 +681,25 @@ fn e1_a_burn_that_was_fenced_off_waits_in_the_queue_for_another_slot() {
 
 #[test]
 fn e1_a_withdrawal_waits_for_a_burn_that_may_happen_and_calls_off_one_that_cannot() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = table(&anvil).await;
-        signed(&table, 0, &payment(0)).await;
-        let burn = burn_signed(&table, 1).await;
-        set(&anvil, 3, true, false).await;
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
+        let burn = burn_signed(table, 1).await;
+        set(anvil, 3, true, false).await;
         anvil.send(&payment(0)).await;
         anvil.finalize().await;
         table.look_into(W).await;
-        let waiting = plan(&table).await;
+        let waiting = plan(table).await;
         assert!(!waiting.changes && waiting.held[0].why.contains("burn"), "{waiting:#?}");
         anvil.send(&burn).await;
         anvil.finalize().await;
         table.look_into(W).await;
-        goes_back(&table, &RELEASED).await;
+        goes_back(table, &RELEASED).await;
     });
 }
 
 #[test]
 fn r14_custody_is_what_the_ledger_owes_or_a_finding() {
-    rt().block_on(async {
-        let anvil = Anvil::start().await;
-        let table = Table::set(&anvil).await;
+    on_chain(async |anvil, table| {
         let holdings = Targets { holdings: true, ..Targets::default() };
         let seen = table.observe(&holdings).await;
         // The hot wallet was filled by nobody's event: 10,000 G that the ledger does not know.

@@ -81,8 +81,17 @@ pub fn creation() -> Vec<u8> {
     creation
 }
 
+/// Native coin, a gwei of it.
+pub fn coin(who: usize, nonce: u64, to: &str) -> Signed {
+    signed(who, nonce, Some(to), Vec::new(), 10, U256::from(1_000_000_000))
+}
+
 /// Signs without sending. Fees in gwei.
 pub fn sign(who: usize, nonce: u64, to: Option<&str>, data: Vec<u8>, fee: u128) -> Signed {
+    signed(who, nonce, to, data, fee, U256::ZERO)
+}
+
+fn signed(who: usize, nonce: u64, to: Option<&str>, data: Vec<u8>, fee: u128, value: U256) -> Signed {
     let transaction = TxEip1559 {
         chain_id: 8453,
         nonce,
@@ -90,7 +99,7 @@ pub fn sign(who: usize, nonce: u64, to: Option<&str>, data: Vec<u8>, fee: u128) 
         max_fee_per_gas: fee * 1_000_000_000,
         max_priority_fee_per_gas: 1_000_000_000,
         to: to.map_or(TxKind::Create, |to| TxKind::Call(to.parse().unwrap())),
-        value: U256::ZERO,
+        value,
         access_list: Default::default(),
         input: data.into(),
     };

@@ -13,12 +13,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use wox_events::Digest;
 use wox_recovery::{
     log::{EmbeddedLog, embedded::Options, embedded::verify::verify},
-    recovery::{Scope, gather, plan},
+    recovery::{Scope, apply, gather, plan, propose},
 };
 
-use super::game::{Game, NOW, g, one, progress, stream, who};
+use super::game::{Game, NOW, actor, g, one, progress, stream, who};
 
 /// How a storm blows.
 #[derive(Clone, Copy, Debug)]
@@ -68,12 +69,15 @@ async fn prepare(store: &Path, storm: Storm) {
             game.credit(&subject(number), number as u32, &player, 50).await;
         }
     }
+    let mut approved = String::new();
     for number in 0..storm.subjects {
         let plan = game.plan_for(&scope(number)).await;
         assert!(plan.changes && plan.needs_approval, "{plan:#?}");
         game.propose(&plan).await;
         game.approve(&plan).await;
+        approved += &format!("{}\n", plan.id);
     }
+    std::fs::write(store.with_extension("approved"), approved).unwrap();
     game.log.close().await;
 }
 
@@ -83,18 +87,21 @@ pub async fn part(told: &str) {
     let (store, figures) = told.split_once('\n').unwrap();
     let figures: Vec<u64> = figures.split('\n').map(|figure| figure.parse().unwrap()).collect();
     let [hands, subjects, attempts, done] = figures[..] else { panic!("{told}") };
+    let approved = std::fs::read_to_string(Path::new(store).with_extension("approved")).unwrap();
+    let approved: Arc<Vec<Digest>> = Arc::new(approved.lines().map(|id| id.parse().unwrap()).collect());
     let log = EmbeddedLog::open(store).await.unwrap();
     let next = Arc::new(AtomicU64::new(done));
     let mut all = tokio::task::JoinSet::new();
     for _ in 0..hands {
-        let (log, next) = (log.clone(), next.clone());
+        let (log, next, approved) = (log.clone(), next.clone(), approved.clone());
         all.spawn(async move {
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 if number >= attempts {
                     return;
                 }
-                recover(log.clone(), number * subjects / attempts).await;
+                let subject = number * subjects / attempts;
+                recover(&log, subject, approved[subject as usize]).await;
                 let mut out = std::io::stdout().lock();
                 out.write_all(b"+").and_then(|()| out.flush()).unwrap();
             }
@@ -106,16 +113,14 @@ pub async fn part(told: &str) {
     log.close().await;
 }
 
-/// One recovery from its beginning: look, plan, propose, apply. The approval stands from before: the same evidence gives
-/// the same plan.
-async fn recover(log: EmbeddedLog, number: u64) {
-    let evidence = gather(&log, one(), &progress()).await.unwrap();
+/// One recovery from its beginning: look, plan, propose; then apply what was approved.
+async fn recover(log: &EmbeddedLog, number: u64, approved: Digest) {
+    let evidence = gather(log, one(), &progress()).await.unwrap();
     let plan = plan(&evidence, &scope(number)).unwrap();
     if plan.changes {
-        let game = Game { log, clock: NOW.0 };
-        game.propose(&plan).await;
-        game.apply(&plan).await.unwrap();
+        propose(log, &plan, &actor("alice"), NOW).await.unwrap();
     }
+    apply(log, approved, &actor("alice"), NOW, one(), &progress()).await.unwrap();
 }
 
 /// Lets it blow: `child` starts a process that calls [`part`] with what stands in [`PART`].

@@ -3,12 +3,14 @@
 use serde::{Deserialize, Serialize};
 use wox_events::{
     Digest, Timestamp, TxHash,
-    chain::{BlockId, Consumer, TransactionAnswer},
+    chain::{BlockId, Consumer, Log, TransactionAnswer},
     deposit::Finality,
     id::Label,
 };
 
-use super::quorum::{Agreement, Mined, Policy, Transfer, View, Vote, agree, reached, transfers, view, voters};
+use super::quorum::{
+    Agreement, Mined, Policy, Transfer, View, Vote, agree, is_transfer, reached, receiver, transfers, view, voters,
+};
 
 /// What a transaction is to us, one variant a row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +43,8 @@ pub enum DepositVerdict {
     NotADeposit {
         /// Its block.
         block: BlockId,
+        /// What it was instead.
+        reason: NotOurs,
     },
     /// D6: waiting in a pool.
     InPool,
@@ -66,6 +70,67 @@ pub enum DepositVerdict {
         /// Why; names sources, never their addresses.
         why: String,
     },
+}
+
+/// Why a final transaction brought nothing of ours. The first that applies, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotOurs {
+    /// Another contract says that it came to us; anybody can deploy one.
+    ForeignToken,
+    /// An item came to us (ERC-721), and no amount.
+    Item,
+    /// Native coin came to us.
+    NativeCoin,
+    /// Our token went to somebody else.
+    OtherRecipient,
+    /// Nothing of it concerns us.
+    NoMatchingLog,
+}
+
+impl NotOurs {
+    fn of(policy: &Policy, mined: &Facts<'_>) -> NotOurs {
+        let logs = || mined.receipt.logs.iter().filter(|log| !log.removed && is_transfer(log));
+        let to_us = |log: &Log| receiver(log).is_some_and(|to| policy.watched.contains(&to));
+        if logs().any(|log| log.topics.len() == 3 && to_us(log) && !policy.tokens.contains(&log.address)) {
+            return NotOurs::ForeignToken;
+        }
+        if logs().any(|log| log.topics.len() == 4 && to_us(log)) {
+            return NotOurs::Item;
+        }
+        let transaction = mined.transaction;
+        if transaction.value.as_str() != "0" && transaction.to.as_ref().is_some_and(|to| policy.watched.contains(to)) {
+            return NotOurs::NativeCoin;
+        }
+        match transfers(policy, mined.receipt).is_empty() {
+            true => NotOurs::NoMatchingLog,
+            false => NotOurs::OtherRecipient,
+        }
+    }
+
+    /// What it was instead, in a few words.
+    #[must_use]
+    pub fn says(self) -> &'static str {
+        match self {
+            NotOurs::ForeignToken => "a token of another contract, which anybody can deploy",
+            NotOurs::Item => "an item and no amount",
+            NotOurs::NativeCoin => "native coin, which is no deposit",
+            NotOurs::OtherRecipient => "our token, to an address that is not watched",
+            NotOurs::NoMatchingLog => "no transfer of our token to a watched address",
+        }
+    }
+
+    /// The reason code.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            NotOurs::ForeignToken => "foreign-token",
+            NotOurs::Item => "item",
+            NotOurs::NativeCoin => "native-coin",
+            NotOurs::OtherRecipient => "other-recipient",
+            NotOurs::NoMatchingLog => "no-matching-log",
+        }
+    }
 }
 
 /// What the log knew of the transaction before it was looked at.
@@ -106,8 +171,8 @@ impl DepositVerdict {
             }
             DepositVerdict::Detached => "a receipt without a block of the chain: preconfirmed or stale".into(),
             DepositVerdict::Reverted { block } => format!("failed, final in block {}", block.number),
-            DepositVerdict::NotADeposit { block } => {
-                format!("final in block {}, but no transfer of our token to a watched address", block.number)
+            DepositVerdict::NotADeposit { block, reason } => {
+                format!("final in block {}, but {}", block.number, reason.says())
             }
             DepositVerdict::InPool => "waiting to be mined".into(),
             DepositVerdict::Replaced { by } => format!("dead: {by} took its slot"),
@@ -168,7 +233,8 @@ pub fn verdict(policy: &Policy, at: Timestamp, answers: &[TransactionAnswer], be
         return match agree(policy.quorum, mined) {
             Agreement::Contradiction(who) => unknown(who),
             Agreement::Missing => unknown("too few sources have it in a block".into()),
-            Agreement::Agreed(Facts { receipt, .. }) => {
+            Agreement::Agreed(facts) => {
+                let receipt = facts.receipt;
                 let block = receipt.block.clone();
                 let transfers: Vec<Transfer> = transfers(policy, receipt)
                     .into_iter()
@@ -180,7 +246,7 @@ pub fn verdict(policy: &Policy, at: Timestamp, answers: &[TransactionAnswer], be
                 } else if !receipt.success {
                     DepositVerdict::Reverted { block }
                 } else if transfers.is_empty() {
-                    DepositVerdict::NotADeposit { block }
+                    DepositVerdict::NotADeposit { block, reason: NotOurs::of(policy, &facts) }
                 } else {
                     DepositVerdict::Confirmed { block, transfers }
                 }
@@ -232,7 +298,7 @@ impl Closed {
         let block = match &verdict {
             DepositVerdict::Confirmed { block, .. }
             | DepositVerdict::Reverted { block }
-            | DepositVerdict::NotADeposit { block } => Some(block),
+            | DepositVerdict::NotADeposit { block, .. } => Some(block),
             DepositVerdict::Replaced { .. } => None,
             _ => return None,
         };

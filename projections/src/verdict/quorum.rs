@@ -282,6 +282,16 @@ pub fn transfers(policy: &Policy, receipt: &Receipt) -> Vec<Transfer> {
     .collect()
 }
 
+/// Whether a log is named as a transfer is, whatever its contract means by it.
+pub(super) fn is_transfer(log: &wox_events::chain::Log) -> bool {
+    log.topics.first().is_some_and(|signature| signature.as_str() == TRANSFER)
+}
+
+/// To whom a log says that something went.
+pub(super) fn receiver(log: &wox_events::chain::Log) -> Option<Label> {
+    address(log.topics.get(2)?)
+}
+
 /// The address in a topic: twelve zero bytes, then twenty bytes.
 fn address(topic: &TxHash) -> Option<Label> {
     let digits = topic.as_str().strip_prefix("0x").filter(|digits| digits.len() == 64)?;

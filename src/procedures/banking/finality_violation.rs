@@ -1,14 +1,20 @@
 //! A final block that money was booked from is gone (row R12, D10). The alarm is recorded, crediting and paying stop, and
 //! what follows is for two people: a block below `finalized` goes only when Ethereum's finality broke or sources lie.
 
-use wox_events::{ChainEvent, chain};
+use wox_events::{
+    ChainEvent, DepositEvent, EventId, Label, StreamId, TxHash,
+    chain::{self, BlockId},
+    deposit::Finality,
+};
 use wox_projections::{
+    Account,
     chain::{Judged, judged},
-    verdict::DepositVerdict,
+    deposits::Deposit,
+    verdict::{DepositVerdict, deposit::Before, quorum::Transfer},
 };
 
 use super::super::{Procedure, Steps, hold, stream};
-use crate::recovery::{Case, Evidence, Finding, Severity};
+use crate::recovery::{Case, Evidence, Finding, Repair, Severity, plan::holds};
 
 /// This procedure.
 pub const PROCEDURE: Procedure = Procedure {
@@ -54,9 +60,139 @@ fn cases(evidence: &Evidence, judged: &Judged<'_>) -> Vec<Case> {
             finding,
             repair: hold(
                 "what was final is not: no rule says what is true now",
-                "stop paying, ask every source and another operator's node, then two people decide",
+                format!(
+                    "stop paying, ask every source and another operator's node, then two people decide: wox recover \
+                     deposit {subject} --second NAME --why REASON"
+                ),
             ),
         });
     }
     cases
+}
+
+/// What two people decide about a deposit whose final block went away: it is final again in another block, or it can
+/// never be mined any more and is taken back. Until the chain says one of the two there is nothing to decide.
+#[must_use]
+pub fn decided_by_operators(evidence: &Evidence, deposit: &StreamId, first: &Label, second: &Label) -> Vec<Case> {
+    let state = &evidence.replay.state;
+    let subject = deposit.subject();
+    let (Some(violation), Some(known)) = (state.chain.violation(deposit.as_str()), state.deposits.get(subject)) else {
+        return Vec::new();
+    };
+    let judged = judged(state);
+    let Some(judged) = judged.iter().find(|judged| judged.deposits.iter().any(|(named, _)| *named == subject)) else {
+        return Vec::new();
+    };
+    let decided = Decided { evidence, deposit, known, judged, violation: violation.id, first, second };
+    decided.cases()
+}
+
+struct Decided<'a> {
+    evidence: &'a Evidence,
+    deposit: &'a StreamId,
+    known: &'a Deposit,
+    judged: &'a Judged<'a>,
+    violation: EventId,
+    first: &'a Label,
+    second: &'a Label,
+}
+
+impl Decided<'_> {
+    fn cases(&self) -> Vec<Case> {
+        // What is true now, whatever was true before.
+        let now = self.evidence.replay.state.chain.deposit_verdict(self.judged.look, &Before::default());
+        let what = format!("deposit {}: {}, {}", self.deposit.subject(), now.row(), now.says());
+        let finding = Finding {
+            severity: Severity::Critical,
+            since: Some(self.judged.look.event.clone()),
+            ..PROCEDURE.finding("WOX-BANK-VERIFY-002", self.deposit, what)
+        };
+        let (repair, stands) = match &now {
+            DepositVerdict::Confirmed { block, transfers } => match transfers.iter().find(|came| self.is_it(came)) {
+                Some(transfer) => (self.stands(block, transfer), true),
+                None => (self.takes_back(), false),
+            },
+            DepositVerdict::Reverted { .. } | DepositVerdict::NotADeposit { .. } | DepositVerdict::Replaced { .. } => {
+                (self.takes_back(), false)
+            }
+            _ => (
+                hold(
+                    "it may still be mined again, and nobody takes back what may come",
+                    "look again later: wox observe",
+                ),
+                false,
+            ),
+        };
+        if matches!(repair, Repair::Hold { .. }) {
+            return vec![Case { finding, repair }];
+        }
+        let over = ChainEvent::FinalityRestored {
+            deposit: self.deposit.clone(),
+            violation: self.violation,
+            stands,
+            evidence: self.judged.look.event.id,
+            first: self.first.clone(),
+            second: self.second.clone(),
+        };
+        let over = Steps::on(self.evidence, chain::stream(self.judged.look.chain))
+            .add(self.violation, "", over, "money moves again")
+            .repair();
+        vec![Case { finding: finding.clone(), repair }, Case { finding, repair: over }]
+    }
+
+    fn is_it(&self, came: &Transfer) -> bool {
+        let named = self.known.reference.as_deref().unwrap_or(self.deposit.subject());
+        named.ends_with(&format!(":{}", came.ordinal)) && self.known.value == Some(came.value)
+    }
+
+    fn stands(&self, block: &BlockId, transfer: &Transfer) -> Repair {
+        let look = self.judged.look;
+        let witness = self.evidence.replay.state.chain.witness(look, block);
+        let (Some((source, digest)), Ok(tx)) = (witness, TxHash::new(look.subject.as_str())) else {
+            return hold("no source's answer has the receipt", "have the chain looked at again: wox observe");
+        };
+        let observed = DepositEvent::DepositObserved {
+            chain: look.chain,
+            tx,
+            ordinal: transfer.ordinal,
+            log_index: transfer.log_index,
+            block: block.number,
+            block_hash: block.hash.clone(),
+            token: transfer.token.clone(),
+            from: transfer.from.clone(),
+            to: transfer.to.clone(),
+            value: transfer.value,
+            finality: Finality::Finalized,
+            source,
+            digest,
+        };
+        let says = format!("it is final again, in block {}: it stands", block.number);
+        Steps::on(self.evidence, self.deposit.clone()).add(self.violation, "", observed, says).repair()
+    }
+
+    fn takes_back(&self) -> Repair {
+        let open: Vec<_> = self.known.credits.iter().filter(|credit| !credit.debited).collect();
+        if open.is_empty() {
+            return hold("what is in suspense is on nobody's balance", "record what became of it as an incident");
+        }
+        let mut steps = Steps::on(self.evidence, self.deposit.clone());
+        for credit in open {
+            let held = holds(&self.evidence.replay.state, &Account::Withdrawable(credit.player.clone()));
+            if held < credit.amount {
+                let why =
+                    format!("player {} holds {held} G of the {} G that must go back", credit.player, credit.amount);
+                return hold(why, "agree with the player how the rest goes back, then run the command again");
+            }
+            let debited = DepositEvent::DepositDebited {
+                player: credit.player.clone(),
+                amount: credit.amount,
+                dust: credit.dust,
+                corrects: credit.event.id,
+                reason: Label::new("finality-violation").expect("an identity"),
+            };
+            let says = format!("take {} G back from player {}: they never came", credit.amount, credit.player);
+            steps = steps.add(credit.event.id, "", debited, says);
+        }
+        steps.repair()
+    }
 }

@@ -47,7 +47,7 @@ fn case(evidence: &Evidence, judged: &Judged<'_>, subject: &str, deposit: &Depos
             reject(evidence, judged, &stream, "no-matching-log")
         }
         DepositVerdict::Reverted { .. } => reject(evidence, judged, &stream, "reverted"),
-        DepositVerdict::NotADeposit { .. } => reject(evidence, judged, &stream, "no-matching-log"),
+        DepositVerdict::NotADeposit { reason, .. } => reject(evidence, judged, &stream, reason.code()),
         DepositVerdict::Replaced { by } if deposit.phase != DepositPhase::Replaced => {
             let replaced = DepositEvent::DepositReplaced { by: by.clone() };
             let says = format!("it can never be mined: {by} took its slot");

@@ -53,6 +53,17 @@ pub(super) fn balance(token: &Label, holder: &Label, number: u64) -> Call {
     Call { method: "eth_call", params: vec![json!({"to": token.as_str(), "data": data}), quantity(number)] }
 }
 
+/// The logs of transfers of some tokens, from or to some addresses, in a range of blocks.
+pub(super) fn transfers(tokens: &[Label], addresses: &[Label], incoming: bool, from: u64, to: u64) -> Call {
+    const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
+    let topic = |address: &Label| format!("0x{:0>64}", address.as_str().trim_start_matches("0x"));
+    let ours: Vec<String> = addresses.iter().map(topic).collect();
+    let topics = if incoming { json!([TRANSFER, null, ours]) } else { json!([TRANSFER, ours]) };
+    let tokens: Vec<&str> = tokens.iter().map(Label::as_str).collect();
+    let filter = json!({"address": tokens, "topics": topics, "fromBlock": quantity(from), "toBlock": quantity(to)});
+    Call { method: "eth_getLogs", params: vec![filter] }
+}
+
 fn quantity(number: u64) -> Value {
     json!(format!("{number:#x}"))
 }

@@ -90,6 +90,16 @@ pub(super) fn signed_in(value: &Value, number: u64, wallet: &Label, nonce: u64) 
     Ok(None)
 }
 
+/// The transactions that logs in a range of blocks belong to.
+pub(super) fn named_by_logs(value: &Value, from: u64, to: u64) -> Parsed<Vec<TxHash>> {
+    let logs = value.as_array().ok_or(Fault::Malformed)?;
+    let of = |log: &Value| match (from..=to).contains(&quantity_of(log, "blockNumber")?) {
+        true => field(log, "transactionHash").map(hash),
+        false => Err(Fault::Unrelated),
+    };
+    logs.iter().map(of).collect()
+}
+
 /// Whether a transaction is a deposit from the base layer, which nobody signs.
 pub(super) fn is_from_base_layer(value: &Value) -> bool {
     kind(value) == Ok(FROM_BASE_LAYER)

@@ -1,12 +1,11 @@
 //! Duplicate recoveries under `kill -9`: a small storm. The whole one is `cargo bench --bench storm`.
 
-#[path = "../support/storm.rs"]
-mod storm;
-
 use std::{process::Command, time::Duration};
 
-use super::{game, rt};
-use storm::{PART, Storm, blow, part};
+use super::{
+    rt,
+    storm::{PART, Storm, blow, part},
+};
 
 /// Not a test by itself: the process that is killed.
 #[test]
@@ -21,7 +20,7 @@ fn duplicate_recoveries_under_kill_9_are_one_compensation_each() {
     let storm = Storm { subjects: 8, attempts: 800, hands: 8, life: Duration::from_secs(1) };
     let child = || {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "storm::part_of_a_storm", "--nocapture", "--quiet"]);
+        command.args(["--exact", "duplicates::part_of_a_storm", "--nocapture", "--quiet"]);
         command
     };
     let outcome = blow(storm, child);
