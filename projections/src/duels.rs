@@ -56,6 +56,8 @@ pub struct Duel {
     /// Posts from outages that the game was told to decide again, in that order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub late_posts: Vec<Label>,
+    /// When somebody last moved; going on after an outage is no move.
+    pub moved_at: Timestamp,
     /// The last event that let it go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resumed: Option<EventId>,
@@ -326,6 +328,7 @@ impl Projection for Duels {
                     settled: Amount::ZERO,
                     interruptions: Vec::new(),
                     late_posts: Vec::new(),
+                    moved_at: at.time,
                     resumed: None,
                     missed: Vec::new(),
                     opened: EventAt::of(at),
@@ -349,6 +352,7 @@ impl Projection for Duels {
                 duel.next = Some(first_turn.clone());
                 duel.hp = (*challenger_hp, *opponent_hp);
                 duel.last_action = at.time;
+                duel.moved_at = at.time;
             }
             DuelEvent::ChallengeDeclined {} => called_off(duel, at, Phase::Declined),
             DuelEvent::ChallengeExpired {} => called_off(duel, at, Phase::Expired),
@@ -412,6 +416,7 @@ fn turn_taken(duel: &mut Duel, at: &Recorded, turn: u32, player: &PlayerId) {
     duel.next = Some(other.clone());
     duel.turn = turn;
     duel.last_action = at.time;
+    duel.moved_at = at.time;
 }
 
 fn bucket(split: &Split, bucket: wox_events::Bucket) -> Amount {

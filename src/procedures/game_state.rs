@@ -58,7 +58,7 @@ fn is_stuck(evidence: &Evidence, id: &DuelId, duel: &Duel, late: &[LatePost<'_>]
 /// Whether a late post is in time under the timers of its duel, which stood still in the outage (row R08): a move of the
 /// side whose turn it is within the time of a turn, an acceptance within that of the challenge.
 fn in_time(evidence: &Evidence, late: &LatePost<'_>, duel: &Duel) -> bool {
-    let since = duel.last_action;
+    let since = duel.moved_at;
     let up = late.posted.since(since).0.saturating_sub(evidence.replay.state.agents.away(since, late.posted).0);
     match duel.phase {
         Phase::Challenged => up <= duel.expires_at.since(since).0,

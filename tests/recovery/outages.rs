@@ -249,9 +249,44 @@ async fn r23_a_move_whose_turn_was_over_before_the_outage_comes_too_late() {
     arrives(&game, late, "ann", "cast").await;
     let plan = game.plan().await;
     assert!(plan.items.iter().flat_map(|item| &item.steps).all(|step| step.kind != "LatePostsOrdered"));
+    assert_eq!(
+        plan.items[1].steps[0].says,
+        format!("refuse post {late} of player ann: its time was over before the outage began, it changes nothing")
+    );
     game.carry_out(&plan).await;
-    let rest = game.plan().await;
-    assert_eq!(rest.items.len() + plan.items.len(), 2, "the duel goes on, the post is refused: {rest:#?}");
+    nothing(&game.plan().await);
+}
+
+#[tokio::test]
+async fn r23_a_post_that_is_read_late_is_judged_by_the_move_before_it_not_by_the_resumption() {
+    let mut game = Game::new();
+    game.active_duel().await;
+    game.wait(31).stop_agent().await;
+    game.wait(10);
+    let late = post(&game, 1);
+    game.wait(100).resume_agent().await;
+    game.carry_out(&game.plan().await).await;
+    arrives(&game, late, "ann", "cast").await;
+    let plan = game.plan().await;
+    assert_eq!(plan.items[0].steps[0].kind, "CommandRejected");
+    game.carry_out(&plan).await;
+    nothing(&game.plan().await);
+}
+
+#[tokio::test]
+async fn r09_posts_about_a_stuck_duel_are_refused_with_its_void() {
+    let mut game = Game::new();
+    game.active_duel().await;
+    game.wait(400).stop_agent().await;
+    game.wait(10);
+    let late = post(&game, 1);
+    game.wait(100).resume_agent().await;
+    arrives(&game, late, "ann", "cast").await;
+    let plan = game.plan().await;
+    let kinds: Vec<&str> = plan.items.iter().flat_map(|item| &item.steps).map(|step| step.kind.as_str()).collect();
+    assert_eq!(kinds, ["DuelStuckDetected", "DuelVoided", "StakeReleased", "StakeReleased", "CommandRejected"]);
+    assert_eq!(game.carry_out(&plan).await.name(), "verified");
+    nothing(&game.plan().await);
 }
 
 #[tokio::test]
