@@ -21,6 +21,8 @@ const BROKEN: Options = Options { seed: 1, events: None, faults: true };
 #[derive(Default)]
 struct Books {
     accounts: BTreeMap<String, i128>,
+    /// What everybody who has a place paid for it, by tournament and player.
+    places: BTreeMap<(String, String), wox_events::Amount>,
     overdrafts: Vec<String>,
 }
 
@@ -75,14 +77,19 @@ impl Books {
             }
             Event::Tournament(TournamentEvent::PlayerRegistered { player, entry }) => {
                 self.split(player.as_str(), &format!("entries {subject}"), *entry, true);
+                self.places.insert((subject.to_owned(), player.to_string()), entry.total().unwrap());
+            }
+            Event::Tournament(TournamentEvent::PlayerUnregistered { player }) => {
+                self.places.remove(&(subject.to_owned(), player.to_string()));
             }
             Event::Tournament(TournamentEvent::EntryRefunded { player, entry, .. }) => {
                 self.split(player.as_str(), &format!("entries {subject}"), *entry, false);
             }
             Event::Tournament(TournamentEvent::TournamentSeeded { .. }) => {
-                let entries = format!("entries {subject}");
-                let all = u128::try_from(self.balance(&entries)).unwrap();
-                self.post(&entries, "pool", wox_events::Amount::from_base_units(all).unwrap());
+                let paid =
+                    self.places.iter().filter(|((tournament, _), _)| tournament == subject).map(|(_, paid)| *paid);
+                let paid = wox_events::Amount::checked_sum(paid).unwrap();
+                self.post(&format!("entries {subject}"), "pool", paid);
             }
             Event::Tournament(TournamentEvent::PrizeScheduleFixed { pool_at, total, prizes }) => {
                 assert_eq!(pool_at.base_units() as i128, self.balance("pool"));

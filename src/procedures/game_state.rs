@@ -15,17 +15,17 @@ pub mod unreturned_stake;
 pub mod unsettled_duel;
 
 use wox_events::{
-    CommandEvent, DuelEvent, DuelId, Duration, Label, PlayerId, Timestamp, TournamentId,
+    CommandEvent, DuelEvent, DuelId, Duration, Label, PlayerId, StreamId, Timestamp, TournamentId,
     duel::{EndReason, LatePost as Ordered},
 };
 use wox_projections::{
     duels::{Duel, Phase},
-    late_posts::{About, LatePost},
+    late_posts::{About, LatePost, late_posts},
 };
 
 use super::Steps;
 use crate::recovery::{
-    Case, Evidence, Repair,
+    Case, Choice, Evidence, Repair,
     policy::{DISCONNECT_GRACE, DUEL_TIMEOUT, TURN_TIMEOUT},
 };
 
@@ -113,6 +113,26 @@ fn refuse_post(evidence: &Evidence, late: &LatePost<'_>, reason: &str, says: Str
     let reason = Label::new(reason).expect("an identity");
     let event = CommandEvent::CommandRejected { code: 409, reason };
     Steps::on(evidence, late.event.stream.clone()).add(late.event.id, "", event, says).repair()
+}
+
+/// What an operator decides about one duel: it goes on, or it counts for nobody. A hold where that does not fit.
+#[must_use]
+pub fn decided(evidence: &Evidence, subject: &StreamId, choice: Choice) -> Vec<Case> {
+    let state = &evidence.replay.state;
+    let late = late_posts(state);
+    let found = DuelId::new(subject.subject()).ok().and_then(|id| state.duels.iter().find(|(known, _)| **known == id));
+    let Some((id, duel)) = found.filter(|_| subject.category() == "duel") else {
+        return vec![interrupted_duel::unfit(subject, None)];
+    };
+    let stuck = || is_stuck(evidence, id, duel, &late).then(|| stuck_duel::case(evidence, id, duel, choice));
+    let Some(case) = interrupted_duel::decided(evidence, id, duel, &late, choice).or_else(stuck) else {
+        return vec![interrupted_duel::unfit(subject, Some(duel))];
+    };
+    let mut cases = vec![case];
+    if choice == Choice::Void {
+        cases.extend(around_a_void(evidence, id, duel, &late));
+    }
+    cases
 }
 
 /// What else a void leads to: late posts that change nothing any more, a match of a tournament to be played again.

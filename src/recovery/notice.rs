@@ -121,12 +121,28 @@ fn decoded<'a>(item: &'a Item) -> impl Iterator<Item = (&'a Step, Event)> + 'a {
 #[must_use]
 pub(super) fn tells(item: &Item, state: &State) -> Vec<Notice> {
     let mut notices = Vec::new();
+    // Who is to play again learns from that that the match before it counts for nobody.
+    let again: BTreeSet<PlayerId> = decoded(item).flat_map(|(_, event)| ordered(&event)).collect();
     for (step, event) in decoded(item) {
+        let voided = matches!(event, Event::Tournament(TournamentEvent::MatchVoided { .. }));
         for (player, text) in told(&event, item, state) {
+            if voided && again.contains(&player) {
+                continue;
+            }
             notices.extend(Notice::new(step.id, &format!("player-{player}"), text));
         }
     }
     notices
+}
+
+/// The players whom an event tells to play again.
+fn ordered(event: &Event) -> Vec<PlayerId> {
+    match event {
+        Event::Tournament(TournamentEvent::MatchReplayOrdered { first, second, .. }) => {
+            vec![first.clone(), second.clone()]
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// What operators are told of a whole plan; it tells of the first event.
@@ -405,7 +421,10 @@ fn of_tournament(event: &TournamentEvent, id: &str, state: &State) -> Vec<(Playe
         TournamentEvent::MatchReplayOrdered { round, first, second, .. } => [(first, second), (second, first)]
             .into_iter()
             .map(|(player, other)| {
-                let text = format!("play {} in round {round} of tournament {id} again", handle(state, other));
+                let text = format!(
+                    "round {round} of tournament {id} is played again: you meet {}; experience you gained stays",
+                    handle(state, other)
+                );
                 (player.clone(), text)
             })
             .collect(),

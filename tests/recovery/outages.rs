@@ -86,6 +86,30 @@ async fn r08_an_interrupted_duel_is_resumed_by_decision_like_by_itself() {
 }
 
 #[tokio::test]
+async fn r09_a_stuck_duel_goes_on_when_a_person_decides_so_and_is_voided_like_by_itself_otherwise() {
+    let mut game = Game::new();
+    game.active_duel().await;
+    game.wait(301).tick().await;
+    let void = game.plan_for(&decide(Choice::Void)).await;
+    assert_eq!(void.items, game.plan().await.items.into_iter().collect::<Vec<_>>());
+    let resume = game.plan_for(&decide(Choice::Resume)).await;
+    says(
+        &resume,
+        "
+        stuck_duel WOX-GAME-DUEL-003 high since duel-d@4: ann against ben: nobody has moved for more than 300 s since turn 0
+        on duel-d@4
+          DuelStuckDetected: record that nobody moved for 300 s
+          DuelResumed: go on with turn 1 of player ann
+        ",
+    );
+    assert!(!resume.needs_approval);
+    game.carry_out(&resume).await;
+    nothing(&game.plan().await);
+    game.turn("d", 1, "ann").await;
+    assert!(game.look().await.replay.held().is_empty());
+}
+
+#[tokio::test]
 async fn r08_a_decision_that_does_not_fit_changes_nothing_and_says_why() {
     let mut game = Game::new();
     game.active_duel().await;
@@ -93,6 +117,7 @@ async fn r08_a_decision_that_does_not_fit_changes_nothing_and_says_why() {
         let plan = game.plan_for(&decide(choice)).await;
         assert!(!plan.changes && !plan.needs_approval);
         assert_eq!(plan.held[0].why, "no outage interrupted it, or its interruption is dealt with already");
+        assert_eq!(plan.held[0].concerns.len(), 2);
         let other = Scope::Interrupted { duel: stream("player-ann"), choice, why: "ticket-90".into() };
         assert_eq!(game.plan_for(&other).await.held[0].why, "only a duel can be resumed or voided");
     }
