@@ -25,7 +25,7 @@ use wox_projections::{
 
 use super::Steps;
 use crate::recovery::{
-    Case, Choice, Evidence, Repair,
+    Case, Choice, Evidence, Person, Repair,
     policy::{DISCONNECT_GRACE, DUEL_TIMEOUT, TURN_TIMEOUT},
 };
 
@@ -184,7 +184,7 @@ fn are_fighting(evidence: &Evidence, id: &TournamentId, first: &PlayerId, second
 /// A player by id and handle, for people.
 fn person(evidence: &Evidence, player: &PlayerId) -> String {
     match evidence.replay.state.players.get(player.as_str()) {
-        Some(known) => format!("player {player} ({})", known.handle),
+        Some(known) => Person { player: player.clone(), handle: known.handle.clone() }.to_string(),
         None => format!("player {player}"),
     }
 }

@@ -50,6 +50,18 @@ pub struct TakenBack {
     pub because: EventId,
 }
 
+impl std::fmt::Display for Person {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "player {} ({})", self.player, at(&self.handle))
+    }
+}
+
+/// A handle as people write it, with one `@`.
+#[must_use]
+pub fn at(handle: &Handle) -> String {
+    format!("@{}", handle.as_str().trim_start_matches('@'))
+}
+
 impl Notice {
     fn new(about: EventId, audience: &str, text: String) -> Option<Notice> {
         let audience = Label::new(audience).ok()?;
@@ -170,7 +182,7 @@ pub(super) fn taken_back(item: &Item, state: &State) -> Vec<TakenBack> {
     let mut taken = Vec::new();
     for (step, event) in decoded(item) {
         for overtaken in overtaken(&event, step, item, state) {
-            let notices = state.outbox.telling_of(overtaken).map(|(notice, _)| notice);
+            let notices = state.outbox.telling_of(overtaken).filter_map(|id| id.parse().ok().map(EventId));
             taken.extend(notices.map(|notice| TakenBack { notice, because: step.id }));
         }
     }
@@ -338,7 +350,7 @@ fn told(event: &Event, item: &Item, state: &State) -> Vec<(PlayerId, String)> {
 
 fn handle(state: &State, player: &PlayerId) -> String {
     match state.players.get(player.as_str()) {
-        Some(known) => known.handle.to_string(),
+        Some(known) => at(&known.handle),
         None => format!("player {player}"),
     }
 }
@@ -357,14 +369,12 @@ fn of_duel(event: &DuelEvent, item: &Item, state: &State) -> Vec<(PlayerId, Stri
                 Event::Duel(DuelEvent::TimersExtended { by }) => Some(by.as_seconds()),
                 _ => None,
             });
+            let after = if extended.is_some() { " after an outage" } else { "" };
             let clocks = extended.map(|by| format!("; the clocks got {by} s back")).unwrap_or_default();
             both(&|side| {
                 let turn =
                     if side == player { "yours".to_owned() } else { format!("that of {}", handle(state, player)) };
-                format!(
-                    "duel {id} against {} goes on after an outage: turn {from_turn} is {turn}{clocks}",
-                    against(side)
-                )
+                format!("duel {id} against {} goes on{after}: turn {from_turn} is {turn}{clocks}", against(side))
             })
         }
         DuelEvent::LatePostsOrdered { posts, .. } => {
