@@ -53,6 +53,9 @@ pub struct Duel {
     /// The outages that were already dealt with, by when they began.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub interruptions: Vec<Timestamp>,
+    /// Until when the game has to decide about a late acceptance, once it was told to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decide_by: Option<Timestamp>,
     /// Posts from outages that the game was told to decide again, in that order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub late_posts: Vec<Label>,
@@ -327,6 +330,7 @@ impl Projection for Duels {
                     winner: None,
                     settled: Amount::ZERO,
                     interruptions: Vec::new(),
+                    decide_by: None,
                     late_posts: Vec::new(),
                     moved_at: at.time,
                     resumed: None,
@@ -392,6 +396,11 @@ impl Projection for Duels {
             }
             DuelEvent::LatePostsOrdered { posts, .. } => {
                 duel.late_posts.extend(posts.iter().map(|late| late.post.clone()));
+                // From here on the game has its time once more.
+                match duel.phase {
+                    Phase::Challenged => duel.decide_by = Some(at.time.plus(duel.expires_at.since(duel.opened_at))),
+                    _ => duel.last_action = at.time,
+                }
             }
             DuelEvent::TimersExtended { .. } | DuelEvent::DuelStuckDetected { .. } => {}
             DuelEvent::BucketCorrected { player, from, to, amount, .. } => {

@@ -197,6 +197,55 @@ async fn r23_late_posts_are_ordered_by_the_number_of_the_post_and_nothing_else()
     assert_eq!(duel_state(&evidence, "d").turn, 2);
 }
 
+/// Every order of arrival of four posts gives the one order in which they were made.
+#[tokio::test]
+async fn r23_no_order_of_arrival_changes_the_order_of_the_posts() {
+    for order in 0..24 {
+        let mut game = Game::new();
+        game.active_duel().await;
+        game.wait(5).stop_agent().await;
+        let mut posts: Vec<(u64, String)> = Vec::new();
+        for (number, player) in [(3, "ann"), (1, "ben"), (7, "ann"), (7, "ben")] {
+            game.clock += 1_000;
+            posts.push((post(&game, number), player.to_owned()));
+        }
+        game.wait(60).resume_agent().await;
+        let mut left = posts.clone();
+        for radix in [order / 6, order / 2 % 3, order % 2, 0] {
+            let (id, player) = left.remove(radix);
+            arrives(&game, id, &player, "cast").await;
+        }
+        let Event::Duel(DuelEvent::LatePostsOrdered { posts: ordered, .. }) =
+            step(&game.plan().await, "LatePostsOrdered")
+        else {
+            panic!("another event")
+        };
+        let ordered: Vec<(u64, String)> =
+            ordered.iter().map(|late| (late.post.as_str().parse().unwrap(), late.player.to_string())).collect();
+        assert_eq!(ordered, posts, "{order}");
+    }
+}
+
+#[tokio::test]
+async fn e2_an_acceptance_the_game_never_decides_about_does_not_hold_the_stakes_for_ever() {
+    let mut game = Game::new();
+    game.player("ann", 100).await;
+    game.player("ben", 100).await;
+    game.challenge("d", ("ann", split(0, 30)), ("ben", split(0, 30))).await;
+    game.wait(50).stop_agent().await;
+    game.wait(10);
+    let accept = post(&game, 1);
+    game.wait(100).resume_agent().await;
+    arrives(&game, accept, "ben", "accept").await;
+    game.carry_out(&game.plan().await).await;
+    nothing(&game.plan().await);
+    // Five minutes after it was told to, by the clock of the people who told it.
+    game.clock = crate::game::NOW.0 + 500_000_000;
+    game.tick().await;
+    let plan = game.plan().await;
+    assert_eq!(plan.items[0].steps[0].kind, "ChallengeExpired", "{plan:#?}");
+}
+
 #[tokio::test]
 async fn r23_posts_that_are_read_after_the_duel_went_on_are_ordered_too_once() {
     let mut game = interrupted().await;
