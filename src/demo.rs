@@ -61,7 +61,7 @@ pub struct Planted {
 }
 
 /// The names of the faults that a history with [`Options::faults`] has, at least one of each.
-pub const PLANTED: [&str; 14] = [
+pub const PLANTED: [&str; 17] = [
     "stuck_duel",
     "interrupted_duel",
     "challenge_never_expired",
@@ -76,6 +76,9 @@ pub const PLANTED: [&str; 14] = [
     "refused_event",
     "withdrawal_in_doubt",
     "unpaid_duel",
+    "late_post",
+    "corrected_result",
+    "unrefunded_entry",
 ];
 
 /// A history as it is being written: an iterator over its batches in log order.

@@ -57,9 +57,14 @@ pub struct Duel {
     /// The outages that were already dealt with, by when they began.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub interruptions: Vec<Timestamp>,
+    /// Until when the game has to decide about a late acceptance, once it was told to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decide_by: Option<Timestamp>,
     /// Posts from outages that the game was told to decide again, in that order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub late_posts: Vec<Label>,
+    /// When somebody last moved; going on after an outage is no move.
+    pub moved_at: Timestamp,
     /// The last event that let it go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resumed: Option<EventId>,
@@ -234,9 +239,11 @@ impl Duels {
                 opponent: opponent.clone(),
                 bet: *bet,
                 expires_at: at.time,
+                decide_by: None,
                 tournament: None,
                 phase,
                 last_action: at.time,
+                moved_at: at.time,
                 turn: 0,
                 next: next.clone(),
                 hp: (challenger_hp.unwrap_or_default(), opponent_hp.unwrap_or_default()),
@@ -406,7 +413,9 @@ impl Projection for Duels {
                     winner: None,
                     settled: Amount::ZERO,
                     interruptions: Vec::new(),
+                    decide_by: None,
                     late_posts: Vec::new(),
+                    moved_at: at.time,
                     resumed: None,
                     missed: Vec::new(),
                     opened: EventAt::of(at),
@@ -436,6 +445,7 @@ impl Projection for Duels {
                 duel.next = Some(first_turn.clone());
                 duel.hp = (*challenger_hp, *opponent_hp);
                 duel.last_action = at.time;
+                duel.moved_at = at.time;
             }
             DuelEvent::ChallengeDeclined {} => called_off(duel, at, Phase::Declined),
             DuelEvent::ChallengeExpired {} => called_off(duel, at, Phase::Expired),
@@ -475,6 +485,11 @@ impl Projection for Duels {
             }
             DuelEvent::LatePostsOrdered { posts, .. } => {
                 duel.late_posts.extend(posts.iter().map(|late| late.post.clone()));
+                // From here on the game has its time once more.
+                match duel.phase {
+                    Phase::Challenged => duel.decide_by = Some(at.time.plus(duel.expires_at.since(duel.opened_at))),
+                    _ => duel.last_action = at.time,
+                }
             }
             DuelEvent::TimersExtended { .. } | DuelEvent::DuelStuckDetected { .. } => {}
             DuelEvent::BucketCorrected { player, from, to, amount, .. } => {
@@ -512,6 +527,7 @@ fn turn_taken(duel: &mut Duel, at: &Recorded, turn: u32, player: &PlayerId) {
     duel.next = Some(other.clone());
     duel.turn = turn;
     duel.last_action = at.time;
+    duel.moved_at = at.time;
 }
 
 fn bucket(split: &Split, bucket: wox_events::Bucket) -> Amount {

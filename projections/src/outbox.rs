@@ -18,8 +18,6 @@ pub struct Outbox {
     pub sent: BTreeMap<String, Sent>,
     /// How many were taken back.
     pub superseded: u64,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    about: BTreeMap<EventId, Vec<EventId>>,
 }
 
 /// A notice that waits to be sent.
@@ -51,24 +49,11 @@ pub struct Sent {
 }
 
 impl Outbox {
-    /// The notices that tell of an event and were not taken back: id and audience.
-    pub fn telling_of(&self, event: EventId) -> impl Iterator<Item = (EventId, &str)> {
-        self.about.get(&event).into_iter().flatten().filter_map(|notice| {
-            let id = notice.to_string();
-            let waiting = self.pending.get(&id).map(|notice| notice.audience.as_str());
-            let audience = waiting.or_else(|| self.sent.get(&id).map(|sent| sent.audience.as_str()))?;
-            Some((*notice, audience))
-        })
-    }
-
-    fn forget(&mut self, notice: EventId, about: Option<EventId>) {
-        let Some(about) = about else { return };
-        if let Some(notices) = self.about.get_mut(&about) {
-            notices.retain(|other| *other != notice);
-            if notices.is_empty() {
-                self.about.remove(&about);
-            }
-        }
+    /// The ids of the notices that tell of an event and were not taken back.
+    pub fn telling_of(&self, event: EventId) -> impl Iterator<Item = &str> {
+        let pending = self.pending.iter().map(|(id, notice)| (id, notice.about));
+        let sent = self.sent.iter().map(|(id, sent)| (id, sent.about));
+        pending.chain(sent).filter(move |(_, about)| *about == Some(event)).map(|(id, _)| id.as_str())
     }
 }
 
@@ -104,9 +89,6 @@ impl Projection for Outbox {
                     queued: EventRef::of(at),
                 };
                 self.pending.insert(at.id.to_string(), notice);
-                if let Some(about) = at.causation {
-                    self.about.entry(about).or_default().push(at.id);
-                }
             }
             OpsEvent::NoticeSent { notice, remote } => {
                 if let Some(Notice { audience, about, .. }) = self.pending.remove(&notice.to_string()) {
@@ -115,9 +97,8 @@ impl Projection for Outbox {
             }
             OpsEvent::NoticeSuperseded { notice } => {
                 let id = notice.to_string();
-                let pending = self.pending.remove(&id).and_then(|notice| notice.about);
-                let about = pending.or(self.sent.remove(&id).and_then(|sent| sent.about));
-                self.forget(*notice, about);
+                self.pending.remove(&id);
+                self.sent.remove(&id);
                 self.superseded += 1;
             }
             // Everything else of the family is about other things.

@@ -46,7 +46,7 @@ pub struct Tournament {
     pub payments: Vec<Payment>,
     /// Prizes that are owed because the pool was too small.
     pub deferred: Vec<Prize>,
-    /// The schedule that was taken away: the next one must have its amounts (P11).
+    /// The first schedule that was taken away, until one has its amounts again (P11).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withdrawn: Option<Schedule>,
     /// What the pool held before a prize was paid without a schedule.
@@ -93,6 +93,8 @@ pub struct Round {
     pub pairings: Vec<Pairing>,
     /// The event that stated them.
     pub opened: EventRef,
+    /// When it was opened, or rebuilt.
+    pub opened_at: Timestamp,
     /// Results by slot.
     pub results: BTreeMap<u16, MatchResult>,
     /// The results that were taken away and not replaced yet, by slot.
@@ -116,6 +118,8 @@ pub struct MatchResult {
     /// The duel it was played as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duel: Option<DuelId>,
+    /// When it was decided.
+    pub at: Timestamp,
     /// True when it replaces an earlier result.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub corrected: bool,
@@ -132,6 +136,14 @@ pub struct Schedule {
     pub pool_at: Amount,
     /// Who gets what.
     pub prizes: Vec<Prize>,
+}
+
+impl Schedule {
+    /// True when it has a prize of this kind with this amount, whoever gets it.
+    #[must_use]
+    pub fn has_amount_of(&self, prize: &Prize) -> bool {
+        self.prizes.iter().any(|frozen| (frozen.prize, frozen.amount) == (prize.prize, prize.amount))
+    }
 }
 
 /// One payment of a prize.
@@ -336,7 +348,7 @@ impl Tournament {
     /// loser's. With the amounts that were frozen.
     #[must_use]
     pub fn certain_prizes(&self) -> Vec<Prize> {
-        let frozen = self.schedule.as_ref().or(self.withdrawn.as_ref());
+        let frozen = self.withdrawn.as_ref().or(self.schedule.as_ref());
         let Some(semifinals) = self.rounds_in_all().checked_sub(2).filter(|_| self.format == Format::SingleElimination)
         else {
             return Vec::new();
@@ -459,7 +471,7 @@ impl Tournament {
         let next =
             self.rounds.get_mut(usize::from(round)).and_then(|next| next.pairings.get_mut(usize::from(slot / 2)));
         let Some(pairing) = next else { return };
-        let side = if slot % 2 == 0 { &mut pairing.first } else { &mut pairing.second };
+        let side = if slot.is_multiple_of(2) { &mut pairing.first } else { &mut pairing.second };
         if side.is_none() {
             *side = Some(winner.clone());
         }
@@ -675,18 +687,6 @@ impl Projection for Tournaments {
                 if tournament.schedule.is_some() {
                     return Err(Rejection::exists("prize schedule of tournament", id));
                 }
-                if let Some(frozen) = &tournament.withdrawn {
-                    let amounts = |prizes: &[Prize]| {
-                        prizes.iter().map(|prize| (prize.prize, prize.amount)).collect::<BTreeMap<_, _>>()
-                    };
-                    if amounts(&frozen.prizes) != amounts(prizes) {
-                        return Err(Rejection::Mismatch {
-                            field: "amounts of the prizes".into(),
-                            expected: "the ones that were frozen first".into(),
-                            got: "others".into(),
-                        });
-                    }
-                }
                 match Amount::checked_sum(prizes.iter().map(|prize| prize.amount)) {
                     Some(sum) => Rejection::same("total of the prizes", &sum, total),
                     None => Err(Rejection::Mismatch {
@@ -787,6 +787,7 @@ impl Projection for Tournaments {
             TournamentEvent::RoundOpened { matches, .. } => tournament.rounds.push(Round {
                 pairings: matches.clone(),
                 opened: EventRef::of(at),
+                opened_at: at.time,
                 results: BTreeMap::new(),
                 voided: BTreeMap::new(),
                 ordered: BTreeMap::new(),
@@ -802,6 +803,7 @@ impl Projection for Tournaments {
                             loser: loser.clone(),
                             reason: *reason,
                             duel: duel.clone(),
+                            at: at.time,
                             corrected: false,
                             event: EventRef::of(at),
                         },
@@ -830,16 +832,22 @@ impl Projection for Tournaments {
                     round.ordered.retain(|slot, _| kept.contains(slot));
                     round.pairings.clone_from(matches);
                     round.opened = EventRef::of(at);
+                    round.opened_at = at.time;
                 }
             }
             TournamentEvent::PrizeScheduleFixed { pool_at, prizes, .. } => {
                 let event = EventRef::of(at);
+                // The amounts that were frozen first are kept until a schedule has them.
+                let frozen = |first: &Schedule| prizes.iter().all(|prize| first.has_amount_of(prize));
+                if tournament.withdrawn.as_ref().is_some_and(frozen) {
+                    tournament.withdrawn = None;
+                }
                 tournament.schedule = Some(Schedule { event, pool_at: *pool_at, prizes: prizes.clone() });
-                tournament.withdrawn = None;
                 tournament.pool_before = None;
             }
             TournamentEvent::PrizeScheduleWithdrawn { .. } => {
-                tournament.withdrawn = tournament.schedule.take();
+                let schedule = tournament.schedule.take();
+                tournament.withdrawn = tournament.withdrawn.take().or(schedule);
                 tournament.deferred.clear();
             }
             TournamentEvent::PrizePaid { prize, player, amount } => {

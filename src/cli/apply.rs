@@ -58,6 +58,8 @@ pub(super) struct ApplyReport {
     changes: bool,
     /// The events that were appended.
     appended: Vec<EventId>,
+    /// How many notices are queued because of the plan.
+    notices: usize,
     /// `verified`, `remaining` or `diverged`; of the last time when there was nothing to do.
     verdict: Option<String>,
     /// Findings the plan was to repair, and that are still there.
@@ -127,6 +129,7 @@ fn nothing_to_do(recorded: &Recorded, context: &Context) -> Result<ExitCode, Cli
         plan: recorded.plan.id,
         changes: false,
         appended: Vec::new(),
+        notices: 0,
         verdict: recorded.record.verdict.clone(),
         unrepaired: None,
         remaining: None,
@@ -192,6 +195,7 @@ async fn report(
         plan: plan.id,
         changes: !appended.is_empty(),
         appended: appended.to_vec(),
+        notices: plan.notices().count(),
         verdict: Some(verdict.name().to_owned()),
         unrepaired: Some(verdict.unrepaired.clone()),
         remaining: Some(verdict.remaining.clone()),
@@ -202,10 +206,11 @@ async fn report(
     };
     let mut document = Document::of(&body)
         .line(format!(
-            "plan {} applied: {} appended in {}, {unknown} unknown",
+            "plan {} applied: {} appended in {}, {} queued, {unknown} unknown",
             plan.short_id(),
             counted(appended.len() as u64, "event"),
             counted(plan.items.len() as u64, "stream"),
+            counted(plan.notices().count() as u64, "notice"),
         ))
         .line(format!(
             "verdict: {}; {} in the log that the plan does not repair",

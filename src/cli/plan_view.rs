@@ -4,7 +4,7 @@ use wox_projections::{EventRef, recoveries::PlanRecord};
 
 use crate::{
     cli::render::{Document, counted, grouped},
-    recovery::{Finding, Hold, Item, Person, Plan, Scope},
+    recovery::{Choice, Finding, Hold, Item, Person, Plan, Scope},
     rfc3339,
 };
 
@@ -18,6 +18,9 @@ pub(super) fn describe(mut document: Document, plan: &Plan) -> Document {
         plan.base.root.short(),
         grouped(plan.base.last_valid.0)
     ));
+    if let Some(decision) = decision(&plan.scope) {
+        document = document.line(decision);
+    }
     for item in &plan.items {
         document = repair(document.line(""), item);
     }
@@ -35,6 +38,29 @@ pub(super) fn describe(mut document: Document, plan: &Plan) -> Document {
         document = document.line("").line(format!("{more} more did not fit: apply this plan, then wox plan has them"));
     }
     document.line("").line(conservation(plan))
+}
+
+/// What a person decided, and why, where the plan is one.
+fn decision(scope: &Scope) -> Option<String> {
+    let (what, why) = match scope {
+        Scope::All | Scope::Subject(_) | Scope::Transaction { .. } => return None,
+        Scope::Attribute { deposit, player, why } => (format!("{deposit} is player {player}'s"), why),
+        Scope::Release { withdrawal, first, second, why } => {
+            (format!("{withdrawal} goes back, by {first} and {second}"), why)
+        }
+        Scope::Restore { deposit, first, second, why } => {
+            (format!("what the chain says of {deposit} now is true, by {first} and {second}"), why)
+        }
+        Scope::Ask { subject, intent, by, why } => (format!("{by} asks the signer of {subject} to {intent}"), why),
+        Scope::Adjust { token, reason, why } => (format!("{token} is adjusted: {reason}"), why),
+        Scope::Interrupted { duel, choice: Choice::Resume, why } => (format!("{duel} goes on"), why),
+        Scope::Interrupted { duel, choice: Choice::Void, why } => (format!("{duel} counts for nobody"), why),
+        Scope::Correct { tournament, round, slot, winner, why } => {
+            (format!("player {winner} won match {round}/{slot} of {tournament}"), why)
+        }
+        Scope::Waive { position, why } => (format!("the event at position {position} is left out"), why),
+    };
+    Some(format!("decided: {what}; why: {why}"))
 }
 
 /// What a plan comes to, in one line.
@@ -155,7 +181,7 @@ fn concerns(document: Document, people: &[Person], margin: &str) -> Document {
     if people.is_empty() {
         return document;
     }
-    let shown = people.iter().take(SHOWN_MAX).map(|person| format!("player {} ({})", person.player, person.handle));
+    let shown = people.iter().take(SHOWN_MAX).map(ToString::to_string);
     let mut text = shown.collect::<Vec<_>>().join(", ");
     if let Some(more) = people.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {
         text.push_str(&format!(" and {more} more"));

@@ -29,8 +29,8 @@ use crate::{
 Examples:
   wox recover duel                          list the duels that something is wrong with
   wox recover duel 17                       plan the repair of duel-17
-  wox recover duel 17 --void --why ticket-90   an interrupted duel counts for nobody, by your decision
-  wox recover tournament cup-7 --correct 1/0 --winner 1042 --why ticket-95   another player won match 1/0
+  wox recover duel 17 --void --why ticket-90   decide that an interrupted or stuck duel counts for nobody
+  wox recover tournament cup-7 --correct 1/0 --winner 1042 --why x   decide who won a match
   wox recover deposit 0x5d1f…               what a transaction is, and its credit when it is ours
   wox recover deposit 0x5d1f… --player 1042 --why ticket-88   decide whose it is
   wox recover withdrawal 66                 what became of a payment
@@ -47,10 +47,10 @@ pub(super) struct RecoverArgs {
     /// goes on or not, a result was wrong; recorded with the decision
     #[arg(long)]
     why: Option<String>,
-    /// An interrupted duel goes on from where it stopped, by your decision
+    /// An interrupted or stuck duel goes on from where it stopped, by your decision
     #[arg(long, requires = "why", conflicts_with_all = ["void", "player", "second", "correct"])]
     resume: bool,
-    /// An interrupted duel counts for nobody and both stakes go back, by your decision
+    /// An interrupted or stuck duel counts for nobody and both stakes go back, by your decision
     #[arg(long, requires = "why", conflicts_with_all = ["player", "second", "correct"])]
     void: bool,
     /// The match whose winner was another, by your decision: its round from 1 and its place in the round from 0

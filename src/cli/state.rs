@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use wox_events::Digest;
-use wox_projections::State;
+use wox_projections::{Projection as _, State, outbox::Outbox};
 
 use crate::{
     cli::{CliError, Context, as_of, digest::ProjectionDigest, evidence, progress::Progress, render::Document, store},
@@ -18,6 +18,7 @@ Examples:
   wox state                             the projections and their digests
   wox state players                     every player
   wox state players 1042                one player
+  wox state outbox                      the notices that wait to be sent
   wox state ledger --as-of 5000         the money at an earlier position")]
 pub(super) struct StateArgs {
     /// One of the projections
@@ -145,8 +146,16 @@ fn whole(name: &str, fields: &Map<String, Value>, as_of: u64) -> Document {
                     key: key.clone(),
                     value: value.clone(),
                 }));
-                let rows: Vec<_> = entries.into_iter().map(|(key, value)| vec![key, cell(&value)]).collect();
-                document.line(format!("{field} ({})", rows.len())).table([name, "value"], rows)
+                let document = document.line(format!("{field} ({})", entries.len()));
+                if name == Outbox::NAME && field == "pending" {
+                    // People come here to read them.
+                    let fact = |value: &Value, field: &str| value.get(field).map(text).unwrap_or_default();
+                    let row = |(key, value)| vec![key, fact(&value, "audience"), fact(&value, "text")];
+                    document.table(["notice", "to", "text"], entries.into_iter().map(row).collect::<Vec<_>>())
+                } else {
+                    let rows: Vec<_> = entries.into_iter().map(|(key, value)| vec![key, cell(&value)]).collect();
+                    document.table([name, "value"], rows)
+                }
             }
             None => document.facts([(field.clone(), text(value))]),
         };

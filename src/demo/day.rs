@@ -78,7 +78,7 @@ pub(super) fn step(world: &mut World) -> bool {
         && task.needs_the_agent()
     {
         match task {
-            Task::Duel(duel) if faults::left_open(world, &duel) => {}
+            Task::Duel(duel) if faults::left_open(world, &duel, at) => {}
             task => world.schedule(at.plus(until.since(since)), task),
         }
         return true;
@@ -245,6 +245,9 @@ fn resume(world: &mut World) {
     let since_post: Label = world.post();
     say_about_agent(world, &AgentEvent::AgentResumed { until });
     say_about_agent(world, &AgentEvent::StreamGapOpened { since, since_post });
+    for (player, post) in std::mem::take(&mut world.missed_posts) {
+        people::late_command(world, player, &post, "cast", "incendio");
+    }
     let count = world.rng.random_range(3..30);
     say_about_agent(world, &AgentEvent::StreamGapFilled { until, method: label("mentions_since_id"), count });
 }

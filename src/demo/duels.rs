@@ -374,6 +374,11 @@ impl Duel {
         self.expires_at
     }
 
+    /// Whose turn it is.
+    pub(super) fn next_player(&self) -> usize {
+        self.sides[self.mover].player
+    }
+
     pub(super) fn stream_id(&self) -> StreamId {
         self.stream.id.clone()
     }

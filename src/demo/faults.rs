@@ -3,7 +3,9 @@
 //! Whoever is part of a fault stops spending, so that a repair finds the Galleons where they went.
 
 use rand::Rng;
-use wox_events::{Amount, DuelEvent, Duration, Revision, Split, StreamId, duel::EndReason, tournament::PrizeKind};
+use wox_events::{
+    Amount, DuelEvent, Duration, Revision, Split, StreamId, Timestamp, duel::EndReason, tournament::PrizeKind,
+};
 
 use super::{
     Planted,
@@ -11,7 +13,7 @@ use super::{
     day::{self, Task, at},
     duels::{self, Duel},
     people::{self, Player},
-    tournaments::{self, CLUB, DAILY, HOUSE_CUP, Match, Tournament},
+    tournaments::{self, CLUB, DAILY, HOUSE_CUP, Match, NOVICES, Tournament},
     world::{Stream, World, label},
 };
 
@@ -57,7 +59,9 @@ pub(super) fn plan(world: &mut World, day: i64) {
     }
     world.schedule(at(day, 18, 10), Task::Fault(Fault::WithdrawalInDoubt));
     world.schedule(at(day, 20, 20), Task::Fault(Fault::DuplicateDeposit));
-    world.schedule(at(day, CLUB.opens.0, CLUB.opens.1), Task::Open(CLUB, day));
+    for rules in [CLUB, NOVICES] {
+        world.schedule(at(day, rules.opens.0, rules.opens.1), Task::Open(rules, day));
+    }
     world.schedule(at(day, 22, 35), Task::Stop { until: at(day, 22, 55) });
     for task in [Task::Refuse, Task::Deposit, Task::Refuse] {
         let at = at(day, 22, 55).plus(world.seconds(20..170));
@@ -140,12 +144,22 @@ fn stuck(world: &mut World, duel: &Duel) {
 }
 
 /// R08: the agent stopped seconds after the last move. True when this duel was to be left open.
-pub(super) fn left_open(world: &mut World, duel: &Duel) -> bool {
+pub(super) fn left_open(world: &mut World, duel: &Duel, at: Timestamp) -> bool {
     let interrupted = duel.fault == Some(DuelFault::Interrupted);
     if interrupted {
         plant_at_head(world, "interrupted_duel", &duel.stream);
+        post_late(world, duel, at);
     }
     interrupted
+}
+
+/// R23: whose turn it is in the first of these duels moves all the same; the post is fetched when the agent is back.
+fn post_late(world: &mut World, duel: &Duel, at: Timestamp) {
+    if world.missed_posts.is_empty() {
+        let post = world.post_at(at.plus(Duration::seconds(1)));
+        world.missed_posts.push((duel.next_player(), post));
+        plant_at_head(world, "late_post", &duel.stream);
+    }
 }
 
 /// E3: the duel is voided, and the challenger's bonus Galleons come back as withdrawable ones.
@@ -248,6 +262,27 @@ pub(super) fn spoil_pairings(world: &mut World, tournament: &Tournament, round: 
 /// R10: whether a round is the spoiled one, of which nothing is played.
 pub(super) fn stops_at_round(world: &World, tournament: &Tournament, round: u8) -> bool {
     world.options.faults && tournament.rules.title == CLUB.title && round == 2
+}
+
+/// R10: before the final of the novices their game finds that the first match went to the other side. True when nothing
+/// more is to happen: the semifinal that stands on it was played by the wrong people.
+pub(super) fn corrects_instead_of(world: &mut World, tournament: &mut Tournament, round: u8) -> bool {
+    let corrects = world.options.faults && tournament.rules.title == NOVICES.title && round == 3;
+    if corrects {
+        tournaments::correct_first_match(world, tournament);
+        plant_at_head(world, "corrected_result", &tournament.stream);
+    }
+    corrects
+}
+
+/// R10: whoever leaves the daily tournament first does not get the entry back.
+pub(super) fn keeps_entry(world: &World, tournament: &Tournament) -> bool {
+    is_spoiled(world, tournament, DAILY) && world.planted.iter().all(|planted| planted.fault != "unrefunded_entry")
+}
+
+/// The entry was kept.
+pub(super) fn kept_entry(world: &mut World, tournament: &Tournament) {
+    plant_at_head(world, "unrefunded_entry", &tournament.stream);
 }
 
 /// R11: the third prize of the House Cup goes to somebody else. `None` when the prize goes where it belongs.

@@ -1,9 +1,7 @@
 //! Players: who they are, what they hold, what they learn, and the commands they post.
 
 use rand::Rng;
-use wox_events::{
-    Amount, CommandEvent, EventId, Handle, PlayerEvent, PlayerId, Split, StreamId, id::Label, player::House,
-};
+use wox_events::{Amount, CommandEvent, EventId, Handle, PlayerEvent, PlayerId, Split, id::Label, player::House};
 
 use super::{
     banking,
@@ -163,11 +161,25 @@ pub(super) fn refused_command(world: &mut World) {
     world.append(&mut stream, vec![received, rejected]);
 }
 
+/// A post that was made while the agent was away: it is taken, and nobody decides about it.
+pub(super) fn late_command(world: &mut World, author: usize, post: &Label, verb: &str, arguments: &str) {
+    let (mut stream, received) = receive_post(world, author, post, verb, arguments);
+    world.append(&mut stream, vec![received]);
+}
+
 fn receive(world: &mut World, author: usize, verb: &str, arguments: &str) -> (Stream, wox_events::NewEvent) {
-    let stream = Stream {
-        id: StreamId::new(format!("command-{}", world.post())).expect("post ids are plain"),
-        revision: wox_events::Revision::NO_STREAM,
-    };
+    let post = world.post();
+    receive_post(world, author, &post, verb, arguments)
+}
+
+fn receive_post(
+    world: &mut World,
+    author: usize,
+    post: &Label,
+    verb: &str,
+    arguments: &str,
+) -> (Stream, wox_events::NewEvent) {
+    let stream = Stream::new(format!("command-{post}"));
     let author = world.players[author].id.clone();
     let received = CommandEvent::CommandReceived { author, verb: label(verb), arguments: arguments.to_owned() };
     (stream, world.fact(&received, Thread::default()))

@@ -92,6 +92,10 @@ pub(super) const CLUB: Rules = Rules {
     prize_floor: (0, 0),
 };
 
+/// A small free tournament of beginners, in which a result is corrected too late (`faults`).
+pub(super) const NOVICES: Rules =
+    Rules { title: "novice-cup", opens: (21, 16), starts: (21, 26), round_every: Duration::seconds(7 * 60), ..CLUB };
+
 /// One match of a round.
 #[derive(Clone, Default)]
 pub(super) struct Match {
@@ -99,6 +103,8 @@ pub(super) struct Match {
     pub(super) second: Option<usize>,
     pub(super) winner: Option<usize>,
     pub(super) loser: Option<usize>,
+    /// The event that decided it.
+    decided: Option<EventId>,
 }
 
 /// The place of a match: which tournament, round and slot.
@@ -227,6 +233,11 @@ fn unregister(
     let id = world.players[player].id.clone();
     let thread = Thread { cause: Some(registered), root: tournament.thread.root };
     let mut events = vec![world.fact(&TournamentEvent::PlayerUnregistered { player: id.clone() }, thread)];
+    if faults::keeps_entry(world, tournament) {
+        world.append(&mut tournament.stream, events);
+        faults::kept_entry(world, tournament);
+        return Over::No;
+    }
     if !tournament.rules.entry_fee.is_zero() {
         let thread = Thread { cause: Some(events[0].id), ..thread };
         let refunded = TournamentEvent::EntryRefunded { player: id, entry, corrects: registered };
@@ -261,6 +272,9 @@ fn open_round(world: &mut World, number: u32, tournament: &mut Tournament, round
         return Over::No;
     }
     let mut matches = tournament.pairings(round);
+    if faults::corrects_instead_of(world, tournament, round) {
+        return Over::Yes;
+    }
     faults::spoil_pairings(world, tournament, round, &mut matches);
     let stated = matches.iter().map(|pair| Pairing {
         first: pair.first.map(|player| world.players[player].id.clone()),
@@ -332,11 +346,24 @@ pub(super) fn decided(
     let sides = (winner, Some(loser));
     let result = result(world, &mut tournament, (seat.round, seat.slot), sides, how, Some(duel), thread);
     let result = append(world, &mut tournament, result);
+    tournament.rounds[usize::from(seat.round) - 1][usize::from(seat.slot)].decided = Some(result);
     if tournament.rules.format == Format::SingleElimination {
         world.players[loser].playing = false;
         people::gain(world, loser, 10, "tournament_lost", result);
     }
     world.tournaments.insert(seat.number, tournament);
+}
+
+/// The first match of the first round went to the other side after all.
+pub(super) fn correct_first_match(world: &mut World, tournament: &mut Tournament) {
+    let Match { winner: Some(winner), loser: Some(loser), decided: Some(supersedes), .. } = tournament.rounds[0][0]
+    else {
+        return;
+    };
+    let [winner, loser] = [loser, winner].map(|player| world.players[player].id.clone());
+    let corrected = TournamentEvent::MatchResultCorrected { round: 1, slot: 0, winner, loser, supersedes };
+    let corrected = world.fact(&corrected, tournament.thread);
+    append(world, tournament, corrected);
 }
 
 fn result(

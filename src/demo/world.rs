@@ -34,6 +34,8 @@ pub(super) struct World {
     pub(super) agent: Stream,
     /// Since when and until when nobody can move, while that is so.
     pub(super) outage: Option<Outage>,
+    /// Posts of players while the agent is away: whose, and under which id.
+    pub(super) missed_posts: Vec<(usize, Label)>,
     /// How many duels there have been.
     pub(super) duels: u64,
     /// How many duels are open, challenges included.
@@ -102,6 +104,7 @@ impl World {
             banking: Banking::default(),
             agent: Stream::new("agent-main"),
             outage: None,
+            missed_posts: Vec::new(),
             duels: 0,
             duels_open: 0,
             tournaments_opened: 0,
@@ -213,8 +216,13 @@ impl World {
 
     /// The id a post on X would get now: time in its upper bits, so it grows.
     pub(super) fn post(&mut self) -> Label {
+        self.post_at(self.now)
+    }
+
+    /// The id of a post made at a time.
+    pub(super) fn post_at(&mut self, at: Timestamp) -> Label {
         const EPOCH_MILLIS: i64 = 1_288_834_974_657;
-        let id = ((self.now.0 / 1000 - EPOCH_MILLIS) << 22) | self.rng.random_range(0..1 << 22);
+        let id = ((at.0 / 1000 - EPOCH_MILLIS) << 22) | self.rng.random_range(0..1 << 22);
         label(itoa(id as u64).as_str())
     }
 

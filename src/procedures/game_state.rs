@@ -15,17 +15,17 @@ pub mod unreturned_stake;
 pub mod unsettled_duel;
 
 use wox_events::{
-    CommandEvent, DuelEvent, DuelId, Duration, Label, PlayerId, Timestamp, TournamentId,
+    CommandEvent, DuelEvent, DuelId, Duration, Label, PlayerId, StreamId, Timestamp, TournamentId,
     duel::{EndReason, LatePost as Ordered},
 };
 use wox_projections::{
     duels::{Duel, Phase},
-    late_posts::{About, LatePost},
+    late_posts::{About, LatePost, late_posts},
 };
 
 use super::Steps;
 use crate::recovery::{
-    Case, Evidence, Repair,
+    Case, Choice, Evidence, Person, Repair,
     policy::{DISCONNECT_GRACE, DUEL_TIMEOUT, TURN_TIMEOUT},
 };
 
@@ -61,7 +61,7 @@ fn is_stuck(evidence: &Evidence, id: &DuelId, duel: &Duel, late: &[LatePost<'_>]
 /// Whether a late post is in time under the timers of its duel, which stood still in the outage (row R08): a move of the
 /// side whose turn it is within the time of a turn, an acceptance within that of the challenge.
 fn in_time(evidence: &Evidence, late: &LatePost<'_>, duel: &Duel) -> bool {
-    let since = duel.last_action;
+    let since = duel.moved_at;
     let up = late.posted.since(since).0.saturating_sub(evidence.replay.state.agents.away(since, late.posted).0);
     match duel.phase {
         Phase::Challenged => up <= duel.expires_at.since(since).0,
@@ -118,6 +118,26 @@ fn refuse_post(evidence: &Evidence, late: &LatePost<'_>, reason: &str, says: Str
     Steps::on(evidence, late.event.stream.clone()).add(late.event.id, "", event, says).repair()
 }
 
+/// What an operator decides about one duel: it goes on, or it counts for nobody. A hold where that does not fit.
+#[must_use]
+pub fn decided(evidence: &Evidence, subject: &StreamId, choice: Choice) -> Vec<Case> {
+    let state = &evidence.replay.state;
+    let late = late_posts(state);
+    let found = DuelId::new(subject.subject()).ok().and_then(|id| state.duels.iter().find(|(known, _)| **known == id));
+    let Some((id, duel)) = found.filter(|_| subject.category() == "duel") else {
+        return vec![interrupted_duel::unfit(subject, None)];
+    };
+    let stuck = || is_stuck(evidence, id, duel, &late).then(|| stuck_duel::case(evidence, id, duel, choice));
+    let Some(case) = interrupted_duel::decided(evidence, id, duel, &late, choice).or_else(stuck) else {
+        return vec![interrupted_duel::unfit(subject, Some(duel))];
+    };
+    let mut cases = vec![case];
+    if choice == Choice::Void {
+        cases.extend(around_a_void(evidence, id, duel, &late));
+    }
+    cases
+}
+
 /// What else a void leads to: late posts that change nothing any more, a match of a tournament to be played again.
 fn around_a_void(evidence: &Evidence, id: &DuelId, duel: &Duel, late: &[LatePost<'_>]) -> Vec<Case> {
     let mut cases = late_post::of_voided(evidence, id, late);
@@ -167,7 +187,7 @@ fn are_fighting(evidence: &Evidence, id: &TournamentId, first: &PlayerId, second
 /// A player by id and handle, for people.
 fn person(evidence: &Evidence, player: &PlayerId) -> String {
     match evidence.replay.state.players.get(player.as_str()) {
-        Some(known) => format!("player {player} ({})", known.handle),
+        Some(known) => Person { player: player.clone(), handle: known.handle.clone() }.to_string(),
         None => format!("player {player}"),
     }
 }

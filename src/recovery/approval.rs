@@ -12,8 +12,8 @@ pub struct Approval(());
 /// Why a plan may not be applied.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApprovalError {
-    /// It moves money and nobody but its proposer has looked at it.
-    #[error("plan {plan} moves money and nobody has approved it; another person runs `wox approve {plan}`")]
+    /// It moves money or is a person's decision, and nobody but its proposer has looked at it.
+    #[error("plan {plan} needs another person's approval and has none; another person runs `wox approve {plan}`")]
     Missing {
         /// The plan.
         plan: String,

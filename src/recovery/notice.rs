@@ -50,6 +50,18 @@ pub struct TakenBack {
     pub because: EventId,
 }
 
+impl std::fmt::Display for Person {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "player {} ({})", self.player, at(&self.handle))
+    }
+}
+
+/// A handle as people write it, with one `@`.
+#[must_use]
+pub fn at(handle: &Handle) -> String {
+    format!("@{}", handle.as_str().trim_start_matches('@'))
+}
+
 impl Notice {
     fn new(about: EventId, audience: &str, text: String) -> Option<Notice> {
         let audience = Label::new(audience).ok()?;
@@ -121,12 +133,28 @@ fn decoded<'a>(item: &'a Item) -> impl Iterator<Item = (&'a Step, Event)> + 'a {
 #[must_use]
 pub(super) fn tells(item: &Item, state: &State) -> Vec<Notice> {
     let mut notices = Vec::new();
+    // Who is to play again learns from that that the match before it counts for nobody.
+    let again: BTreeSet<PlayerId> = decoded(item).flat_map(|(_, event)| ordered(&event)).collect();
     for (step, event) in decoded(item) {
+        let voided = matches!(event, Event::Tournament(TournamentEvent::MatchVoided { .. }));
         for (player, text) in told(&event, item, state) {
+            if voided && again.contains(&player) {
+                continue;
+            }
             notices.extend(Notice::new(step.id, &format!("player-{player}"), text));
         }
     }
     notices
+}
+
+/// The players whom an event tells to play again.
+fn ordered(event: &Event) -> Vec<PlayerId> {
+    match event {
+        Event::Tournament(TournamentEvent::MatchReplayOrdered { first, second, .. }) => {
+            vec![first.clone(), second.clone()]
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// What operators are told of a whole plan; it tells of the first event.
@@ -154,7 +182,7 @@ pub(super) fn taken_back(item: &Item, state: &State) -> Vec<TakenBack> {
     let mut taken = Vec::new();
     for (step, event) in decoded(item) {
         for overtaken in overtaken(&event, step, item, state) {
-            let notices = state.outbox.telling_of(overtaken).map(|(notice, _)| notice);
+            let notices = state.outbox.telling_of(overtaken).filter_map(|id| id.parse().ok().map(EventId));
             taken.extend(notices.map(|notice| TakenBack { notice, because: step.id }));
         }
     }
@@ -322,7 +350,7 @@ fn told(event: &Event, item: &Item, state: &State) -> Vec<(PlayerId, String)> {
 
 fn handle(state: &State, player: &PlayerId) -> String {
     match state.players.get(player.as_str()) {
-        Some(known) => known.handle.to_string(),
+        Some(known) => at(&known.handle),
         None => format!("player {player}"),
     }
 }
@@ -341,14 +369,12 @@ fn of_duel(event: &DuelEvent, item: &Item, state: &State) -> Vec<(PlayerId, Stri
                 Event::Duel(DuelEvent::TimersExtended { by }) => Some(by.as_seconds()),
                 _ => None,
             });
+            let after = if extended.is_some() { " after an outage" } else { "" };
             let clocks = extended.map(|by| format!("; the clocks got {by} s back")).unwrap_or_default();
             both(&|side| {
                 let turn =
                     if side == player { "yours".to_owned() } else { format!("that of {}", handle(state, player)) };
-                format!(
-                    "duel {id} against {} goes on after an outage: turn {from_turn} is {turn}{clocks}",
-                    against(side)
-                )
+                format!("duel {id} against {} goes on{after}: turn {from_turn} is {turn}{clocks}", against(side))
             })
         }
         DuelEvent::LatePostsOrdered { posts, .. } => {
@@ -405,7 +431,10 @@ fn of_tournament(event: &TournamentEvent, id: &str, state: &State) -> Vec<(Playe
         TournamentEvent::MatchReplayOrdered { round, first, second, .. } => [(first, second), (second, first)]
             .into_iter()
             .map(|(player, other)| {
-                let text = format!("play {} in round {round} of tournament {id} again", handle(state, other));
+                let text = format!(
+                    "round {round} of tournament {id} is played again: you meet {}; experience you gained stays",
+                    handle(state, other)
+                );
                 (player.clone(), text)
             })
             .collect(),

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::procedures::{
     banking::{custody_drift, finality_violation, signer_intent, uncredited_deposit, withdrawal_in_doubt},
-    game_state::{interrupted_duel, misdrawn_bracket},
+    game_state::{self, misdrawn_bracket},
 };
 
 /// What a plan was asked to be about.
@@ -84,7 +84,7 @@ pub enum Scope {
         /// Why.
         why: String,
     },
-    /// An interrupted duel goes on, or counts for nobody: a person's decision (R08).
+    /// An interrupted or stuck duel goes on, or counts for nobody: a person's decision (R08, R09).
     Interrupted {
         /// The duel.
         duel: StreamId,
@@ -115,7 +115,7 @@ pub enum Scope {
     },
 }
 
-/// What becomes of an interrupted duel.
+/// What becomes of an interrupted or stuck duel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Choice {
@@ -316,7 +316,7 @@ pub fn plan(evidence: &Evidence, scope: &Scope) -> Result<Plan, JsonError> {
         Scope::Adjust { token, reason, .. } => {
             cases = custody_drift::adjusted_by_operator(evidence, token, reason);
         }
-        Scope::Interrupted { duel, choice, .. } => cases = interrupted_duel::decided(evidence, duel, *choice),
+        Scope::Interrupted { duel, choice, .. } => cases = game_state::decided(evidence, duel, *choice),
         Scope::Correct { tournament, round, slot, winner, .. } => {
             cases = misdrawn_bracket::corrected_by_operator(evidence, tournament, (*round, *slot), winner);
         }
@@ -352,6 +352,9 @@ pub fn plan(evidence: &Evidence, scope: &Scope) -> Result<Plan, JsonError> {
     if *scope == Scope::All {
         held.extend(unexplained);
     }
+    for hold in &mut held {
+        hold.concerns = hold_concerns(state, hold);
+    }
     let later = fitting(&items, ITEMS_BYTES_MAX)?;
     let fork = if later < items.len() { try_out(evidence, &mut items[..later]).unwrap_or(None) } else { fork };
     let after = fork.map_or(before, |fork| fork.state.conservation.drift);
@@ -361,9 +364,6 @@ pub fn plan(evidence: &Evidence, scope: &Scope) -> Result<Plan, JsonError> {
         held.sort_by_key(|hold| !hold.finding.outcome_unknown);
         let fit = fitting(&held, HELD_BYTES_MAX)?;
         deferred += held.drain(fit..).count();
-    }
-    for hold in &mut held {
-        hold.concerns = hold_concerns(state, hold);
     }
     let mut plan = Plan {
         schema: "wox/plan/v1".into(),

@@ -64,7 +64,8 @@ fn a_plan_that_stands_on_other_evidence_than_it_says_is_refused() {
     let session = Session::new();
     session.run("demo --store one");
     // Recorded nowhere, so that the file itself is what is proposed.
-    session.run("export log.jsonl --store one --as-of 20156");
+    let made: Value = serde_json::from_slice(&std::fs::read(session.path().join("one/demo.plan")).unwrap()).unwrap();
+    session.run(&format!("export log.jsonl --store one --as-of {}", made["base"]["as_of"]));
     session.run("import log.jsonl --store wox-demo");
     std::fs::copy(session.path().join("one/demo.plan"), session.path().join("wox-demo/demo.plan")).unwrap();
     for (field, value) in [("/base/root", json!("00".repeat(32))), ("/base/last_valid", json!(7))] {

@@ -489,6 +489,54 @@ async fn r10_a_corrected_final_swaps_its_prizes_in_one_plan() {
 }
 
 #[tokio::test]
+async fn r11_amounts_once_frozen_stay_whatever_the_game_computes_from_the_pool_later() {
+    let mut game = paid_out().await;
+    let slot = slot_of(&game, 1, "p02").await;
+    game.carry_out(&game.plan_for(&correct(1, slot, "p05")).await).await;
+    game.tell(T, won(2, 1, "p05", "p03")).await;
+    game.carry_out(&game.plan().await).await;
+    game.tell(T, won(3, 0, "p05", "p00")).await;
+    // The game takes 10 % of what the pool holds by now.
+    let prizes = vec![prize(PrizeKind::First, "p05", 180), prize(PrizeKind::Second, "p00", 108)];
+    game.tell(T, TournamentEvent::PrizeScheduleFixed { pool_at: g(360), total: g(288), prizes }).await;
+    game.tell(T, paid(PrizeKind::First, "p05", 180)).await;
+    game.wait(301).tick().await;
+    let plan = game.plan().await;
+    let text = crate::game::shown(&plan);
+    assert!(text.contains("it has other amounts than were frozen first"), "{text}");
+    assert_eq!(game.carry_out(&plan).await.name(), "verified");
+    nothing(&game.plan().await);
+    assert_eq!(game.player_has("p05").await.1, g(50 + 200));
+    assert_eq!(game.player_has("p00").await.1, g(50 + 120));
+}
+
+#[tokio::test]
+async fn r08_a_side_is_called_disconnected_only_after_its_grace_with_the_game_there() {
+    for (wait, unfair) in [(299, true), (301, false)] {
+        let mut game = field(4, "cup").await;
+        game.tell(T, opened(1, pairings(&game, 0).await)).await;
+        game.stop_agent().await;
+        game.wait(1000).resume_agent().await;
+        game.wait(wait);
+        let decided = TournamentEvent::MatchDecided {
+            round: 1,
+            slot: 0,
+            winner: who("p03"),
+            loser: Some(who("p00")),
+            reason: MatchEnd::Disconnected,
+            duel: None,
+        };
+        game.tell(T, decided).await;
+        let diagnosis = game.diagnosis().await;
+        assert_eq!(named(&diagnosis, "clocked_out").len(), usize::from(unfair), "{wait} s");
+        if unfair {
+            game.carry_out(&game.plan_for(&correct(1, 0, "p00")).await).await;
+            nothing(&game.plan().await);
+        }
+    }
+}
+
+#[tokio::test]
 async fn r10_a_correction_that_does_not_fit_changes_nothing_and_says_why() {
     let game = first_round_played().await;
     for (scope, why) in [

@@ -1,13 +1,15 @@
 //! Rows R22 and R40: who is told of what, once, and what is taken back.
 
 use wox_events::{OpsEvent, PlayerEvent, TournamentEvent, tournament::PrizeKind};
+use wox_projections::outbox::Outbox;
 use wox_recovery::{
     log::EventLog,
-    recovery::{Plan, Scope},
+    recovery::{Plan, Scope, apply},
 };
 
 use crate::{
-    game::{Game, g, label, nothing, stream, who},
+    game::{Game, NOW, actor, g, label, nothing, one, progress, stream, who},
+    logs::{FailingLog, Fails},
     tournaments::{T, paid, scheduled},
 };
 
@@ -140,4 +142,48 @@ async fn a_notice_that_was_sent_is_not_pending_and_can_still_be_taken_back() {
     game.carry_out(&correction).await;
     assert_eq!(game.kinds(&ben.stream()).await, ["NoticeQueued", "NoticeSent", "NoticeSuperseded"]);
     assert!(game.look().await.replay.held().is_empty());
+}
+
+/// The engine paid all prizes and told so; then the final is corrected, approved, and its plan waits to be applied.
+async fn correction() -> (Game, Plan) {
+    let mut game = scheduled().await;
+    game.wait(301).tell("player-ann", PlayerEvent::TitleAwarded { title: label("idle") }).await;
+    game.carry_out(&game.plan().await).await;
+    let correct =
+        Scope::Correct { tournament: stream(T), round: 2, slot: 0, winner: who("ben"), why: "ticket-95".into() };
+    let plan = game.plan_for(&correct).await;
+    assert!(plan.items.iter().any(|item| !item.takes_back.is_empty()));
+    game.propose(&plan).await;
+    game.approve(&plan).await;
+    (game, plan)
+}
+
+/// What waits and what was taken back, places in the log aside.
+fn outcome(outbox: &Outbox) -> (Vec<(String, String)>, u64) {
+    let pending = outbox.pending.iter().map(|(id, notice)| (id.clone(), notice.text.clone())).collect();
+    (pending, outbox.superseded)
+}
+
+#[tokio::test]
+async fn a_crash_between_any_two_appends_loses_no_notice_and_doubles_none() {
+    let (game, plan) = correction().await;
+    game.apply(&plan).await.unwrap();
+    let whole = outcome(&game.look().await.replay.state.outbox);
+    for fails in [Fails::NotDone, Fails::ReplyLost] {
+        for appends in 0.. {
+            let (game, plan) = correction().await;
+            let dying = FailingLog::new(&game.log, appends, fails);
+            let first = apply(&dying, plan.id, &actor("alice"), NOW, one(), &progress()).await;
+            assert_eq!(first.is_err(), dying.failed(), "{first:?}");
+            game.apply(&plan).await.unwrap();
+            let evidence = game.look().await;
+            assert_eq!(outcome(&evidence.replay.state.outbox), whole, "after {appends} appends, {fails:?}");
+            assert!(evidence.replay.held().is_empty());
+            assert!(game.count_of(&plan).await.iter().all(|count| *count == 1));
+            if !dying.failed() {
+                assert!(appends > 10, "the plan has many appends");
+                break;
+            }
+        }
+    }
 }

@@ -86,6 +86,30 @@ async fn r08_an_interrupted_duel_is_resumed_by_decision_like_by_itself() {
 }
 
 #[tokio::test]
+async fn r09_a_stuck_duel_goes_on_when_a_person_decides_so_and_is_voided_like_by_itself_otherwise() {
+    let mut game = Game::new();
+    game.active_duel().await;
+    game.wait(301).tick().await;
+    let void = game.plan_for(&decide(Choice::Void)).await;
+    assert_eq!(void.items, game.plan().await.items.into_iter().collect::<Vec<_>>());
+    let resume = game.plan_for(&decide(Choice::Resume)).await;
+    says(
+        &resume,
+        "
+        stuck_duel WOX-GAME-DUEL-003 high since duel-d@4: ann against ben: nobody has moved for more than 300 s since turn 0
+        on duel-d@4
+          DuelStuckDetected: record that nobody moved for 300 s
+          DuelResumed: go on with turn 1 of player ann
+        ",
+    );
+    assert!(!resume.needs_approval);
+    game.carry_out(&resume).await;
+    nothing(&game.plan().await);
+    game.turn("d", 1, "ann").await;
+    assert!(game.look().await.replay.held().is_empty());
+}
+
+#[tokio::test]
 async fn r08_a_decision_that_does_not_fit_changes_nothing_and_says_why() {
     let mut game = Game::new();
     game.active_duel().await;
@@ -93,6 +117,7 @@ async fn r08_a_decision_that_does_not_fit_changes_nothing_and_says_why() {
         let plan = game.plan_for(&decide(choice)).await;
         assert!(!plan.changes && !plan.needs_approval);
         assert_eq!(plan.held[0].why, "no outage interrupted it, or its interruption is dealt with already");
+        assert_eq!(plan.held[0].concerns.len(), 2);
         let other = Scope::Interrupted { duel: stream("player-ann"), choice, why: "ticket-90".into() };
         assert_eq!(game.plan_for(&other).await.held[0].why, "only a duel can be resumed or voided");
     }
@@ -172,6 +197,55 @@ async fn r23_late_posts_are_ordered_by_the_number_of_the_post_and_nothing_else()
     assert_eq!(duel_state(&evidence, "d").turn, 2);
 }
 
+/// Every order of arrival of four posts gives the one order in which they were made.
+#[tokio::test]
+async fn r23_no_order_of_arrival_changes_the_order_of_the_posts() {
+    for order in 0..24 {
+        let mut game = Game::new();
+        game.active_duel().await;
+        game.wait(5).stop_agent().await;
+        let mut posts: Vec<(u64, String)> = Vec::new();
+        for (number, player) in [(3, "ann"), (1, "ben"), (7, "ann"), (7, "ben")] {
+            game.clock += 1_000;
+            posts.push((post(&game, number), player.to_owned()));
+        }
+        game.wait(60).resume_agent().await;
+        let mut left = posts.clone();
+        for radix in [order / 6, order / 2 % 3, order % 2, 0] {
+            let (id, player) = left.remove(radix);
+            arrives(&game, id, &player, "cast").await;
+        }
+        let Event::Duel(DuelEvent::LatePostsOrdered { posts: ordered, .. }) =
+            step(&game.plan().await, "LatePostsOrdered")
+        else {
+            panic!("another event")
+        };
+        let ordered: Vec<(u64, String)> =
+            ordered.iter().map(|late| (late.post.as_str().parse().unwrap(), late.player.to_string())).collect();
+        assert_eq!(ordered, posts, "{order}");
+    }
+}
+
+#[tokio::test]
+async fn e2_an_acceptance_the_game_never_decides_about_does_not_hold_the_stakes_for_ever() {
+    let mut game = Game::new();
+    game.player("ann", 100).await;
+    game.player("ben", 100).await;
+    game.challenge("d", ("ann", split(0, 30)), ("ben", split(0, 30))).await;
+    game.wait(50).stop_agent().await;
+    game.wait(10);
+    let accept = post(&game, 1);
+    game.wait(100).resume_agent().await;
+    arrives(&game, accept, "ben", "accept").await;
+    game.carry_out(&game.plan().await).await;
+    nothing(&game.plan().await);
+    // Five minutes after it was told to, by the clock of the people who told it.
+    game.clock = crate::game::NOW.0 + 500_000_000;
+    game.tick().await;
+    let plan = game.plan().await;
+    assert_eq!(plan.items[0].steps[0].kind, "ChallengeExpired", "{plan:#?}");
+}
+
 #[tokio::test]
 async fn r23_posts_that_are_read_after_the_duel_went_on_are_ordered_too_once() {
     let mut game = interrupted().await;
@@ -249,9 +323,44 @@ async fn r23_a_move_whose_turn_was_over_before_the_outage_comes_too_late() {
     arrives(&game, late, "ann", "cast").await;
     let plan = game.plan().await;
     assert!(plan.items.iter().flat_map(|item| &item.steps).all(|step| step.kind != "LatePostsOrdered"));
+    assert_eq!(
+        plan.items[1].steps[0].says,
+        format!("refuse post {late} of player ann: its time was over before the outage began, it changes nothing")
+    );
     game.carry_out(&plan).await;
-    let rest = game.plan().await;
-    assert_eq!(rest.items.len() + plan.items.len(), 2, "the duel goes on, the post is refused: {rest:#?}");
+    nothing(&game.plan().await);
+}
+
+#[tokio::test]
+async fn r23_a_post_that_is_read_late_is_judged_by_the_move_before_it_not_by_the_resumption() {
+    let mut game = Game::new();
+    game.active_duel().await;
+    game.wait(31).stop_agent().await;
+    game.wait(10);
+    let late = post(&game, 1);
+    game.wait(100).resume_agent().await;
+    game.carry_out(&game.plan().await).await;
+    arrives(&game, late, "ann", "cast").await;
+    let plan = game.plan().await;
+    assert_eq!(plan.items[0].steps[0].kind, "CommandRejected");
+    game.carry_out(&plan).await;
+    nothing(&game.plan().await);
+}
+
+#[tokio::test]
+async fn r09_posts_about_a_stuck_duel_are_refused_with_its_void() {
+    let mut game = Game::new();
+    game.active_duel().await;
+    game.wait(400).stop_agent().await;
+    game.wait(10);
+    let late = post(&game, 1);
+    game.wait(100).resume_agent().await;
+    arrives(&game, late, "ann", "cast").await;
+    let plan = game.plan().await;
+    let kinds: Vec<&str> = plan.items.iter().flat_map(|item| &item.steps).map(|step| step.kind.as_str()).collect();
+    assert_eq!(kinds, ["DuelStuckDetected", "DuelVoided", "StakeReleased", "StakeReleased", "CommandRejected"]);
+    assert_eq!(game.carry_out(&plan).await.name(), "verified");
+    nothing(&game.plan().await);
 }
 
 #[tokio::test]

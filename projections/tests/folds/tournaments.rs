@@ -554,10 +554,6 @@ fn a_schedule_is_withdrawn_and_frozen_again_with_its_amounts() {
         &withdrawn,
         &[
             (
-                "tournament-d PrizeScheduleFixed pool_at=200 total=100 prizes=first:ann:100",
-                "amounts of the prizes is others, expected the ones that were frozen first",
-            ),
-            (
                 "tournament-d PrizeScheduleWithdrawn corrects=@tournament-d#12",
                 "tournament d is without a prize schedule, this event needs it to have one",
             ),
@@ -566,6 +562,14 @@ fn a_schedule_is_withdrawn_and_frozen_again_with_its_amounts() {
                 "tournament d is open, this event needs it closed",
             ),
         ],
+    );
+    check(
+        &format!("{withdrawn}\ntournament-d PrizeScheduleFixed pool_at=100 total=90 prizes=first:ann:90"),
+        "tournaments/tournaments/d/withdrawn/pool_at = \"200\"",
+    );
+    check(
+        &format!("{withdrawn}\ntournament-d PrizeScheduleFixed pool_at=200 total=100 prizes=first:ann:100"),
+        "tournaments/tournaments/d/withdrawn = nothing",
     );
     taken(
         &withdrawn,

@@ -2,17 +2,56 @@
 //! off as disconnected though it was the game that was gone. The winner may have been paid and may have spent it, so people
 //! decide; in a tournament they correct the result.
 
-use wox_events::DuelId;
+use wox_events::{DuelId, Duration, tournament::MatchEnd};
 use wox_projections::{duels::Duel, late_posts::late_posts};
 
 use super::super::{Procedure, hold, stream};
-use crate::recovery::{Case, Evidence, Finding};
+use crate::recovery::{Case, Evidence, Finding, policy::DISCONNECT_GRACE};
 
 /// This procedure.
 pub const PROCEDURE: Procedure =
     Procedure { name: "clocked_out", row: "R08", finds: "a duel lost by a clock that ran in an outage", examine };
 
 fn examine(evidence: &Evidence) -> Vec<Case> {
+    let mut cases = duels(evidence);
+    cases.extend(matches(evidence));
+    cases
+}
+
+/// Matches of which a side was called disconnected before there was a duel, within less than the grace since the round was
+/// opened, outages not counted.
+fn matches(evidence: &Evidence) -> Vec<Case> {
+    let state = &evidence.replay.state;
+    let mut cases = Vec::new();
+    for (id, tournament) in state.tournaments.iter() {
+        for (index, round) in tournament.rounds.iter().enumerate() {
+            for (slot, result) in &round.results {
+                let away = state.agents.away(round.opened_at, result.at);
+                let there = result.at.since(round.opened_at).0.saturating_sub(away.0);
+                let unfair = result.reason == MatchEnd::Disconnected
+                    && result.duel.is_none()
+                    && !result.corrected
+                    && away != Duration::ZERO
+                    && there < DISCONNECT_GRACE.0;
+                let Some(loser) = result.loser.as_ref().filter(|_| unfair) else { continue };
+                let (stream, round) = (stream("tournament", id.as_str()), index + 1);
+                let who = super::person(evidence, loser);
+                let says = format!("{who} lost match {round}/{slot} by the clock while the game was away");
+                let finding = Finding {
+                    since: Some(result.event.clone()),
+                    ..PROCEDURE.finding("WOX-GAME-DUEL-003", &stream, says)
+                };
+                let next =
+                    format!("wox recover tournament {id} --correct {round}/{slot} --winner {loser} --why REASON");
+                let repair = hold("a result that people have seen is theirs to correct", next);
+                cases.push(Case { finding, repair });
+            }
+        }
+    }
+    cases
+}
+
+fn duels(evidence: &Evidence) -> Vec<Case> {
     let state = &evidence.replay.state;
     let late = late_posts(state);
     let mut cases = Vec::new();

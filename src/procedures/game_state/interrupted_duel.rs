@@ -11,7 +11,7 @@ use wox_projections::{
 };
 
 use super::super::{Procedure, Steps, hold, stream};
-use crate::recovery::{Case, Evidence, Finding, Repair, plan::Choice};
+use crate::recovery::{Case, Choice, Evidence, Finding, Repair};
 
 /// This procedure.
 pub const PROCEDURE: Procedure =
@@ -24,34 +24,41 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
     interrupted.map(|interrupted| Case { finding: interrupted.finding(), repair: interrupted.resume() }).collect()
 }
 
-/// What an operator decides about one duel: it goes on, or it counts for nobody. A hold where that does not fit.
-#[must_use]
-pub fn decided(evidence: &Evidence, subject: &StreamId, choice: Choice) -> Vec<Case> {
-    let state = &evidence.replay.state;
-    let late = late_posts(state);
-    let found = DuelId::new(subject.subject()).ok().and_then(|id| state.duels.iter().find(|(known, _)| **known == id));
-    let Some((id, duel)) = found.filter(|_| subject.category() == "duel") else {
-        let finding = PROCEDURE.finding("WOX-GAME-DUEL-005", subject, format!("{subject} is no duel"));
-        return vec![Case { finding, repair: hold("only a duel can be resumed or voided", "wox recover duel") }];
+/// What an operator decides about a duel that an outage cut off; nothing when none did.
+pub(super) fn decided(
+    evidence: &Evidence,
+    id: &DuelId,
+    duel: &Duel,
+    late: &[LatePost<'_>],
+    choice: Choice,
+) -> Option<Case> {
+    let interrupted = Interrupted::find(evidence, id, duel, late)?;
+    let repair = match choice {
+        Choice::Resume => interrupted.resumed_by_decision(),
+        Choice::Void => interrupted.voided(),
     };
-    let Some(interrupted) = Interrupted::find(evidence, id, duel, &late) else {
-        let says = format!("{} against {} is {}", duel.challenger, duel.opponent, duel.phase);
-        let finding =
-            Finding { since: Some(duel.last.on(subject)), ..PROCEDURE.finding("WOX-GAME-DUEL-005", subject, says) };
-        let why = match duel.phase {
-            Phase::Active => "no outage interrupted it, or its interruption is dealt with already",
-            _ => "only a duel that is being fought can be resumed or voided",
-        };
-        return vec![Case { finding, repair: hold(why, format!("wox recover duel {id}")) }];
-    };
-    let finding = interrupted.finding();
-    match choice {
-        Choice::Resume => vec![Case { finding, repair: interrupted.resumed_by_decision() }],
-        Choice::Void => {
-            let mut cases = vec![Case { finding, repair: interrupted.voided() }];
-            cases.extend(super::around_a_void(evidence, id, duel, &late));
-            cases
+    Some(Case { finding: interrupted.finding(), repair })
+}
+
+/// What is to be said of a duel to which no decision fits.
+pub(super) fn unfit(subject: &StreamId, duel: Option<&Duel>) -> Case {
+    let (says, why, next) = match duel {
+        None => {
+            let next = "wox recover duel".to_owned();
+            (format!("{subject} is no duel"), "only a duel can be resumed or voided", next)
         }
+        Some(Duel { challenger, opponent, phase, .. }) => {
+            let why = match phase {
+                Phase::Active => "no outage interrupted it, or its interruption is dealt with already",
+                _ => "only a duel that is being fought can be resumed or voided",
+            };
+            (format!("{challenger} against {opponent} is {phase}"), why, format!("wox recover {subject}"))
+        }
+    };
+    let since = duel.map(|duel| duel.last.on(subject));
+    Case {
+        finding: Finding { since, ..PROCEDURE.finding("WOX-GAME-DUEL-005", subject, says) },
+        repair: hold(why, next),
     }
 }
 
@@ -73,12 +80,7 @@ struct Interrupted<'a> {
 }
 
 impl<'a> Interrupted<'a> {
-    fn find(
-        evidence: &'a Evidence,
-        id: &'a DuelId,
-        duel: &'a Duel,
-        late: &'a [LatePost<'a>],
-    ) -> Option<Interrupted<'a>> {
+    fn find(evidence: &'a Evidence, id: &DuelId, duel: &'a Duel, late: &'a [LatePost<'a>]) -> Option<Interrupted<'a>> {
         let (state, now) = (&evidence.replay.state, evidence.now());
         let (Phase::Active, Some(next)) = (duel.phase, &duel.next) else { return None };
         let away = state.agents.away(duel.last_action, now);

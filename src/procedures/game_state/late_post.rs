@@ -32,11 +32,17 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
             continue;
         }
         match duel.phase {
-            // What an outage cut off goes on with its posts; see interrupted_duel.
-            Phase::Active if interrupted(evidence, duel) => {}
+            Phase::Active if super::is_stuck(evidence, id, duel, &late) => {
+                if post.verb.is_some() {
+                    cases.push(over(evidence, post, id, Phase::Voided));
+                }
+            }
             Phase::Active | Phase::Challenged => {
                 let waiting = super::waiting(evidence, &late, id);
-                if post.verb.is_none() {
+                let goes_on = duel.phase == Phase::Active && interrupted(evidence, duel);
+                if goes_on && (post.verb.is_none() || waiting.iter().any(|other| other.number == post.number)) {
+                    // What an outage cut off goes on with its posts; see interrupted_duel.
+                } else if post.verb.is_none() {
                     cases.push(unread(post));
                 } else if !waiting.iter().any(|other| other.number == post.number) {
                     cases.push(refused(evidence, post, id, "too-late", "its time was over before the outage began"));

@@ -39,7 +39,11 @@ fn case(evidence: &Evidence, id: &TournamentId, tournament: &Tournament) -> Opti
     let finding =
         Finding { since: Some(round.opened.clone()), ..PROCEDURE.finding("WOX-GAME-TOURN-001", &stream, says) };
     let repair = match fallout {
-        Some(fallout) => rebuilt(Steps::on(evidence, stream), &fallout, "misdrawn").repair(),
+        Some(fallout) => {
+            let mut before = tournament.rounds[..index].iter().flat_map(|round| round.results.values());
+            let reason = if before.any(|result| result.corrected) { "result-corrected" } else { "misdrawn" };
+            rebuilt(Steps::on(evidence, stream), &fallout, reason).repair()
+        }
         None => hold(
             "a round robin has no one right order of rounds to rebuild it from",
             "decide with the players which of the matches count",

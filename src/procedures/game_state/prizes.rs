@@ -122,9 +122,8 @@ impl Schedule {
 
     /// How old its debts are: the younger, the larger.
     fn age(&self, tournament: &Tournament) -> u64 {
-        let withdrawn = || tournament.withdrawn.as_ref().map(|schedule| schedule.event.position);
-        let frozen = tournament.schedule.as_ref().map(|schedule| schedule.event.position);
-        frozen.or_else(withdrawn).map_or(u64::MAX, |Position(position)| position)
+        let frozen = tournament.withdrawn.as_ref().or(tournament.schedule.as_ref());
+        frozen.map(|schedule| schedule.event.position).map_or(u64::MAX, |Position(position)| position)
     }
 }
 
@@ -277,10 +276,13 @@ fn schedule_of(evidence: &Evidence, stream: &StreamId, tournament: &Tournament) 
         };
     };
     match &tournament.schedule {
-        Some(schedule) if !names_others(&schedule.prizes, &placing) => frozen(),
-        Some(schedule) => {
+        Some(schedule) if names_others(&schedule.prizes, &placing) => {
             due(stream, tournament, &placing, Some(schedule.event.id), "it names others than the results")
         }
+        Some(schedule) if tournament.withdrawn.is_some() => {
+            due(stream, tournament, &placing, Some(schedule.event.id), "it has other amounts than were frozen first")
+        }
+        Some(_) => frozen(),
         None => unfixed(evidence, stream, tournament, &placing),
     }
 }
@@ -342,7 +344,7 @@ fn due_at(
         let why = format!("{} have won equally often", names.join(" and "));
         return held(why, "decide who of them goes first and have the game fix the schedule");
     }
-    let frozen = tournament.schedule.as_ref().or(tournament.withdrawn.as_ref());
+    let frozen = tournament.withdrawn.as_ref().or(tournament.schedule.as_ref());
     let pool_at = frozen.map_or(pool, |frozen| frozen.pool_at);
     let amounts = match (frozen, prize_rule(&tournament.title)) {
         (Some(frozen), _) => frozen.prizes.iter().map(|prize| (prize.prize, prize.amount)).collect(),

@@ -91,7 +91,7 @@ fn of_duel<'a>(evidence: &Evidence, tournament: &'a Tournament, id: &DuelId, due
             && sides.contains(&&other.opponent)
             && other.opened.position > duel.opened.position
     });
-    (!ordered && !again).then(|| Order { round, slot, first, second, cause: duel.opened.id, since })
+    (!ordered && !again).then_some(Order { round, slot, first, second, cause: duel.opened.id, since })
 }
 
 fn case(evidence: &Evidence, id: &TournamentId, orders: &[Order<'_>]) -> Option<Case> {

@@ -28,9 +28,7 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
 fn case(evidence: &Evidence, id: &DuelId, duel: &Duel, late: &[LatePost<'_>]) -> Option<Case> {
     let held: Vec<_> = duel.stakes.iter().filter(|stake| stake.released.is_none()).collect();
     let over = match duel.phase {
-        Phase::Challenged => {
-            ran_out(evidence, duel) && super::waiting(evidence, late, id).is_empty() && !answered(duel)
-        }
+        Phase::Challenged => ran_out(evidence, duel) && super::waiting(evidence, late, id).is_empty(),
         Phase::Declined | Phase::Expired | Phase::Voided => true,
         Phase::Active | Phase::Ended => false,
     };
@@ -70,12 +68,9 @@ fn is_or_are(names: &[String]) -> String {
     }
 }
 
-/// True when the time to accept is over, time in which the game was away not counted.
+/// True when the time to accept is over, time in which the game was away not counted; after a late acceptance, when the time
+/// that the game has to decide about it is over too.
 fn ran_out(evidence: &Evidence, duel: &Duel) -> bool {
-    super::idle(evidence, duel.last_action).0 > duel.expires_at.since(duel.last_action).0
-}
-
-/// True while the game has to decide about an acceptance that came in time.
-fn answered(duel: &Duel) -> bool {
-    !duel.late_posts.is_empty()
+    let until = duel.decide_by.unwrap_or(duel.expires_at);
+    super::idle(evidence, duel.last_action).0 > until.since(duel.last_action).0
 }
