@@ -16,6 +16,7 @@ const VERBS: &[&str] = &[
     "state",
     "diff",
     "rebuild",
+    "assess",
     "bisect",
     "explain",
     "observe",

@@ -189,6 +189,8 @@ fn every_command_prints_what_is_published() {
         "wox/rebuild-table/v1",
         "wox/revert/v1",
         "wox/row/v1",
+        "wox/assess/v1",
+        "wox/check/v1",
         "wox/looks/v1",
         "wox/look/v1",
         "wox/evidence/v1",

@@ -305,7 +305,7 @@ async fn a_name_is_not_a_player_whatever_was_renamed_since() {
     let tx = "0x".to_owned() + &"ab".repeat(32);
     let line = |stream: &str, expected: u64, number: u8, kind: &str, data: &str| {
         format!(
-            r#"{{"stream":"{stream}","expected":{expected},"id":"7f1c3f0e-8c5c-4a9b-9a53-0d6f6f0f5b{number:02x}","kind":"{kind}","time":"2026-12-02T23:59:00Z","actor":"game","provenance":"game","data":{data}}}"#
+            r#"{{"stream":"{stream}","expected":{expected},"id":"7f1c3f0e-8c5c-4a9b-9a53-0d6f6f0f5b{number:02x}","kind":"{kind}","time":"2026-08-02T23:59:00Z","actor":"game","provenance":"game","data":{data}}}"#
         )
     };
     let events = [
