@@ -15,6 +15,7 @@ const VERBS: &[&str] = &[
     "show",
     "state",
     "diff",
+    "assess",
     "bisect",
     "explain",
     "observe",
