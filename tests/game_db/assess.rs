@@ -334,6 +334,13 @@ async fn a_malicious_dump_is_refused_by_its_line_and_touches_nothing() {
         assert_eq!(status, "not_checked", "{evil}");
         assert!(found.contains(part) && found.contains(&format!("line {}", line + 1)), "{evil}: {found}");
     }
+    let timeless = good.replace("-- Dump completed on 2030-01-01 06:00:05", "-- Dump completed");
+    save(&game, "timeless.sql", &timeless);
+    let output = game.run("assess --image timeless.sql");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(errors(&output).contains("--image-time"), "{}", errors(&output));
+    save(&game, "players_2030-01-01_06.sql", &timeless);
+    assert_eq!(game.json("assess --image players_2030-01-01_06.sql", 0)["image"]["taken_by"], "file name");
     save(&game, "cut.sql", &good[..good.len() / 2]);
     assert!(check(&game.json("assess --image cut.sql", 1), "image").1.contains("cut"));
     let missing = game.json("assess --image nowhere.sql", 1);
