@@ -5,6 +5,8 @@
 #[path = "support/mariadb.rs"]
 mod mariadb;
 
+#[path = "game_db/assess.rs"]
+mod assess;
 #[path = "game_db/connecting.rs"]
 mod connecting;
 #[path = "game_db/diff.rs"]

@@ -112,6 +112,14 @@ const SERVER_CHECKS: &[(&str, &str, &str)] = &[
 const REACHABLE: (&str, &str, &str) = ("database", "R05", "the game's database answers");
 
 pub(super) async fn run(args: AssessArgs, context: Context) -> Result<ExitCode, CliError> {
+    // A dump is read before anything else: when nobody says of when it is, nothing needs to be looked at yet.
+    let dump = match &args.image {
+        Some(path) => match image::read(path, args.image_time, &context).await {
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::Usage) => return Err(error),
+            read => Some(read),
+        },
+        None => None,
+    };
     let log = store::open_to_read(&context).await?;
     let head = log.head().await?.position;
     let progress = Progress::new(context.progress, 3);
@@ -125,7 +133,7 @@ pub(super) async fn run(args: AssessArgs, context: Context) -> Result<ExitCode, 
         server: None,
     };
     let folded = looker.log(&log, head).await?;
-    looker.database(&log, folded.as_ref()).await?;
+    looker.database(&log, folded, dump).await?;
     log.close().await;
     let Looker { mut checks, tables, image, server, .. } = looker;
     let recorded = match record(&context, head, &checks, image.as_ref()).await {
@@ -177,7 +185,12 @@ impl Looker<'_> {
         Ok(Some(folded))
     }
 
-    async fn database(&mut self, log: &EmbeddedLog, folded: Option<&Folded>) -> Result<(), CliError> {
+    async fn database(
+        &mut self,
+        log: &EmbeddedLog,
+        folded: Option<Folded>,
+        dump: Option<Result<image::Taken, CliError>>,
+    ) -> Result<(), CliError> {
         let set = self.context.settings.find("game_db_url").is_some_and(|setting| !setting.value.is_empty());
         if !set {
             let (why, next) = ("nobody said where it is", "set WOX_GAME_DB_URL, or [game_db] url in wox.toml");
@@ -210,12 +223,14 @@ impl Looker<'_> {
         self.server = Some(reached.found.clone());
         self.checks.push(reached);
         self.health(&mut session).await;
-        self.look_at_tables(&mut session, folded).await?;
+        self.look_at_tables(&mut session, folded.as_ref()).await?;
         session.close().await;
-        if let Some(path) = &self.args.image {
-            self.look_at_image(&db, log, path).await?;
+        // The log is folded again, up to the dump: one state at a time is enough.
+        drop(folded);
+        match dump {
+            Some(dump) => self.look_at_image(&db, log, dump).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     async fn health(&mut self, session: &mut Session) {
@@ -292,18 +307,25 @@ impl Looker<'_> {
         }
     }
 
-    async fn look_at_image(&mut self, db: &GameDb, log: &EmbeddedLog, path: &std::path::Path) -> Result<(), CliError> {
-        match image::look_at(db, log, path, self.args.image_time, &self.progress, self.context).await {
+    async fn look_at_image(
+        &mut self,
+        db: &GameDb,
+        log: &EmbeddedLog,
+        dump: Result<image::Taken, CliError>,
+    ) -> Result<(), CliError> {
+        let looked = match dump {
+            Ok(dump) => image::look_at(db, log, &dump, &self.progress, self.context).await,
+            Err(error) => Err(error),
+        };
+        match looked {
             Ok((report, check)) => {
                 self.checks.push(check);
                 self.image = Some(report);
                 Ok(())
             }
-            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::Usage) => Err(error),
+            Err(error) if error.kind() == ErrorKind::Interrupted => Err(error),
             Err(error) => {
-                let place = error.place_of("line").map(|line| format!("line {line}: ")).unwrap_or_default();
-                let why = format!("{place}{error}");
-                self.image_not_checked(&why, &error.steps().join("; "));
+                self.image_not_checked(&error.to_string(), &error.steps().join("; "));
                 Ok(())
             }
         }

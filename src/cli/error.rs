@@ -134,12 +134,6 @@ impl CliError {
         self.kind
     }
 
-    /// One of the places it names.
-    #[must_use]
-    pub fn place_of(&self, name: &str) -> Option<&str> {
-        self.place.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
-    }
-
     /// What to do next.
     #[must_use]
     pub fn steps(&self) -> &[String] {

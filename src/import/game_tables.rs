@@ -11,6 +11,8 @@
 
 mod cells;
 mod judge;
+#[cfg(test)]
+mod properties;
 mod roster;
 
 use std::collections::{BTreeMap, HashMap};

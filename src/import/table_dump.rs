@@ -157,6 +157,10 @@ impl Lexer<'_> {
                         let inner = comment.strip_prefix(b"M").unwrap_or(&comment);
                         let inner = inner.strip_prefix(b"!").unwrap_or(inner);
                         let digits = inner.iter().take_while(|byte| byte.is_ascii_digit()).count();
+                        // The first line of newer dumps: it tells the client, not the server, to run nothing else.
+                        if inner[digits..].trim_ascii() == b"\\- enable the sandbox mode" {
+                            continue;
+                        }
                         text.extend_from_slice(&inner[digits..]);
                     }
                 }
@@ -517,7 +521,7 @@ mod tests {
 
     use super::*;
 
-    const HEAD: &str = "-- MariaDB dump 10.19\n/*!40101 SET NAMES utf8mb4 */;\n/*!40103 SET TIME_ZONE='+00:00' */;\n\
+    const HEAD: &str = "/*M!999999\\- enable the sandbox mode */ \n-- MariaDB dump 10.19\n/*!40101 SET NAMES utf8mb4 */;\n/*!40103 SET TIME_ZONE='+00:00' */;\n\
         DROP TABLE IF EXISTS `burn_queue`;\nCREATE TABLE `burn_queue` (\n  `id` int(11) NOT NULL AUTO_INCREMENT,\n  \
         `amount` decimal(10,2) DEFAULT 1.00 COMMENT 'a ) b, `c`',\n  PRIMARY KEY (`id`,`amount`),\n  KEY `k` (`amount`)\n) ENGINE=InnoDB;\n\
         LOCK TABLES `burn_queue` WRITE;\n/*!40000 ALTER TABLE `burn_queue` DISABLE KEYS */;\n";

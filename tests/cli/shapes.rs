@@ -138,6 +138,7 @@ fn every_command_prints_what_is_published() {
         "plan show wox-demo/demo.plan",
         "schema",
         "schema --shapes",
+        "assess",
         "doctor",
         "doctor --store nowhere",
         "config show",

@@ -78,7 +78,7 @@ impl Game {
     }
 
     /// Fills the tables from the rendered rows, one by one.
-    async fn fill(&self) {
+    pub async fn fill(&self) {
         let folded = self.folded().await;
         let mut connection = self.db.connect().await;
         mariadb::run(&mut connection, "SET autocommit = 0").await;

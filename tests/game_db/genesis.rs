@@ -48,7 +48,7 @@ fn code(output: &Output) -> i32 {
 }
 
 /// Holds what a command printed against the schema it names.
-fn published(value: &Value) {
+pub fn published(value: &Value) {
     let name = value["schema"].as_str().unwrap();
     let shape = wox_recovery::cli::shapes::ALL.iter().find(|shape| shape.name == name);
     let shape = shape.unwrap_or_else(|| panic!("{name} is not published"));

@@ -61,6 +61,29 @@ impl Server {
         format!("mysql://{USER}:{PASSWORD_IN_URL}@127.0.0.1:{}/{database}", self.port)
     }
 
+    /// A server that others than this machine reach, and that looks up their names.
+    pub fn reachable(options: &[&str]) -> Server {
+        let mut all = vec!["--bind-address=0.0.0.0", "--skip-name-resolve=0"];
+        all.extend(options);
+        Server::with(&all)
+    }
+
+    /// Damages pages of a file of the data directory while the server is down, then starts it again.
+    pub fn damage(&mut self, file: &str) {
+        // An orderly end: what is damaged must be on the disk, and not come back from the redo log.
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.child.wait().unwrap();
+        let path = self.dir.path().join("data").join(file);
+        let mut bytes = fs::read(&path).unwrap();
+        // Behind the header pages: the first page of rows. Its checksum is wrong from here on.
+        for byte in &mut bytes[3 * 16384 + 200..3 * 16384 + 1000] {
+            *byte ^= 0x5a;
+        }
+        fs::write(&path, bytes).unwrap();
+        self.child = launch(self.dir.path(), self.port, &self.options).expect("a server with one bad table starts");
+    }
+
     /// Kills the server as a power cut would.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

@@ -1,7 +1,7 @@
 //! A dump of one table as evidence (R07): read, put into a scratch schema, held against the log of its time and the live
 //! table, and taken away again. Never live.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use wox_events::{Position, Timestamp};
 
@@ -27,7 +27,7 @@ use crate::{
         Image, Table,
         compare::{Compared, Layout},
     },
-    world::game_db::{GameDb, GameDbError, Session, rows::Batch},
+    world::game_db::{GameDb, Session, rows::Batch},
 };
 
 /// The check of a dump.
@@ -41,50 +41,62 @@ const BATCHES_AHEAD: usize = 2;
 
 type Batched = Vec<Vec<Option<Vec<u8>>>>;
 
+/// A dump that was read once, without a database: one that is refused leaves no trace there.
+pub(super) struct Taken {
+    path: PathBuf,
+    dump: Dump,
+    at: Timestamp,
+    by: &'static str,
+}
+
+/// Reads a dump, and when it was taken.
+pub(super) async fn read(path: &Path, time: Option<Timestamp>, context: &Context) -> Result<Taken, CliError> {
+    let path = path.to_owned();
+    let reading = move || {
+        let dump = parse(&path, |_| Ok(()))?;
+        let (at, by) = when(&dump, &path, time)?;
+        Ok(Taken { path, dump, at, by })
+    };
+    let read = context.interrupt.unless_asked(reading).await;
+    read.unwrap_or_else(
+        || Err(CliError::interrupted("stopped; nothing was changed").next("run the same command again")),
+    )
+}
+
 /// Looks at a dump.
 pub(super) async fn look_at(
     db: &GameDb,
     log: &EmbeddedLog,
-    path: &Path,
-    time: Option<Timestamp>,
+    taken: &Taken,
     progress: &Progress,
     context: &Context,
 ) -> Result<(ImageReport, Check), CliError> {
-    // Read once without the database: a dump that is refused leaves no trace there.
-    let dump = {
-        let path = path.to_owned();
-        let reading = move || parse(&path, |_| Ok(()));
-        let read = context.interrupt.unless_asked(reading).await;
-        read.unwrap_or_else(|| {
-            Err(CliError::interrupted("stopped; nothing was changed").next("run the same command again"))
-        })?
-    };
-    let (taken, taken_by) = when(&dump, path, time)?;
+    let dump = &taken.dump;
     let digits: String = dump.digest.to_string().chars().take(16).collect();
     let schema = format!("wox_scratch_{digits}");
     let mut session = db.connect().await?;
-    let looked = in_scratch(&mut session, &schema, &dump, path, taken, log, progress, context).await;
+    let looked = in_scratch(&mut session, &schema, taken, log, progress, context).await;
     let dropped = session.drop_scratch(&schema).await;
     session.close().await;
-    let (compared, as_of) = looked?;
+    let (scratched, as_of) = looked?;
     dropped?;
-    let beside = beside(db, &dump, compared.beside, context).await?;
-    let different = compared.log.as_ref().map(|log| log.changed + log.missing + log.surplus);
+    let beside = beside(db, dump, scratched.beside, context).await?;
+    let different = scratched.log.as_ref().map(|log| log.changed + log.missing + log.surplus);
     let report = ImageReport {
         table: dump.table,
         digest: dump.digest,
         rows: dump.rows,
-        taken: rfc3339::text(taken),
-        taken_by,
+        taken: rfc3339::text(taken.at),
+        taken_by: taken.by,
         as_of,
-        equal_to_log: compared.log.as_ref().map(|log| log.equal),
+        equal_to_log: scratched.log.as_ref().map(|log| log.equal),
         different_from_log: different,
         live_same: beside.same,
         live_changed: beside.changed,
         live_gone: beside.gone(),
         live_new: beside.new,
     };
-    let check = verdict(&report, compared.log.as_ref());
+    let check = verdict(&report, scratched.log.as_ref());
     Ok((report, check))
 }
 
@@ -119,26 +131,21 @@ fn verdict(report: &ImageReport, compared: Option<&Compared>) -> Check {
     check
 }
 
-#[allow(
-    clippy::too_many_arguments,
-    reason = "one step of one look, split off so that its end is always cleaned up behind"
-)]
 async fn in_scratch(
     session: &mut Session,
     schema: &str,
-    dump: &Dump,
-    path: &Path,
-    taken: Timestamp,
+    taken: &Taken,
     log: &EmbeddedLog,
     progress: &Progress,
     context: &Context,
 ) -> Result<(Scratched, Option<Position>), CliError> {
+    let Taken { path, dump, at, .. } = taken;
     let columns: Vec<String> = dump.table.columns().iter().map(|column| column.name.to_owned()).collect();
     session.enter_scratch(schema, dump.table, &columns).await?;
     load(session, dump, path, context).await?;
     let mut beside = Beside::of(dump.table);
     each_row(session, dump.table, &columns, context, |cells| beside.dumped(cells)).await?;
-    let as_of = match as_of::position_of(log, &AsOf::Time(taken)).await {
+    let as_of = match as_of::position_of(log, &AsOf::Time(*at)).await {
         Ok(position) => Some(position),
         // The log begins later, or holds nothing at all.
         Err(error) if error.kind() == crate::cli::error::ErrorKind::Usage => None,
@@ -213,12 +220,13 @@ fn parse(path: &Path, mut row: impl FnMut(Vec<Option<Vec<u8>>>) -> Result<(), St
     });
     let mut dump = read.map_err(|error| {
         let told = CliError::refused("wox::assess::dump", format!("the dump is not taken as evidence: {error}"));
-        match error {
+        let told = match error {
             BadDump::Statement { line, .. } => told.at("line", line),
             BadDump::Read(_) | BadDump::Incomplete { .. } => told,
-        }
-        .at("file", path.display())
-        .next("a dump of one table, as mysqldump DATABASE TABLE writes it, holds nothing but that table and its rows")
+        };
+        told.at("file", path.display()).next(
+            "a dump of one table, as mysqldump DATABASE TABLE writes it, holds nothing but that table and its rows",
+        )
     })?;
     if let Some(columns) = columns_known {
         dump.columns = columns;
@@ -292,7 +300,6 @@ async fn each_row(
             return Err(LookError::Interrupted.into());
         }
     }
-    Ok::<(), GameDbError>(())?;
     Ok(())
 }
 
