@@ -202,8 +202,11 @@ impl Projection for Burns {
             return;
         }
         let burn = self.burns.get_mut(at.stream.subject()).expect("check knew the burn");
-        burn.last_activity = at.time;
-        burn.last = EventAt::of(at);
+        // What is asked of a signer is no news of the burn: it waits since before.
+        if !matches!(event, BurnEvent::BurnIntentRequested { .. }) {
+            burn.last_activity = at.time;
+            burn.last = EventAt::of(at);
+        }
         match event {
             BurnEvent::BurnScheduled { .. } | BurnEvent::BurnImported { .. } => {}
             BurnEvent::BurnTxSigned { wallet, nonce, tx, fees } => {

@@ -2,7 +2,7 @@
 //! those are computed from it (`verdict`), so a better table judges old evidence anew. Of a look that is beyond change it
 //! keeps what a verdict can need and no source's answer: those stand in the log, and would fill the memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
@@ -16,6 +16,7 @@ use crate::{
     Table,
     burns::Burn,
     deposits::{Deposit, reference},
+    ledger::Drift,
     projection::{EventRef, Projection, Rejection},
     state::State,
     verdict::{
@@ -615,6 +616,46 @@ pub fn owed(state: &State, block: u64) -> Option<Amount> {
     let later = Amount::checked_sum(later.filter_map(|(_, deposit)| deposit.value))?;
     let went = Amount::checked_sum([state.withdrawals.settled(), state.burns.settled()])?;
     came.checked_sub(later)?.checked_sub(went)
+}
+
+/// A final movement of our token into or out of our addresses that was looked at and that no event of the game names.
+#[derive(Debug)]
+pub struct Unnamed<'a> {
+    /// The transaction.
+    pub tx: &'a Label,
+    /// Its block.
+    pub block: u64,
+    /// In (+) or out (-).
+    pub change: Drift,
+}
+
+/// Every such movement of a token up to a block, in the order they were first looked at.
+#[must_use]
+pub fn unnamed<'a>(state: &'a State, token: &Label, block: u64) -> Vec<Unnamed<'a>> {
+    let asked = state.withdrawals.iter().flat_map(|(_, withdrawal)| &withdrawal.asked);
+    let slots = state.withdrawals.iter().flat_map(|(_, withdrawal)| &withdrawal.slots);
+    let slots = slots.chain(state.burns.iter().flat_map(|(_, burn)| &burn.slots));
+    let known: BTreeSet<&str> = slots.flat_map(|slot| &slot.attempts).chain(asked).map(TxHash::as_str).collect();
+    let deposits = state.deposits.by_transaction();
+    let looks = state.chain.transactions().filter(|look| !known.contains(look.subject.as_str()));
+    let of = |look: &'a Look<TransactionAnswer>| {
+        let policy = state.chain.policy(look.chain)?;
+        let (at, transfers) = state.chain.moved(policy, look).filter(|(at, _)| at.number <= block)?;
+        let named = deposits.contains_key(transaction_key(look).as_str());
+        let ours = |address: &Label| policy.watched.contains(address) || policy.wallets.contains(address);
+        let change = transfers.iter().filter(|moved| moved.token == *token).fold(Drift::default(), |sum, moved| {
+            let size = Drift::between(moved.value, Amount::ZERO);
+            // What came to a watched address of a transaction with deposits is theirs to say.
+            match (ours(&moved.from), ours(&moved.to)) {
+                (false, true) if named && policy.watched.contains(&moved.to) => sum,
+                (false, true) => sum.saturating_add(size),
+                (true, false) => sum.saturating_add(Drift(-size.0)),
+                (true, true) | (false, false) => sum,
+            }
+        });
+        (!change.is_zero()).then_some(Unnamed { tx: &look.subject, block: at.number, change })
+    };
+    looks.filter_map(of).collect()
 }
 
 /// Whether our addresses hold another sum than the ledger owes, by one look; `None` where nobody can say.

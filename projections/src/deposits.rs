@@ -129,7 +129,17 @@ struct Reference {
     /// Its credits that were not taken back, oldest first: the first stands, the others are duplicates of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     credits: Vec<EventRef>,
-    confirmed: bool,
+    /// How often it is in suspense: more than once is a fault.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    suspended: u32,
+    /// What is confirmed to have come in because of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    confirmed: Option<Amount>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl std::fmt::Display for DepositPhase {
@@ -245,6 +255,11 @@ impl Deposits {
     fn take_back(&mut self, reference: Option<&str>, credit: &EventRef) {
         let Some(known) = reference.and_then(|reference| self.references.get_mut(reference)) else { return };
         known.credits.retain(|open| open != credit);
+        if known.credits.is_empty() && known.suspended == 0 {
+            // Nothing of it is on a balance or in suspense any more: it never came.
+            let never_came = known.confirmed.take().unwrap_or_default();
+            self.confirmed = self.confirmed.saturating_sub(never_came);
+        }
         // A credit of the money that an import has is a duplicate, whichever others are taken back.
         let before = |stream: &EventRef| {
             let deposit = self.deposits.get(stream.stream.subject());
@@ -267,14 +282,27 @@ impl Deposits {
         }
     }
 
+    /// Puts what a stream is about into suspense.
+    fn suspend(&mut self, at: &Recorded, value: Amount) {
+        let deposit = self.deposits.get_mut(at.stream.subject()).expect("check knew the deposit");
+        deposit.suspended = Some(at.id);
+        let named = deposit.reference.clone();
+        if let Some(known) = named.as_ref().and_then(|named| self.references.get_mut(named)) {
+            known.suspended += 1;
+        }
+        self.confirm(named.as_ref(), Some(value));
+    }
+
     fn confirm(&mut self, reference: Option<&String>, fallback: Option<Amount>) {
         let Some(known) = reference.and_then(|reference| self.references.get_mut(reference)) else { return };
-        if std::mem::replace(&mut known.confirmed, true) {
+        if known.confirmed.is_some() {
             return;
         }
         let value = known.value.or(fallback).unwrap_or_default();
         // An observed value is bounded by nobody: a sum out of range shows as drift.
-        self.confirmed = self.confirmed.checked_add(value).unwrap_or(self.confirmed);
+        let sum = self.confirmed.checked_add(value);
+        known.confirmed = Some(sum.map_or(Amount::ZERO, |_| value));
+        self.confirmed = sum.unwrap_or(self.confirmed);
     }
 }
 
@@ -390,15 +418,11 @@ impl Projection for Deposits {
             }
             DepositEvent::DepositDustRecorded { value } => {
                 deposit.phase = DepositPhase::Dust;
-                deposit.suspended = Some(at.id);
-                let named = deposit.reference.clone();
-                self.confirm(named.as_ref(), Some(*value));
+                self.suspend(at, *value);
             }
             DepositEvent::DepositQuarantined { value, .. } => {
                 deposit.phase = DepositPhase::Quarantined;
-                deposit.suspended = Some(at.id);
-                let named = deposit.reference.clone();
-                self.confirm(named.as_ref(), Some(*value));
+                self.suspend(at, *value);
             }
             DepositEvent::QuarantineReleased { player, amount, dust, .. } => {
                 deposit.phase = DepositPhase::Credited;
@@ -410,6 +434,7 @@ impl Projection for Deposits {
                 if let Some(known) = deposit.reference.as_ref().and_then(|named| self.references.get_mut(named)) {
                     credit.duplicate_of = known.credits.first().cloned();
                     known.credits.push(EventRef::of(at));
+                    known.suspended = known.suspended.saturating_sub(1);
                 }
                 deposit.credits.push(credit);
             }

@@ -358,8 +358,17 @@ impl Projection for Withdrawals {
             return;
         }
         let withdrawal = self.withdrawals.get_mut(id).expect("check knew the withdrawal");
-        withdrawal.last_activity = at.time;
-        withdrawal.last = EventAt::of(at);
+        // What is asked of a signer is no news of the payment: it waits since before.
+        let asks = matches!(
+            event,
+            WithdrawalEvent::RebroadcastRequested { .. }
+                | WithdrawalEvent::BumpRequested { .. }
+                | WithdrawalEvent::FenceRequested { .. }
+        );
+        if !asks {
+            withdrawal.last_activity = at.time;
+            withdrawal.last = EventAt::of(at);
+        }
         match event {
             WithdrawalEvent::WithdrawalRequested { .. }
             | WithdrawalEvent::WithdrawalImported { .. }

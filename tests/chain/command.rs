@@ -217,6 +217,69 @@ fn a_verdict_is_reached_again_from_the_log_alone_and_says_who_said_what() {
 }
 
 #[test]
+fn tokens_that_no_event_brought_in_are_adjusted_by_two_people_and_by_nobody_else() {
+    rt().block_on(async {
+        let desk = Desk::set().await;
+        let holds = wox_events::PoolEvent::PoolContributed {
+            amount: wox_events::Amount::galleons(10_000),
+            source: super::game::label("treasury"),
+        };
+        desk.tell("pool-main", holds).await;
+        assert!(desk.exits("reconcile", 0).contains("agrees"));
+        let past = pay(PLAYER, 0, wallet(HOT).as_str(), cents(1_250));
+        desk.anvil.send(&past).await;
+        desk.anvil.finalize().await;
+        let said = desk.exits("reconcile", 3);
+        assert!(said.contains("12.5 G more than the 10000 G") && said.contains("first bad event"), "{said}");
+        desk.exits("observe transfers --from-block 4", 0);
+        assert!(desk.exits("plan", 3).contains(&format!("+12.5 G by {}", past.tx)));
+        desk.exits("reconcile --adjust direct-send", 2);
+        desk.exits("reconcile --adjust because --why x", 2);
+        desk.exits("reconcile --adjust direct-send --why ticket-92 --token 0x12", 2);
+        let said = desk.exits("reconcile --adjust direct-send --why ticket-92 -o kept.plan", 3);
+        assert!(said.contains("12.5 G  external:unexplained -> suspense"), "{said}");
+        desk.carry_out("kept.plan");
+        assert!(desk.exits("reconcile", 0).contains("agrees"));
+        let said = desk.exits("reconcile --adjust direct-send --why ticket-92", 0);
+        assert!(said.contains("is what the ledger owes"), "{said}");
+        assert!(desk.exits("explain suspense", 0).contains("12.5"));
+    });
+}
+
+#[test]
+fn a_final_block_that_went_away_is_ended_by_the_two_who_are_named() {
+    rt().block_on(async {
+        let desk = Desk::set().await;
+        let payment = pay(PLAYER, 0, WATCHED, cents(5_000));
+        desk.anvil.send(&payment).await;
+        desk.anvil.finalize().await;
+        let recover = format!("recover deposit {}", payment.tx);
+        desk.exits(&format!("{recover} -o credit.plan"), 3);
+        desk.carry_out("credit.plan");
+        desk.anvil.reorg(11).await;
+        desk.anvil.mine(12).await;
+        let said = desk.exits(&format!("{recover} -o alarm.plan"), 3);
+        assert!(said.contains("D10") && said.contains("--second NAME --why REASON"), "{said}");
+        desk.exits("apply alarm.plan --yes", 0);
+        let decide = format!("{recover} --second bob --why ticket-93 -o over.plan");
+        assert!(desk.exits(&decide, 3).contains("it may still be mined again"));
+        // Another transaction takes its slot: it can never come any more.
+        let other = pay(PLAYER, 0, WATCHED, cents(7_000));
+        desk.anvil.send(&other).await;
+        desk.anvil.finalize().await;
+        let said = desk.exits(&decide, 3);
+        assert!(said.contains("take 50 G back from player ann") && said.contains("money moves again"), "{said}");
+        desk.exits("approve over.plan --comment x --as carol", 4);
+        desk.carry_out("over.plan");
+        assert_eq!(desk.balance("ann"), "0");
+        assert!(desk.exits(&decide, 0).contains("nothing to decide"));
+        desk.exits(&format!("recover deposit {} -o other.plan", other.tx), 3);
+        desk.carry_out("other.plan");
+        assert_eq!(desk.balance("ann"), "70");
+    });
+}
+
+#[test]
 fn settings_that_cannot_be_are_refused_with_their_place() {
     rt().block_on(async {
         let desk = Desk::set().await;

@@ -739,12 +739,18 @@ fn r14_custody_is_what_the_ledger_owes_or_a_finding() {
         table.game.carry_out(&plan).await;
         assert_eq!(table.game.look().await.replay.state.conservation.drift.0, 0);
         assert!(table.game.plan().await.held.is_empty());
-        // What is missing is never written off.
-        anvil.send(&pay(HOT, 0, wallet(STRANGER).as_str(), cents(300))).await;
+        // What is missing is never written off; what was seen to move is named.
+        let stolen = pay(HOT, 0, wallet(STRANGER).as_str(), cents(300));
+        anvil.send(&stolen).await;
         anvil.finalize().await;
         table.observe(&holdings).await;
         let plan = table.game.plan_for(&adjust).await;
         assert!(!plan.changes && plan.held[0].why.contains("are not there"), "{plan:#?}");
+        let why = |plan: &wox_recovery::recovery::Plan| plan.held[0].why.clone();
+        assert!(why(&table.game.plan().await).contains("wox observe transfers"));
+        assert_eq!(table.look_at(&stolen.tx).await.row, "D5");
+        let named = format!("-3 G by {}", stolen.tx);
+        assert!(why(&table.game.plan().await).contains(&named), "{}", why(&table.game.plan().await));
         anvil.send(&pay(TREASURY, 3, wallet(HOT).as_str(), cents(300))).await;
         anvil.finalize().await;
         table.observe(&holdings).await;

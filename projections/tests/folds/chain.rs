@@ -163,3 +163,127 @@ fn a_withdrawal_knows_every_slot_that_was_signed_or_fenced_for_it() {
         )],
     );
 }
+
+const ASKED: &str = "
+    withdrawal-7 WithdrawalRequested player=ann amount=50 destination=0xann
+    withdrawal-7 FundsHeld player=ann amount=50 net=48 pool_share=1 burn_share=1
+    withdrawal-7 TxSigned wallet=0xw nonce=3 tx=0xp";
+
+#[test]
+fn a_signer_is_asked_about_an_attempt_that_exists_while_its_payment_is_open() {
+    let (again, more) = (
+        "withdrawal-7 RebroadcastRequested wallet=0xw nonce=3 tx=0xp by=alice",
+        "withdrawal-7 BumpRequested wallet=0xw nonce=3 tx=0xp by=bob",
+    );
+    check(
+        &after(&[ASKED, again, more]),
+        r#"withdrawals/withdrawals/7/slots/0/asked/0/intent = "rebroadcast"
+           withdrawals/withdrawals/7/slots/0/asked/0/by = "alice"
+           withdrawals/withdrawals/7/slots/0/asked/1/intent = "bump"
+           withdrawals/withdrawals/7/slots/1 = nothing
+           in_flight:7 = 48"#,
+    );
+    refused(
+        &after(&[ASKED]),
+        &[
+            ("withdrawal-7 BumpRequested wallet=0xw nonce=3 tx=0xq", "attempt `0xq` does not exist"),
+            ("withdrawal-7 RebroadcastRequested wallet=0xw nonce=4 tx=0xp", "attempt `0xp` does not exist"),
+        ],
+    );
+    refused(
+        &after(&[ASKED, "withdrawal-7 WithdrawalSettled tx=0xp net=48"]),
+        &[(more, "withdrawal 7 is settled, this event needs it held and not settled")],
+    );
+}
+
+#[test]
+fn a_burns_signer_is_asked_likewise() {
+    let burn = "
+        burn-7 BurnScheduled withdrawal=7 amount=1
+        burn-7 BurnTxSigned wallet=0xw nonce=4 tx=0xb";
+    let fence = "burn-7 BurnIntentRequested intent=fence wallet=0xw nonce=4 tx=0xb by=alice";
+    check(
+        &after(&[ASKED, burn, fence]),
+        r#"burns/burns/7/slots/0/asked/0/intent = "fence"
+           burns/burns/7/phase = "in_doubt"
+           burn_queue = 1"#,
+    );
+    refused(
+        &after(&[ASKED, burn]),
+        &[("burn-7 BurnIntentRequested intent=bump wallet=0xw nonce=4 tx=0xc", "attempt `0xc` does not exist")],
+    );
+}
+
+#[test]
+fn tokens_of_unknown_origin_enter_suspense_and_leave_it_as_they_came() {
+    let kept = "chain-8453 HoldingsAdjusted token=0xt amount=12.5";
+    let out = "chain-8453 HoldingsAdjustmentReversed token=0xt amount=12.5 corrects=@chain-8453#1";
+    check(
+        &after(&[kept]),
+        r#"suspense = 12.5
+           chain/adjusted = "12.5"
+           conservation/drift = "0""#,
+    );
+    check(
+        &after(&[kept, out]),
+        r#"suspense = 0
+           chain/adjustments = []
+           conservation/drift = "0""#,
+    );
+    refused(
+        &after(&[kept]),
+        &[
+            (
+                "chain-8453 HoldingsAdjusted token=0xt amount=0",
+                "adjustment @chain-8453#2 is zero, this event needs it an amount",
+            ),
+            (
+                "chain-8453 HoldingsAdjustmentReversed token=0xt amount=1 corrects=@chain-8453#1",
+                "amount is 1, expected 12.5",
+            ),
+            (
+                "chain-8453 HoldingsAdjustmentReversed token=0xz amount=12.5 corrects=@chain-8453#1",
+                "token is 0xz, expected 0xt",
+            ),
+        ],
+    );
+    refused(&after(&[kept, out]), &[(out, "adjustment `@chain-8453#1` does not exist")]);
+}
+
+#[test]
+fn while_a_final_block_is_missing_no_recovery_moves_money_until_two_people_have_decided() {
+    let seen = "deposit-8453:0xa:0 DepositObserved tx=0xa ordinal=0 value=10.125 block=5 block_hash=0xb";
+    let alarm = "chain-8453 FinalityViolation deposit=deposit-8453:0xz:0";
+    let over = "chain-8453 FinalityRestored deposit=deposit-8453:0xz:0 violation=@chain-8453#1 first=alice second=bob";
+    let book = "deposit-8453:0xa:0 DepositQuarantined value=10.125 .from=recovery";
+    let paid = "withdrawal-7 WithdrawalSettled tx=0xp net=48 .from=recovery";
+    taken(&after(&[ASKED, seen]), &[book, paid]);
+    let stopped = "stopped by the finality violation of chain-8453@1 (position 7), this event needs it";
+    refused(
+        &after(&[ASKED, seen, alarm]),
+        &[
+            (book, &format!("deposit 8453:0xa:0 is {stopped} confirmed")),
+            (paid, &format!("withdrawal 7 is {stopped} paid")),
+        ],
+    );
+    // What the game itself says is a fact.
+    taken(&after(&[ASKED, seen, alarm]), &["withdrawal-7 WithdrawalSettled tx=0xp net=48"]);
+    taken(&after(&[ASKED, seen, alarm, over]), &[book, paid]);
+    refused(
+        &after(&[alarm]),
+        &[
+            (
+                "chain-8453 FinalityRestored deposit=deposit-8453:0xz:0 violation=@chain-8453#1 first=bob second=bob",
+                "deposit deposit-8453:0xz:0 is decided by one person, this event needs it decided by two",
+            ),
+            (
+                "chain-8453 FinalityRestored deposit=deposit-8453:0xy:0 violation=@chain-8453#1",
+                "violation of `deposit-8453:0xy:0` does not exist",
+            ),
+            (
+                "chain-8453 FinalityRestored deposit=deposit-8453:0xz:0 violation=@chain-8453#9 first=alice second=bob",
+                "violation is @chain-8453#9, expected @chain-8453#1",
+            ),
+        ],
+    );
+}

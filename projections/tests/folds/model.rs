@@ -1,7 +1,7 @@
 //! A second ledger, written from the game's rules and not from the first one: slow, obvious, over names and signed
 //! integers. It reads the wire form of events and is told only those that a replay applied.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 use wox_events::{Amount, Recorded};
@@ -19,7 +19,9 @@ pub(crate) struct Model {
     confirmed: i128,
     seen: BTreeMap<String, i128>,
     named: BTreeMap<String, String>,
-    counted: BTreeSet<String>,
+    counted: BTreeMap<String, i128>,
+    /// How often each is on a balance or in suspense.
+    standing: BTreeMap<String, u32>,
     /// What transactions brought before the game was taken over: it is in the imported balances.
     before: BTreeMap<String, i128>,
 }
@@ -97,6 +99,7 @@ impl Model {
                 let worth = amount("amount") + amount("dust");
                 let before = name.rsplit_once(':').and_then(|(transaction, _)| self.before.get(transaction));
                 let counted_before = before.is_some_and(|had| *had == worth || *had == worth - worth % cents);
+                *self.standing.entry(name.clone()).or_default() += 1;
                 if let Some(seen) = self.seen.get(&name).copied().filter(|_| !counted_before) {
                     self.count(&name, seen);
                 }
@@ -106,11 +109,19 @@ impl Model {
                 self.give(&withdrawable(&player), OUTSIDE, amount("amount"));
                 self.give("dust", OUTSIDE, amount("dust"));
                 self.deposited -= amount("amount") + amount("dust");
+                let name = self.named[subject].clone();
+                let standing = self.standing.entry(name.clone()).or_default();
+                *standing -= 1;
+                // Nothing of it is on a balance or in suspense any more: it never came.
+                if *standing == 0 {
+                    self.confirmed -= self.counted.remove(&name).unwrap_or(0);
+                }
             }
             "DepositQuarantined" | "DepositDustRecorded" => {
                 self.give(OUTSIDE, "suspense", amount("value"));
                 self.deposited += amount("value");
                 let name = self.named[subject].clone();
+                *self.standing.entry(name.clone()).or_default() += 1;
                 let seen = self.seen.get(&name).copied().unwrap_or(amount("value"));
                 self.count(&name, seen);
             }
@@ -161,8 +172,10 @@ impl Model {
 
     fn count(&mut self, name: &str, value: i128) {
         // What was seen on chain is bounded by nobody; a sum beyond every amount stays out and shows as drift.
-        if self.counted.insert(name.to_owned()) {
-            self.confirmed = self.confirmed.checked_add(value).unwrap_or(self.confirmed);
+        if !self.counted.contains_key(name) {
+            let sum = self.confirmed.checked_add(value);
+            self.counted.insert(name.to_owned(), sum.map_or(0, |_| value));
+            self.confirmed = sum.unwrap_or(self.confirmed);
         }
     }
 }

@@ -6,7 +6,7 @@ use wox_events::{Amount, ChainEvent, EventId, Label, chain, chain::HoldingsAnswe
 use wox_projections::{
     Drift, State,
     burns::BurnPhase,
-    chain::{Adjusted, Look, judged, owed},
+    chain::{Adjusted, Look, Unnamed, judged, owed, unnamed},
     verdict::{DepositVerdict, HoldingsVerdict, WithdrawalVerdict},
     withdrawals::WithdrawalPhase,
 };
@@ -34,6 +34,9 @@ pub fn adjusted_by_operator(evidence: &Evidence, token: &Label, reason: &Label) 
     let looks = evidence.replay.state.chain.holdings().filter(|look| look.subject == *token);
     looks.filter_map(|look| Apart::at(evidence, look)).map(|apart| apart.adjust(reason)).collect()
 }
+
+/// Most movements that a finding names; the log has the others.
+const SEEN_MAX: usize = 5;
 
 /// A look at which ledger and chain differ.
 struct Apart<'a> {
@@ -103,7 +106,7 @@ impl<'a> Apart<'a> {
         let open = open_items(state, *block);
         let (why, next) = match open.is_empty() {
             true => (
-                "no event explains it: an adjustment would hide the cause".to_owned(),
+                format!("no event explains it: an adjustment would hide the cause{}", self.seen()),
                 "look for what moved it; what nobody finds goes to suspense by two people: wox reconcile --adjust \
                  unknown-origin --why REASON",
             ),
@@ -117,6 +120,17 @@ impl<'a> Apart<'a> {
         };
         cases.push(Case { finding: self.finding(), repair: hold(why, next) });
         cases
+    }
+
+    /// What was seen to move and no event names: where a person looks first.
+    fn seen(&self) -> String {
+        let seen = unnamed(&self.evidence.replay.state, &self.look.subject, self.block);
+        let one = |moved: &Unnamed<'_>| format!("{} G by {} in block {}", moved.change, moved.tx, moved.block);
+        let newest: Vec<String> = seen.iter().rev().take(SEEN_MAX).map(one).collect();
+        match newest.is_empty() {
+            true => "; wox observe transfers --from-block NUMBER shows what moved".into(),
+            false => format!("; seen to move, and named by no event: {}", newest.join("; ")),
+        }
     }
 
     fn adjust(&self, reason: &Label) -> Case {
