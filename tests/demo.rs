@@ -414,7 +414,7 @@ fn the_folds_see_exactly_the_planted_faults() {
 
 #[test]
 fn every_planted_fault_is_found_by_its_procedure_and_nothing_else_is() {
-    for seed in 1..=3 {
+    for seed in [1, 2, 3, 6, 22] {
         let options = Options { seed, ..BROKEN };
         let mut history = history(&options);
         history.by_ref().for_each(drop);

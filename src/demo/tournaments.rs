@@ -94,7 +94,7 @@ pub(super) const CLUB: Rules = Rules {
 
 /// A small free tournament of beginners, in which a result is corrected too late (`faults`).
 pub(super) const NOVICES: Rules =
-    Rules { title: "novice-cup", opens: (21, 16), starts: (21, 26), round_every: Duration::seconds(7 * 60), ..CLUB };
+    Rules { title: "novice-cup", opens: (21, 6), starts: (21, 26), round_every: Duration::seconds(7 * 60), ..CLUB };
 
 /// One match of a round.
 #[derive(Clone, Default)]
@@ -194,7 +194,7 @@ enum Over {
 
 fn register(world: &mut World, number: u32, tournament: &mut Tournament, player: usize, leaves: bool) -> Over {
     let fee = tournament.rules.entry_fee;
-    if leaves && world.players[player].purse.total() < fee {
+    if leaves && world.players[player].purse.total() < fee && !faults::keeps_entry(world, tournament) {
         return Over::No;
     }
     if tournament.entrants.len() + tournament.guests >= usize::from(tournament.rules.players_max) {
