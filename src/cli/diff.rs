@@ -23,7 +23,7 @@ use crate::{
     replay,
     tables::{
         Difference, Kind, Table,
-        compare::{Compared, Field, Oddity},
+        compare::{Compared, Details, Field, Oddity},
         image::Unholdable,
         origin::{Origin, Seeker},
     },
@@ -153,7 +153,8 @@ pub(super) async fn run(args: DiffArgs, context: Context) -> Result<ExitCode, Cl
     let counter = RowProgress::default();
     let phase = progress.phase(2, "compare", "rows", None);
     let looked =
-        game_db::rows_watched(look(&mut session, &folded, &tables, &counter), &counter, &phase, &context).await?;
+        game_db::rows_watched(look(&mut session, &folded, &tables, Details::ALL, &counter), &counter, &phase, &context)
+            .await?;
     phase.finish();
     session.close().await;
     drop(folded);

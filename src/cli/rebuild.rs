@@ -110,11 +110,11 @@ pub(super) struct RebuildReport {
     tables: Vec<TableReport>,
     /// Tables that were not asked for and are tied to one that was.
     drawn_in: Vec<Table>,
-    /// Rows that differ, as they were found.
+    /// Rows that are overwritten or taken out, as they were found, and some of those that are added.
     differences: Vec<Difference>,
     /// How many of them were changed or added outside the engine, as far as can be told.
     outside: u64,
-    /// Rows that differ and were only counted.
+    /// Rows that are overwritten or taken out and were only counted.
     unlooked: u64,
     /// What has to be out of the way first.
     obstacles: Vec<Obstacle>,

@@ -11,7 +11,7 @@ use super::Folded;
 use crate::{
     tables::{
         Image, Table,
-        compare::{Compared, Comparison, Layout, RowHasher},
+        compare::{Compared, Comparison, Details, Layout, RowHasher},
         image::Unholdable,
     },
     world::game_db::{
@@ -113,6 +113,7 @@ pub async fn look(
     session: &mut Session,
     folded: &Folded,
     tables: &[Table],
+    details: Details,
     progress: &RowProgress,
 ) -> Result<Look, LookError> {
     let schema = session.schema(tables).await?;
@@ -122,7 +123,7 @@ pub async fn look(
     }
     session.snapshot().await?;
     let mut look = Look { as_of: folded.as_of, schema, tables: Vec::new(), unholdable: Vec::new() };
-    let looked = read(session, folded, tables, progress, &mut look).await;
+    let looked = read(session, folded, tables, details, progress, &mut look).await;
     // A connection that broke has no snapshot any more; what is wrong was said above.
     let ended = session.end_snapshot().await;
     looked?;
@@ -134,6 +135,7 @@ async fn read(
     session: &mut Session,
     folded: &Folded,
     tables: &[Table],
+    details: Details,
     progress: &RowProgress,
     look: &mut Look,
 ) -> Result<(), LookError> {
@@ -141,8 +143,10 @@ async fn read(
         let mut image = Image::of(*table, &folded.replay.state, &folded.scribe);
         look.unholdable.append(&mut image.unholdable);
         let compared = match look.schema.table(*table) {
-            Some(live) => compare(session, &image, table.name(), &live.layout, &live.columns, progress).await?,
-            None => Comparison::of(&image, &Layout::published(*table)).finish().compared,
+            Some(live) => {
+                compare(session, &image, table.name(), (&live.layout, &live.columns), details, progress).await?
+            }
+            None => Comparison::of(&image, &Layout::published(*table), details).finish().compared,
         };
         look.tables.push(compared);
     }
@@ -176,11 +180,11 @@ pub async fn compare(
     session: &mut Session,
     image: &Image<'_>,
     name: &str,
-    layout: &Layout,
-    columns: &[String],
+    (layout, columns): (&Layout, &[String]),
+    details: Details,
     progress: &RowProgress,
 ) -> Result<Compared, LookError> {
-    let mut comparison = Comparison::of(image, layout);
+    let mut comparison = Comparison::of(image, layout, details);
     let mut rows = session.rows(name, columns);
     let mut batch = Batch::default();
     while rows.next(&mut batch).await? {

@@ -9,7 +9,7 @@ use super::{Folded, LookError, RebuildError, look::RowProgress};
 use crate::{
     tables::{
         Difference, Image, Table, cell,
-        compare::{Comparison, Fate, Layout},
+        compare::{Comparison, Details, Fate, Layout},
     },
     world::game_db::{
         GameDbError, Session,
@@ -189,7 +189,7 @@ async fn find(
     live: &LiveTable,
     progress: &RowProgress,
 ) -> Result<(Option<Cells>, Option<Difference>), RowError> {
-    let mut comparison = Comparison::of(image, &live.layout);
+    let mut comparison = Comparison::of(image, &live.layout, Details::ALL);
     let mut seen = None;
     let mut rows = session.rows(live.table.name(), &live.columns);
     let mut batch = Batch::default();

@@ -20,7 +20,10 @@ use super::{
 use crate::{
     log::EventLog,
     replay::Progress,
-    tables::{Difference, Table, compare::Compared},
+    tables::{
+        Difference, Table,
+        compare::{Compared, Details},
+    },
     world::game_db::{
         GameDb, GameDbError, Session,
         schema::Schema,
@@ -371,7 +374,7 @@ impl Work<'_> {
     async fn verify(&mut self, folded: Folded, slipped: &[Table]) -> Result<Vec<Compared>, RebuildError> {
         self.step = "verify";
         let folded = further(self.order.log, folded, self.order.threads, &Arc::new(Progress::default())).await?;
-        let look = look(&mut self.writer, &folded, &self.tables, &RowProgress::default()).await;
+        let look = look(&mut self.writer, &folded, &self.tables, Details::FIRST, &RowProgress::default()).await;
         let notes = match &look {
             Ok(look) if look.tables.iter().all(Compared::is_equal) && slipped.is_empty() => {
                 vec![self.run.done("verify"), self.run.finished("verified")]

@@ -7,7 +7,7 @@ use super::{Folded, Pace, RebuildError, look::compare};
 use crate::{
     tables::{
         Image, Table,
-        compare::{Comparison, Fate},
+        compare::{Comparison, Details, Fate},
     },
     world::game_db::{
         Session,
@@ -54,7 +54,9 @@ pub async fn build(
     writer.create_shadow(epoch, live, lost).await?;
     let from = fill(epoch, &image, live, lost, reader, writer, pace).await?;
     writer.add_foreign_keys(epoch, live, lost, rebuilt).await?;
-    let found = compare(writer, &image, &new_name(epoch, table), &live.layout, &live.columns, pace.rows()).await?;
+    let found =
+        compare(writer, &image, &new_name(epoch, table), (&live.layout, &live.columns), Details::FIRST, pace.rows())
+            .await?;
     if !found.is_equal() {
         let first = found.differences.first().map(|row| format!("{} row {}", row.kind, row.key)).unwrap_or_default();
         return Err(RebuildError::NotAsTheLog { table, first });
@@ -72,7 +74,7 @@ async fn fill(
     writer: &mut Session,
     pace: &mut Pace<'_>,
 ) -> Result<Digest, RebuildError> {
-    let mut comparison = Comparison::of(image, &live.layout);
+    let mut comparison = Comparison::of(image, &live.layout, Details::FIRST);
     let mut loader = writer.load(epoch, live).await?;
     if !lost {
         let mut rows = reader.rows(live.table.name(), &live.columns);

@@ -15,7 +15,7 @@ use crate::{
     log::EventLog,
     tables::{
         Difference, Image, Kind, Table,
-        compare::{Compared, Layout},
+        compare::{Compared, Details, Layout},
         image::Unholdable,
         origin::{Origin, Seeker},
     },
@@ -163,12 +163,11 @@ impl Survey {
         })
     }
 
-    /// Rows that differ and were only counted: nobody knows whose doing they are.
+    /// Rows that would be overwritten and were only counted: nobody knows whose doing they are.
     #[must_use]
     pub fn unlooked(&self) -> u64 {
-        let of = |table: &Compared| {
-            (table.changed + table.missing + table.surplus).saturating_sub(table.differences.len() as u64)
-        };
+        let wrong = |table: &Compared| table.differences.iter().filter(|row| row.kind != Kind::Missing).count() as u64;
+        let of = |table: &Compared| (table.changed + table.surplus).saturating_sub(wrong(table));
         self.look.tables.iter().map(of).sum()
     }
 }
@@ -182,7 +181,7 @@ pub async fn survey(
     progress: &RowProgress,
 ) -> Result<Survey, RebuildError> {
     let (tables, drawn_in) = tied(&session.schema(Table::VARIANTS).await?, asked);
-    let look = look(session, folded, &tables, progress).await?;
+    let look = look(session, folded, &tables, Details::OVERWRITTEN, progress).await?;
     let mut obstacles = obstacles(session, &look.schema, &tables).await?;
     let mut basis = Basis {
         log: folded.log,

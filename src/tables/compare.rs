@@ -114,6 +114,24 @@ pub enum Fate {
 /// Details that are kept; beyond that differences are only counted.
 pub const DETAILS_MAX: usize = 20_000;
 
+/// How many rows of a table that differ are told one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Details {
+    /// Rows that are changed or should not be there.
+    pub wrong: usize,
+    /// Rows that are not there: nothing of them is lost when nobody looks.
+    pub missing: usize,
+}
+
+impl Details {
+    /// As many as anybody reads.
+    pub const ALL: Details = Details { wrong: DETAILS_MAX, missing: DETAILS_MAX };
+    /// What a rebuild overwrites; of what it adds, a few.
+    pub const OVERWRITTEN: Details = Details { wrong: DETAILS_MAX, missing: 100 };
+    /// Enough to say what is wrong with a table that nothing should be wrong with.
+    pub const FIRST: Details = Details { wrong: 1, missing: 1 };
+}
+
 /// A table held against its image.
 #[derive(Debug)]
 pub struct Comparison<'a> {
@@ -123,32 +141,46 @@ pub struct Comparison<'a> {
     pending: Vec<Pending>,
     burns: std::collections::HashMap<i64, Vec<usize>>,
     hasher: RowHasher,
+    details: Details,
+    missing_told: usize,
     result: Compared,
 }
 
 /// The digest over rows as they are read, cell by cell, in the order in which they come.
 #[derive(Clone, Debug, Default)]
-pub struct RowHasher(Sha256);
+pub struct RowHasher {
+    hasher: Sha256,
+    /// Cells that are not hashed yet: one long piece costs less than many short ones.
+    waiting: Vec<u8>,
+}
+
+/// How many bytes wait at most, but for the last row.
+const WAITING_BYTES: usize = 16 << 10;
 
 impl RowHasher {
     /// Takes the next row.
     pub fn row(&mut self, cells: &[Option<&[u8]>]) {
         for cell in cells {
             match cell {
-                None => self.0.update([0]),
+                None => self.waiting.push(0),
                 Some(text) => {
-                    self.0.update([1]);
-                    self.0.update((text.len() as u64).to_be_bytes());
-                    self.0.update(text);
+                    self.waiting.push(1);
+                    self.waiting.extend_from_slice(&(text.len() as u64).to_be_bytes());
+                    self.waiting.extend_from_slice(text);
                 }
             }
+        }
+        if self.waiting.len() >= WAITING_BYTES {
+            self.hasher.update(&self.waiting);
+            self.waiting.clear();
         }
     }
 
     /// The digest over all of them.
     #[must_use]
-    pub fn finish(self) -> Digest {
-        Digest(self.0.finalize().into())
+    pub fn finish(mut self) -> Digest {
+        self.hasher.update(&self.waiting);
+        Digest(self.hasher.finalize().into())
     }
 }
 
@@ -213,7 +245,7 @@ impl Compared {
 impl<'a> Comparison<'a> {
     /// Starts to compare a table. `layout` says what the live columns can hold.
     #[must_use]
-    pub fn of(image: &'a Image<'a>, layout: &'a Layout) -> Comparison<'a> {
+    pub fn of(image: &'a Image<'a>, layout: &'a Layout, details: Details) -> Comparison<'a> {
         let mut burns = std::collections::HashMap::<i64, Vec<usize>>::new();
         if image.table == Table::BurnQueue {
             for row in 0..image.len() {
@@ -235,7 +267,17 @@ impl<'a> Comparison<'a> {
             digest: Digest([0; 32]),
         };
         let seen = vec![false; image.len()];
-        Comparison { image, layout, seen, pending: Vec::new(), burns, hasher: RowHasher::default(), result }
+        Comparison {
+            image,
+            layout,
+            seen,
+            pending: Vec::new(),
+            burns,
+            hasher: RowHasher::default(),
+            details,
+            missing_told: 0,
+            result,
+        }
     }
 
     /// Takes the next live row: its cells as text, in the order of the layout.
@@ -353,7 +395,7 @@ impl<'a> Comparison<'a> {
             return;
         }
         self.result.changed += 1;
-        if self.result.differences.len() < DETAILS_MAX {
+        if self.told(false) < self.details.wrong {
             // The key a person finds the row by is the live one.
             let live_key =
                 fields.iter().find(|field| field.column == "twitter_handle").and_then(|field| field.live.clone());
@@ -370,7 +412,7 @@ impl<'a> Comparison<'a> {
     fn odd(&mut self, row: usize, column: usize, live: Option<&[u8]>) -> bool {
         let columns = self.image.table.columns();
         let Some(what) = cell::unreadable(live, columns[column].kind) else { return false };
-        if self.result.oddities.len() < DETAILS_MAX {
+        if self.result.oddities.len() < self.details.wrong {
             let (table, key) = (self.image.table, self.image.key(row));
             self.result.oddities.push(Oddity { table, key, column: columns[column].name, what });
         }
@@ -379,7 +421,7 @@ impl<'a> Comparison<'a> {
 
     fn missing(&mut self, row: usize) {
         self.result.missing += 1;
-        if self.result.differences.len() >= DETAILS_MAX {
+        if self.told(true) >= self.details.missing {
             return;
         }
         let columns = self.image.table.columns();
@@ -402,7 +444,7 @@ impl<'a> Comparison<'a> {
 
     fn surplus(&mut self, live: &[Option<&[u8]>]) {
         self.result.surplus += 1;
-        if self.result.differences.len() >= DETAILS_MAX {
+        if self.told(false) >= self.details.wrong {
             return;
         }
         let key = cell::shown(live.first().copied().flatten()).unwrap_or_default();
@@ -420,8 +462,14 @@ impl<'a> Comparison<'a> {
         self.push(Kind::Surplus, key, None, fields, note);
     }
 
+    /// How many rows were told: missing ones, or the others.
+    fn told(&self, missing: bool) -> usize {
+        if missing { self.missing_told } else { self.result.differences.len() - self.missing_told }
+    }
+
     fn push(&mut self, kind: Kind, key: String, row: Option<usize>, fields: Vec<Field>, note: Option<String>) {
         let stream = row.and_then(|row| self.image.stream(row)).map(|stream| stream.to_string());
+        self.missing_told += usize::from(kind == Kind::Missing);
         self.result.differences.push(Difference { table: self.image.table, kind, key, stream, fields, note });
     }
 }

@@ -232,6 +232,9 @@ impl<'a> Image<'a> {
     }
 
     fn add_players(&mut self) {
+        let players = self.state.players.iter().len();
+        self.rows.reserve(players);
+        self.by_key.reserve(players);
         for (id, player) in self.state.players.iter() {
             let key = SmolStr::new(key_form(player.handle.as_str()));
             let index = self.rows.len() as u32;
