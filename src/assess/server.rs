@@ -95,17 +95,19 @@ pub fn transactions(said: &Result<Vec<Transaction>, GameDbError>, seconds_max: u
         Err(error) => return unseen(check, error),
     };
     let long: Vec<_> = found.iter().filter(|open| open.seconds >= seconds_max).collect();
-    let Some(oldest) = long.first() else { return check.found("none is") };
+    // One that waits itself is no cause: the oldest that does not wait is.
+    let Some(cause) = long.iter().find(|open| !open.waits).or(long.first()) else { return check.found("none is") };
     let named: Vec<_> = long
         .iter()
         .map(|open| {
+            let waits = if open.waits { ", waits itself" } else { "" };
             format!(
-                "connection {} of {} since {} s, {} rows locked",
+                "connection {} of {} since {} s, {} rows locked{waits}",
                 open.connection, open.who, open.seconds, open.rows_locked
             )
         })
         .collect();
-    let kill = oldest.connection;
+    let kill = cause.connection;
     check.violated(
         named.join("; "),
         format!("look what it does (SHOW FULL PROCESSLIST, connection {kill}); when nobody needs it: KILL {kill}"),
@@ -208,6 +210,15 @@ mod tests {
         assert_eq!(disk(Err("elsewhere")).status, Status::NotAvailable);
         let lost = GameDbError::Timeout;
         assert_eq!(read_only(&Err(lost)).status, Status::NotChecked);
+    }
+
+    #[test]
+    fn the_transaction_to_end_is_one_that_does_not_wait_itself() {
+        let open =
+            |connection, waits| Transaction { connection, seconds: 40, rows_locked: 1, waits, who: "a@b".into() };
+        let check = transactions(&Ok(vec![open(7, true), open(8, false)]), 30);
+        assert!(check.found.contains("connection 7") && check.next.unwrap().ends_with("KILL 8"));
+        assert_eq!(transactions(&Ok(vec![open(7, true)]), 60).status, Status::Ok);
     }
 
     fn hosts_of(hosts: Vec<Host>, unused: bool) -> Result<Option<Hosts>, GameDbError> {

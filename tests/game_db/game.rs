@@ -100,6 +100,15 @@ impl Game {
         mariadb::run(&mut connection, "COMMIT").await;
     }
 
+    /// Waits until a query answers this.
+    pub async fn until(&self, sql: &str, answer: &str) {
+        let since = std::time::Instant::now();
+        while self.cell(sql).await != answer {
+            assert!(since.elapsed().as_secs() < 60, "{sql} is never {answer}");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+
     /// The only row's only cell.
     pub async fn cell(&self, sql: &str) -> String {
         self.db.rows(sql).await.pop().unwrap_or_else(|| panic!("no row: {sql}"))

@@ -459,3 +459,29 @@ async fn an_import_that_is_killed_leaves_no_store_and_the_next_one_begins_anew()
     }
     assert_eq!(rows, count);
 }
+
+#[tokio::test]
+async fn an_import_into_a_store_that_was_there_goes_on_where_it_was_killed() {
+    let game = running().await;
+    assert_eq!(code(&game.run("init --store there")), 0);
+    let import = format!("{IMPORT} --store there --progress none");
+    let begun = |game: &Game| code(&game.run("show ops-genesis --store there")) == 0;
+    for after in (20..400).step_by(20) {
+        let mut child = game.command(&import).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(after));
+        let _gone = child.kill();
+        child.wait().unwrap();
+        if begun(&game) {
+            break;
+        }
+    }
+    let report = game.json(&format!("{IMPORT} --store there"), 0);
+    let again = game.json(&format!("{IMPORT} --store there"), 0);
+    assert_eq!(again["repeat"], true);
+    assert_eq!(again["import"], report["import"]);
+    let status = game.json("status --store there", 0);
+    let rows: u64 = report["tables"].as_array().unwrap().iter().map(|table| table["rows"].as_u64().unwrap()).sum();
+    let own = 2 + u64::from(report["pool"] != "0");
+    assert_eq!(status["head"]["position"], rows + own, "each row once, whatever was there before");
+    assert_eq!(told(&game.json("diff --store there", 0)), Vec::<String>::new());
+}

@@ -140,7 +140,7 @@ impl Session {
              LEFT JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id \
              WHERE t.trx_mysql_thread_id <> CONNECTION_ID() AND t.trx_mysql_thread_id > 0 \
              AND (TIMESTAMPDIFF(SECOND, t.trx_started, NOW()) >= {seconds} OR t.trx_state = 'LOCK WAIT') \
-             ORDER BY t.trx_started LIMIT 50"
+             ORDER BY t.trx_started, t.trx_id LIMIT 50"
         );
         let rows = self.all(sql).await?;
         let read = |row| -> Result<Transaction, GameDbError> {
