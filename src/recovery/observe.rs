@@ -88,8 +88,10 @@ impl Targets {
         );
         let unclaimed = state.chain.confirmations().map(|(tx, _)| tx);
         let waiting = state.chain.transactions().filter_map(|look| TxHash::new(look.subject.as_str()).ok());
+        let deposits = state.deposits.by_transaction();
         for tx in unclaimed.cloned().chain(waiting) {
-            targets.transactions.extend((!is_settled(state, &tx)).then_some(tx));
+            let over = is_settled(state, &tx) || is_booked(state, &deposits, &tx);
+            targets.transactions.extend((!over).then_some(tx));
         }
         for (_, withdrawal) in state.withdrawals.iter() {
             if matches!(withdrawal.phase, WithdrawalPhase::InDoubt | WithdrawalPhase::Failed) {
@@ -142,6 +144,13 @@ impl Targets {
 fn transaction_of(reference: &str) -> Option<TxHash> {
     let tx = reference.split(':').nth(1)?;
     TxHash::new(tx).ok().filter(|tx| tx.as_str().starts_with("0x") && tx.as_str().len() == 66)
+}
+
+/// Whether money of a transaction is in the ledger already: other rules do not make it a question again.
+fn is_booked(state: &State, deposits: &BTreeMap<&str, Vec<(&str, &Deposit)>>, tx: &TxHash) -> bool {
+    let mut known =
+        state.chain.policies().filter_map(|policy| deposits.get(format!("{}:{tx}", policy.chain).as_str())).flatten();
+    known.any(|(_, deposit)| deposit.is_booked())
 }
 
 /// Every transaction that was signed for a withdrawal or a burn.

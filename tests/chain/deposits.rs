@@ -206,6 +206,32 @@ fn dust_and_what_is_nobodys_are_booked_only_while_the_newest_look_confirms_them(
 }
 
 #[test]
+fn other_rules_want_another_look_but_not_at_what_is_booked() {
+    on_chain(async |anvil, table| {
+        let payments = [pay(PLAYER, 0, WATCHED, cents(5_000)), pay(PLAYER, 1, WATCHED, cents(6_000))];
+        for payment in &payments {
+            anvil.send(payment).await;
+        }
+        anvil.finalize().await;
+        for payment in &payments {
+            table.look_at(&payment.tx).await;
+        }
+        table.game.carry_out(&table.plan(&payments[0].tx).await).await;
+        table.policy.minimum = g(2);
+        let evidence = table.game.look().await;
+        let by = super::actor("alice");
+        super::declare(&table.game.log, &evidence.replay, &table.policy, true, &by, super::NOW).await.unwrap();
+        // What was looked at under other rules credits nobody.
+        assert!(!table.plan(&payments[1].tx).await.changes);
+        let open = wox_recovery::recovery::Targets::open(&table.game.look().await.replay.state);
+        assert_eq!(open.transactions.into_iter().collect::<Vec<_>>(), [payments[1].tx.clone()]);
+        let seen = table.look_at(&payments[1].tx).await;
+        assert!(seen.row == "D1" && seen.recorded, "{}", seen.says);
+        assert_eq!(kinds(&table.plan(&payments[1].tx).await), BOOKED);
+    });
+}
+
+#[test]
 fn d2_a_block_that_may_still_go_moves_nothing() {
     on_chain(async |anvil, table| {
         let payment = pay(PLAYER, 0, WATCHED, cents(5_000));
