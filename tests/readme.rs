@@ -9,6 +9,12 @@ use strum::VariantArray as _;
 use wox_recovery::{cli::Cli, exit_code::ExitCode, procedures};
 
 const README: &str = include_str!("../README.md");
+/// What stands beside it, chapter by chapter.
+const CHAPTERS: [&str; 3] = [
+    include_str!("../docs/game-state.md"),
+    include_str!("../docs/chain.md"),
+    include_str!("../docs/game-tables.md"),
+];
 
 /// The fenced blocks, without their fences.
 fn blocks() -> Vec<&'static str> {
@@ -22,7 +28,10 @@ fn every_command_it_names_is_taken_by_the_command_line() {
         let typed = line.split("   ").next().unwrap();
         commands.extend(typed.split("&&").map(|command| command.trim().to_owned()));
     }
-    commands.extend(README.split('`').filter(|code| code.starts_with("wox ")).map(str::to_owned));
+    for text in [README].iter().chain(&CHAPTERS) {
+        let inline = text.split('`').filter(|code| code.starts_with("wox "));
+        commands.extend(inline.map(|code| code.replace('\n', " ")));
+    }
     assert!(commands.len() > 10, "{commands:?}");
     for command in commands {
         let command = command.replace("0x…", "0x1111111111111111111111111111111111111111");
