@@ -25,7 +25,7 @@ use crate::{
         look::{RowProgress, look},
     },
     rfc3339,
-    tables::Table,
+    tables::{Table, compare::Details},
     world::game_db::{GameDb, Session},
 };
 
@@ -278,7 +278,7 @@ impl Looker<'_> {
         let tables: Vec<Table> = Table::VARIANTS.iter().copied().filter(|table| !broken.contains(table)).collect();
         let counter = RowProgress::default();
         let phase = self.progress.phase(2, "compare", "rows", None);
-        let looking = look(session, folded, &tables, &counter);
+        let looking = look(session, folded, &tables, Details::FIRST, &counter);
         match game_db::rows_watched(looking, &counter, &phase, self.context).await {
             Ok(looked) => self.compared(&looked),
             Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
@@ -286,7 +286,7 @@ impl Looker<'_> {
             Err(_) => {
                 for table in tables {
                     let one = [table];
-                    let looking = look(session, folded, &one, &counter);
+                    let looking = look(session, folded, &one, Details::FIRST, &counter);
                     match game_db::rows_watched(looking, &counter, &phase, self.context).await {
                         Ok(looked) => self.compared(&looked),
                         Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),

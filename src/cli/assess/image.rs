@@ -25,7 +25,7 @@ use crate::{
     rfc3339,
     tables::{
         Image, Table,
-        compare::{Compared, Layout},
+        compare::{Compared, Details, Layout},
     },
     world::game_db::{GameDb, Session, rows::Batch},
 };
@@ -159,7 +159,7 @@ async fn in_scratch(
     let image = Image::of(dump.table, &folded.replay.state, &folded.scribe);
     let layout = Layout::published(dump.table);
     let counter = RowProgress::default();
-    let compared = compare(session, &image, dump.table.name(), &layout, &columns, &counter).await?;
+    let compared = compare(session, &image, dump.table.name(), (&layout, &columns), Details::FIRST, &counter).await?;
     Ok((Scratched { log: Some(compared), beside }, as_of))
 }
 

@@ -181,7 +181,7 @@ proptest! {
         for table in rows.iter().map(|(table, _)| *table).collect::<std::collections::BTreeSet<_>>() {
             let image = Image::of(table, &replay.state, &scribe);
             let layout = Layout::published(table);
-            let mut comparison = Comparison::of(&image, &layout);
+            let mut comparison = Comparison::of(&image, &layout, crate::tables::compare::Details::ALL);
             for (_, cells) in taken.iter().filter(|(of, _)| *of == table) {
                 comparison.row(&view(cells));
             }

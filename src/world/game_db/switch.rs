@@ -228,7 +228,6 @@ const SETTLE_WAIT: Duration = Duration::from_secs(3);
 
 /// Tables held against writes, each by a session of its own, and the connection that will rename them.
 #[derive(Debug)]
-#[derive(Debug)]
 pub struct Held {
     lockers: Vec<Locker>,
     /// Holds the control row: no other rebuild can begin while this one switches.
