@@ -133,7 +133,7 @@ async fn a_transaction_that_holds_a_table_ends_the_wait_with_a_clear_error() {
     let Taken::Ours(fence, _) = Fence::take(&db).await.unwrap() else { panic!("nobody else is here") };
     let mut holder = game.connect().await;
     mariadb::run(&mut holder, "START TRANSACTION; INSERT INTO players (twitter_handle) VALUES ('x')").await;
-    let error = Held::take(&db, &["players".into()], 1).await.err().expect("the table is not given");
+    let error = Held::take(&db, &["players".into()], 1).await.expect_err("the table is not given");
     assert!(matches!(error, GameDbError::Locked { .. }), "{error}");
     mariadb::run(&mut holder, "COMMIT").await;
     Held::take(&db, &["players".into()], 1).await.unwrap().let_go().await.unwrap();
