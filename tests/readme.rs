@@ -10,11 +10,8 @@ use wox_recovery::{cli::Cli, exit_code::ExitCode, procedures};
 
 const README: &str = include_str!("../README.md");
 /// What stands beside it, chapter by chapter.
-const CHAPTERS: [&str; 3] = [
-    include_str!("../docs/game-state.md"),
-    include_str!("../docs/chain.md"),
-    include_str!("../docs/game-tables.md"),
-];
+const CHAPTERS: [&str; 3] =
+    [include_str!("../docs/game-state.md"), include_str!("../docs/chain.md"), include_str!("../docs/game-tables.md")];
 
 /// The fenced blocks, without their fences.
 fn blocks() -> Vec<&'static str> {
