@@ -190,7 +190,11 @@ fn pairs(open: &[OpenRequest], burns: &[WaitingBurn]) -> HashMap<SmolStr, SmolSt
         }
     }
     let alone = |row: &str| fitting.get(row).is_some_and(|requests| requests.len() == 1);
-    chosen.into_iter().filter(|(row, _)| alone(row)).collect()
+    // A table that lost its key may have a number twice: neither row is then told from the other.
+    let mut times = HashMap::<&str, u32>::new();
+    open.iter().for_each(|request| *times.entry(request.id.as_str()).or_default() += 1);
+    let once = |id: &SmolStr| times.get(id.as_str()) == Some(&1);
+    chosen.into_iter().filter(|(row, request)| alone(row) && once(request)).collect()
 }
 
 /// Whether an amount is half a fee, to the cent the table can show of it, rounded either way.
