@@ -1,5 +1,7 @@
 //! Building a table anew beside the live one: a shadow of the same shape, filled with many rows a statement.
 
+use std::collections::BTreeMap;
+
 use sqlx::{AssertSqlSafe, mysql::MySqlArguments, query::Query};
 
 use super::{
@@ -69,11 +71,13 @@ const IDLE_SECONDS: u32 = 7 * 24 * 3600;
 /// A cell that is written: text, or bytes that are none.
 pub type Written = Option<Vec<u8>>;
 
-/// Fills one table. Rows of either kind wait until there are enough for a statement.
+/// Fills one table. Rows that give the same columns wait together until there are enough for a statement.
 pub struct Loader<'s> {
     session: &'s mut Session,
-    heads: [(String, String, usize); 2],
-    waiting: [Vec<Vec<Written>>; 2],
+    name: String,
+    columns: Vec<String>,
+    /// By which columns are given: the others get their defaults.
+    waiting: BTreeMap<Vec<bool>, Vec<Vec<Written>>>,
     bytes: usize,
     loaded: u64,
 }
@@ -257,77 +261,65 @@ impl Session {
 
     /// Starts to fill a shadow, in one transaction.
     pub async fn load(&mut self, epoch: u64, live: &LiveTable) -> Result<Loader<'_>, GameDbError> {
-        // A column that must be given and has no default has no DEFAULT() either.
-        let sql = format!(
-            "SELECT column_name FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = {} \
-             AND is_nullable = 'NO' AND column_default IS NULL",
-            literal(&new_name(epoch, live.table))
-        );
-        let rows = self.all(sql).await?;
-        let must_be_given: Vec<String> = rows.iter().map(|row| super::text(row, 0)).collect::<Result<_, _>>()?;
         self.run("START TRANSACTION").await?;
-        let head = |columns: &[String]| {
-            let names: Vec<_> = columns.iter().map(|column| quoted(column)).collect();
-            format!("INSERT INTO {} ({}) VALUES ", quoted(&new_name(epoch, live.table)), names.join(", "))
-        };
-        let whole = vec!["?"; live.columns.len()].join(", ");
-        let named = &live.columns[..live.layout.shapes.len()];
-        let defaults: Vec<_> = named
-            .iter()
-            // NULL takes the next number of a column that numbers its rows: that is among those that must be given.
-            .map(|column| match must_be_given.contains(column) {
-                true => "?".to_owned(),
-                false => format!("COALESCE(?, DEFAULT({}))", quoted(column)),
-            })
-            .collect();
-        let heads = [
-            (head(&live.columns), format!("({whole})"), live.columns.len()),
-            (head(named), format!("({})", defaults.join(", ")), named.len()),
-        ];
-        Ok(Loader { session: self, heads, waiting: [Vec::new(), Vec::new()], bytes: 0, loaded: 0 })
+        let (name, columns) = (new_name(epoch, live.table), live.columns.clone());
+        Ok(Loader { session: self, name, columns, waiting: BTreeMap::new(), bytes: 0, loaded: 0 })
     }
 }
 
 impl Loader<'_> {
     /// Takes a row; sends a statement once there are enough. Returns how many rows were sent so far.
     pub async fn push(&mut self, fill: Fill, row: Vec<Written>) -> Result<u64, GameDbError> {
-        let kind = usize::from(fill == Fill::Defaults);
+        let given: Vec<bool> = row.iter().map(|cell| fill == Fill::Whole || cell.is_some()).collect();
+        let values = given.iter().filter(|given| **given).count();
         self.bytes += row.iter().flatten().map(Vec::len).sum::<usize>();
-        self.waiting[kind].push(row);
-        let rows = self.waiting[kind].len();
-        if rows == ROWS_MAX || (rows + 1) * self.heads[kind].2 > VALUES_MAX || self.bytes >= BYTES_MAX {
-            self.send(kind).await?;
+        let waiting = self.waiting.entry(given.clone()).or_default();
+        waiting.push(row);
+        if waiting.len() == ROWS_MAX || (waiting.len() + 1) * values > VALUES_MAX {
+            self.send(&given).await?;
+        } else if self.bytes >= BYTES_MAX {
+            self.send_all().await?;
         }
         Ok(self.loaded)
     }
 
     /// Sends what is left and commits. Returns how many rows there are.
     pub async fn finish(mut self) -> Result<u64, GameDbError> {
-        self.send(0).await?;
-        self.send(1).await?;
+        self.send_all().await?;
         self.session.run_within(TABLE_TIMEOUT, "COMMIT").await?;
         Ok(self.loaded)
     }
 
-    async fn send(&mut self, kind: usize) -> Result<(), GameDbError> {
-        let rows = std::mem::take(&mut self.waiting[kind]);
-        self.bytes = 0;
+    async fn send_all(&mut self) -> Result<(), GameDbError> {
+        for given in self.waiting.keys().cloned().collect::<Vec<_>>() {
+            self.send(&given).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, given: &[bool]) -> Result<(), GameDbError> {
+        let rows = self.waiting.remove(given).unwrap_or_default();
         if rows.is_empty() {
             return Ok(());
         }
-        let (head, row, _) = &self.heads[kind];
-        let mut sql = String::with_capacity(head.len() + rows.len() * (row.len() + 1));
-        sql.push_str(head);
+        self.bytes -= rows.iter().flatten().flatten().map(Vec::len).sum::<usize>().min(self.bytes);
+        let names = self.columns.iter().zip(given).filter(|(_, given)| **given).map(|(column, _)| quoted(column));
+        let names: Vec<_> = names.collect();
+        let row = format!("({})", vec!["?"; names.len()].join(","));
+        let mut sql = format!("INSERT INTO {} ({}) VALUES ", quoted(&self.name), names.join(", "));
+        sql.reserve(rows.len() * (row.len() + 1));
         for index in 0..rows.len() {
             sql.push_str(if index == 0 { "" } else { "," });
-            sql.push_str(row);
+            sql.push_str(&row);
         }
         self.loaded += rows.len() as u64;
         // Only full statements come again: the others would push them out of the server's cache.
         let again = rows.len() == ROWS_MAX;
         let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(again);
-        for cell in rows.into_iter().flatten() {
-            query = bind(query, cell);
+        for row in rows {
+            for (cell, _) in row.into_iter().zip(given).filter(|(_, given)| **given) {
+                query = bind(query, cell);
+            }
         }
         let sending = query.execute(&mut self.session.connection);
         tokio::time::timeout(STATEMENT_TIMEOUT, sending).await.map_err(|_| GameDbError::Timeout)??;
