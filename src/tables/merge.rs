@@ -153,9 +153,9 @@ mod tests {
         let mut layout = Layout::published(Table::Players);
         let (digest, unfit) = image.rendered(&layout);
         assert_eq!((image.rendered(&layout).0, unfit), (digest, Vec::new()));
-        layout.shapes[6].whole_digits = 1;
+        layout.shapes[7].whole_digits = 0;
         let (_, unfit) = image.rendered(&layout);
-        assert!(unfit[0].why.starts_with("bonus_galleons: "), "{unfit:?}");
+        assert!(unfit[0].why.starts_with("withdrawable_galleons: "), "{unfit:?}");
         assert!(scribe.moved().0 > 0 && scribe.moved() == replay.position);
     }
 }
