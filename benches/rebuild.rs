@@ -51,7 +51,7 @@ type Outcome<T = ()> = Result<T, Box<dyn error::Error>>;
 
 /// Players of the history, with ten events each, unless another number is given.
 const PLAYERS: u64 = 100_000;
-const ROUNDS: usize = 2;
+const ROUNDS: usize = 3;
 /// How long rows are written one by one.
 const UPSERT_TIME: Duration = Duration::from_secs(60);
 

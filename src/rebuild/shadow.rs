@@ -1,6 +1,7 @@
 //! One table built anew beside the live one: live rows merged with what the log says, in one transaction, then read back
 //! and held against the log before anybody sees it.
 
+use tokio::sync::mpsc;
 use wox_events::Digest;
 
 use super::{Folded, Pace, RebuildError, look::compare};
@@ -8,9 +9,10 @@ use crate::{
     tables::{
         Image, Table,
         compare::{Comparison, Details, Fate},
+        merge::Row,
     },
     world::game_db::{
-        Session,
+        GameDbError, Session,
         rows::Batch,
         schema::{LiveTable, Schema},
         shadow::{Fill, new_name},
@@ -33,7 +35,9 @@ pub struct Shadow {
 }
 
 /// Missing rows between two looks at the pace.
-const MADE_ROWS: u64 = 512;
+const MADE_ROWS: usize = 512;
+/// Batches of rows that wait for the server at most.
+const BATCHES_WAITING: usize = 4;
 
 /// Builds one table of rebuild number `epoch`. `reader` sees the live one; `rebuilt` are all tables that are replaced
 /// together.
@@ -74,35 +78,58 @@ async fn fill(
     writer: &mut Session,
     pace: &mut Pace<'_>,
 ) -> Result<Digest, RebuildError> {
-    let mut comparison = Comparison::of(image, &live.layout, Details::FIRST);
+    let (sender, mut receiver) = mpsc::channel::<Vec<(Fill, Row)>>(BATCHES_WAITING);
     let mut loader = writer.load(epoch, live).await?;
+    // While the server stores rows, the next ones are read and compared.
+    let load = async move {
+        while let Some(rows) = receiver.recv().await {
+            for (fill, row) in rows {
+                loader.push(fill, row).await?;
+            }
+        }
+        Ok::<_, RebuildError>(loader.finish().await?)
+    };
+    let (made, loaded) = tokio::join!(make(image, live, lost, reader, pace, sender), load);
+    // A loader that failed has stopped the other side too.
+    loaded?;
+    made
+}
+
+/// Reads live rows and hands on what is to be written; gives the digest of the live rows.
+async fn make(
+    image: &Image<'_>,
+    live: &LiveTable,
+    lost: bool,
+    reader: &mut Session,
+    pace: &mut Pace<'_>,
+    sender: mpsc::Sender<Vec<(Fill, Row)>>,
+) -> Result<Digest, RebuildError> {
+    let mut comparison = Comparison::of(image, &live.layout, Details::FIRST);
+    // Nobody takes rows any more once the loader has failed: its own error says why.
+    let stopped = |_| RebuildError::GameDb(GameDbError::Answer { what: "rows were no longer taken" });
     if !lost {
         let mut rows = reader.rows(live.table.name(), &live.columns);
         let mut batch = Batch::default();
         while rows.next(&mut batch).await? {
             let mut cells = Vec::with_capacity(live.columns.len());
+            let mut written = Vec::with_capacity(batch.len());
             for row in 0..batch.len() {
                 batch.row(row, &mut cells);
                 if let Fate::Row(at) = comparison.row(&cells) {
-                    loader.push(Fill::Whole, image.merged(at, &live.layout, &cells)).await?;
+                    written.push((Fill::Whole, image.merged(at, &live.layout, &cells)));
                 }
             }
+            sender.send(written).await.map_err(stopped)?;
             pace.step(batch.len() as u64).await?;
         }
     }
     let finished = comparison.finish();
-    for (at, pending) in &finished.late {
-        loader.push(Fill::Whole, image.merged(*at, &live.layout, &pending.cells())).await?;
+    let late = finished.late.iter().map(|(at, row)| (Fill::Whole, image.merged(*at, &live.layout, &row.cells())));
+    sender.send(late.collect()).await.map_err(stopped)?;
+    for some in finished.missing.chunks(MADE_ROWS) {
+        let made = some.iter().map(|at| (Fill::Defaults, image.made(*at, &live.layout)));
+        sender.send(made.collect()).await.map_err(stopped)?;
+        pace.step(some.len() as u64).await?;
     }
-    let mut made = 0;
-    for at in finished.missing {
-        loader.push(Fill::Defaults, image.made(at, &live.layout)).await?;
-        made += 1;
-        if made % MADE_ROWS == 0 {
-            pace.step(MADE_ROWS).await?;
-        }
-    }
-    pace.step(made % MADE_ROWS).await?;
-    loader.finish().await?;
     Ok(finished.compared.digest)
 }
