@@ -313,6 +313,10 @@ impl Projection for Deposits {
     fn check(&self, at: &Recorded, event: &DepositEvent) -> Result<(), Rejection> {
         let id = at.stream.subject();
         let known = self.deposits.get(id);
+        // One transaction has one name: under two spellings it would be two deposits.
+        if let DepositEvent::DepositObserved { tx, .. } | DepositEvent::DepositCredited { tx, .. } = event {
+            Rejection::same("tx", &tx.as_str().to_ascii_lowercase().as_str(), &tx.as_str())?;
+        }
         match event {
             DepositEvent::CreditImported { chain, tx, .. } => {
                 Rejection::same("stream", &format!("{chain}:{tx}:imported").as_str(), &id)?;

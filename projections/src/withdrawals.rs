@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
-    Amount, EventId, PlayerId, Recorded, Timestamp, TxHash, WithdrawalEvent, WithdrawalId,
+    Amount, EventId, PlayerId, Provenance, Recorded, Timestamp, TxHash, WithdrawalEvent, WithdrawalId,
     chain::Intent,
     deposit::Finality,
     id::Label,
@@ -25,6 +25,9 @@ pub struct Withdrawals {
     /// What was in flight when the game's tables were taken over, for conservation.
     #[serde(default, skip_serializing_if = "Amount::is_zero_ref")]
     imported: Amount,
+    /// Which withdrawal each payment settled: one payment pays one.
+    #[serde(default, skip_serializing_if = "Table::is_empty")]
+    paid: Table<TxHash, WithdrawalId>,
 }
 
 /// One withdrawal.
@@ -302,8 +305,14 @@ impl Projection for Withdrawals {
                 let known = withdrawal.payment(wallet, *nonce).is_some_and(|slot| slot.attempts.contains(tx));
                 if known { Ok(()) } else { Err(Rejection::unknown("attempt", tx)) }
             }
-            WithdrawalEvent::WithdrawalSettled { net, .. } => {
+            WithdrawalEvent::WithdrawalSettled { net, tx } => {
                 not_over(id, withdrawal)?;
+                // What the game booked is a fact; a recovery takes no payment for two withdrawals.
+                let other = self.paid.get(tx).filter(|other| other.as_str() != id);
+                if let Some(other) = other.filter(|_| at.provenance == Provenance::Recovery) {
+                    let is = format_args!("that of withdrawal {other}");
+                    return Err(Rejection::state(format_args!("payment {tx}"), is, "of no other withdrawal"));
+                }
                 let held = withdrawal.hold.as_ref().map(|hold| hold.net).unwrap_or_default();
                 Rejection::same("net", &held, net)
             }
@@ -426,8 +435,11 @@ impl Projection for Withdrawals {
                 withdrawal.fences.push(tx.clone());
             }
             WithdrawalEvent::WithdrawalFailed { .. } => withdrawal.phase = WithdrawalPhase::Failed,
-            WithdrawalEvent::WithdrawalSettled { net, .. } => {
+            WithdrawalEvent::WithdrawalSettled { net, tx } => {
                 withdrawal.phase = WithdrawalPhase::Settled;
+                if let (None, Ok(id)) = (self.paid.get(tx), WithdrawalId::new(at.stream.subject())) {
+                    self.paid.insert(tx.clone(), id);
+                }
                 self.settled = self.settled.checked_add(*net).expect("the ledger bounds everything that goes out");
             }
             WithdrawalEvent::HoldReleased { .. } => withdrawal.phase = WithdrawalPhase::Released,

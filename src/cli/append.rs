@@ -12,7 +12,7 @@ use serde::{
 };
 use tokio::sync::mpsc::Receiver;
 use wox_events::{
-    Actor, DecodeError, Duration, Event, EventId, Json, NewEvent, Provenance, Revision, StreamId, Timestamp,
+    Actor, DecodeError, Duration, Event, EventId, Family, Json, NewEvent, Provenance, Revision, StreamId, Timestamp,
     upcast::current_version,
 };
 
@@ -230,6 +230,16 @@ fn ready(name: &str, line: Line, allow_unknown: bool, now: Timestamp) -> Result<
             .next("wox doctor looks at the clock")
             .next(again));
     }
+    // Whoever may append could otherwise approve a plan in another's name, or say that it was applied.
+    let reserved = matches!(typed.stream.family(), Some(Family::Recovery))
+        || typed.provenance == Provenance::Recovery
+        || typed.kind == "EventWaived";
+    if reserved {
+        let what = format!("{} is an event of a recovery, and only a recovery writes those", typed.kind);
+        return Err(bad("wox::append::reserved", what)
+            .next("wox plan, wox approve and wox apply write them; wox recover event leaves an event out")
+            .next(again));
+    }
     let version = typed.version.unwrap_or_else(|| current_version(&typed.kind));
     match Event::decode(&typed.stream, &typed.kind, version, typed.data.as_str()) {
         Ok(_) => {}
@@ -357,6 +367,7 @@ mod tests {
             (r#""2026-08-01T12:00:00Z""#, "9223372036854775807"),
             ("ChallengeDeclined", "BroomRaced"),
             (r#""provenance":"game""#, r#""provenance":"rumour""#),
+            (r#""provenance":"game""#, r#""provenance":"recovery""#),
             (r#""actor":"game""#, r#""actor":"two words""#),
         ] {
             let line = GOOD.replacen(from, to, 1);
@@ -368,6 +379,15 @@ mod tests {
         }
         let error = judged(&GOOD.replacen("ChallengeDeclined", "BroomRaced", 1)).unwrap_err().for_programs();
         assert!(error.contains(r#""stream":"duel-1""#) && error.contains("--allow-unknown"), "{error}");
+    }
+
+    #[test]
+    fn nobody_approves_or_applies_a_plan_by_appending() {
+        for (stream, kind) in [("plan-1", "PlanApproved"), ("run-1", "RunFinished"), ("ops-control", "EventWaived")] {
+            let line = GOOD.replacen("duel-1", stream, 1).replacen("ChallengeDeclined", kind, 1);
+            let error = judged(&line).expect_err(&line).for_programs();
+            assert!(error.contains("wox::append::reserved") && error.contains("game.jsonl"), "{error}");
+        }
     }
 
     #[test]

@@ -299,6 +299,10 @@ pub(super) fn write(plan: &Plan, path: &Path) -> Result<(), CliError> {
             .next("name a file you may write with -o")
             .caused_by(error)
     };
+    // Writing whole or not at all means renaming over what is there: a device, a pipe or a link would be gone.
+    if std::fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
+        return Err(unwritable(std::io::Error::other("there is something that is no regular file")));
+    }
     let text = serde_json::to_string_pretty(plan).map_err(|error| unwritable(error.into()))?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".partial");

@@ -67,7 +67,7 @@ pub(super) struct RecoverArgs {
     #[arg(long, value_name = "ACTOR", requires = "why")]
     second: Option<String>,
     /// Set the thing's row in the game's database to what the log says; plans nothing
-    #[arg(long, requires = "id", conflicts_with_all = ["why", "player", "second", "fence", "bump", "rebroadcast", "offline"])]
+    #[arg(long, requires = "id", conflicts_with_all = ["why", "player", "second", "fence", "bump", "rebroadcast", "offline", "preview", "out"])]
     write: bool,
     /// Have the signer spend the slot on nothing, so that the payment can no longer follow
     #[arg(long, requires = "why", conflicts_with_all = ["player", "second", "bump", "rebroadcast"])]

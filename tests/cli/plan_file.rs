@@ -83,3 +83,20 @@ fn a_plan_that_stands_on_other_evidence_than_it_says_is_refused() {
         std::fs::copy(session.path().join("one/demo.plan"), session.path().join("wox-demo/demo.plan")).unwrap();
     }
 }
+
+#[test]
+fn a_plan_is_written_over_no_device_pipe_or_link() {
+    let session = Session::new();
+    session.run("demo --events 400 --store game");
+    let (link, pipe) = (session.path().join("link"), session.path().join("pipe"));
+    session.file("precious", "precious");
+    std::os::unix::fs::symlink("precious", &link).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for place in ["link", "pipe"] {
+        let output = session.run(&format!("plan --preview -o {place} --store game"));
+        assert_eq!(code(&output), 1, "{place}: {}", errors(&output));
+        assert!(errors(&output).contains("no regular file"), "{place}: {}", errors(&output));
+    }
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(std::fs::read_to_string(&link).unwrap(), "precious");
+}

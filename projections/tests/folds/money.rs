@@ -257,6 +257,28 @@ fn a_hold_whose_share_may_be_burned_is_not_released() {
     taken(&after(&[ASKED, HELD, "burn-7 BurnScheduled withdrawal=7 amount=1"]), &[&released(NEVER_SIGNED)]);
 }
 
+/// Two requests that name the same payment: the player was paid once, so a recovery settles one of them.
+#[test]
+fn one_payment_settles_one_withdrawal() {
+    let second = "withdrawal-8 WithdrawalRequested player=ann amount=50
+                  withdrawal-8 FundsHeld player=ann amount=50 net=48 pool_share=1 burn_share=1";
+    let given = after(&[ASKED, HELD, SIGNED, SENT, MINED, SETTLED, second]);
+    let again = "withdrawal-8 WithdrawalSettled tx=0xp net=48";
+    let reason = "payment 0xp is that of withdrawal 7, this event needs it of no other withdrawal";
+    refused(&given, &[(&format!("{again} .from=recovery"), reason)]);
+    taken(&given, &[again, "withdrawal-8 WithdrawalSettled tx=0xq net=48 .from=recovery"]);
+}
+
+/// Under two spellings one transaction would be two deposits.
+#[test]
+fn a_transaction_has_one_spelling() {
+    let upper = [
+        ("deposit-8453:0xA:0 DepositObserved tx=0xA ordinal=0 value=10", "tx is 0xA, expected 0xa"),
+        ("deposit-8453:0xA:0 DepositCredited tx=0xA ordinal=0 player=ann amount=10 dust=0", "tx is 0xA, expected 0xa"),
+    ];
+    refused(&after(&[SEEN, CREDIT]), &upper);
+}
+
 #[test]
 fn a_withdrawal_is_held_paid_and_settled() {
     check(
