@@ -56,6 +56,37 @@ fn d1_every_matching_log_of_a_transaction_is_a_deposit_of_its_own() {
     });
 }
 
+/// The game booked money for a log that a final receipt does not have, and for a transaction that failed.
+#[test]
+fn d1_d4_a_credit_the_chain_shows_no_money_for_is_left_to_people() {
+    on_chain(async |anvil, table| {
+        let credited = |tx: &wox_events::TxHash, ordinal| DepositEvent::DepositCredited {
+            chain: 8453,
+            tx: tx.clone(),
+            ordinal,
+            player: who("ann"),
+            amount: g(50),
+            dust: Amount::ZERO,
+        };
+        let (came, failed) = (pay(PLAYER, 0, WATCHED, cents(5_000)), pay(PLAYER, 1, WATCHED, cents(900_000_000)));
+        for (payment, ordinal) in [(&came, 7), (&failed, 0)] {
+            anvil.send(payment).await;
+            table.game.tell(&deposit(&payment.tx, ordinal), credited(&payment.tx, ordinal)).await;
+        }
+        anvil.finalize().await;
+        for (payment, ordinal, row) in [(&came, 7, "D1"), (&failed, 0, "D4")] {
+            assert_eq!(table.look_at(&payment.tx).await.row, row);
+            let plan = table.plan(&payment.tx).await;
+            let about =
+                |hold: &&wox_recovery::recovery::Hold| hold.finding.subject == stream(&deposit(&payment.tx, ordinal));
+            let held = plan.held.iter().find(about).expect(row);
+            assert!(held.finding.says.contains("the chain shows no such money"), "{held:#?}");
+        }
+        // What did come in is credited all the same.
+        assert_eq!(kinds(&table.plan(&came.tx).await), BOOKED);
+    });
+}
+
 #[test]
 fn d1_the_log_is_credited_and_not_what_was_called() {
     on_chain(async |anvil, table| {

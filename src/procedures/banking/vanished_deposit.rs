@@ -1,12 +1,13 @@
 //! A deposit that was seen and is not what it seemed (row R12): failed, no money of ours, replaced, its block gone (D4,
 //! D5, D7, D9), or still on its way (D2, D3, D6, D8, D11). Nothing was credited, so nothing has to be undone; what may
-//! still come is watched and never closed.
+//! still come is watched and never closed. One that was credited though the chain shows no such money is left to people:
+//! it is in a balance, and nobody takes from a player what an engine cannot explain.
 
 use wox_events::{DepositEvent, Label};
 use wox_projections::{
     chain::{Judged, judged},
     deposits::{Deposit, DepositPhase},
-    verdict::DepositVerdict,
+    verdict::{DepositVerdict, quorum::Transfer},
 };
 
 use super::super::{Procedure, Steps, hold, stream};
@@ -16,7 +17,7 @@ use crate::recovery::{Case, Evidence, Finding, Repair, Severity};
 pub const PROCEDURE: Procedure = Procedure {
     name: "vanished_deposit",
     row: "R12",
-    finds: "a deposit that was seen and did not become money",
+    finds: "a deposit that was seen and did not become money, or was credited and is none",
     examine,
 };
 
@@ -30,22 +31,19 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
 }
 
 fn case(evidence: &Evidence, judged: &Judged<'_>, subject: &str, deposit: &Deposit) -> Option<Case> {
-    // Money that is booked is another procedure's: it does not vanish quietly.
+    if deposit.phase == DepositPhase::Credited {
+        return contradicted(judged, subject, deposit);
+    }
+    // Other money that is booked is another procedure's: it does not vanish quietly.
     if deposit.is_booked() || matches!(deposit.phase, DepositPhase::Rejected | DepositPhase::Debited) {
         return None;
     }
     let stream = stream("deposit", subject);
     let cause = judged.look.event.id;
     let repair = match &judged.verdict {
-        DepositVerdict::Confirmed { transfers, .. } => {
-            let there =
-                |named: &str| transfers.iter().any(|transfer| named.ends_with(&format!(":{}", transfer.ordinal)));
-            // Its own log is there: that is money that came in.
-            if there(deposit.reference.as_deref().unwrap_or(subject)) {
-                return None;
-            }
-            reject(evidence, judged, &stream, "no-matching-log")
-        }
+        // Its own log is there: that is money that came in.
+        DepositVerdict::Confirmed { transfers, .. } if is_among(transfers, subject, deposit) => return None,
+        DepositVerdict::Confirmed { .. } => reject(evidence, judged, &stream, "no-matching-log"),
         DepositVerdict::Reverted { .. } => reject(evidence, judged, &stream, "reverted"),
         DepositVerdict::NotADeposit { reason, .. } => reject(evidence, judged, &stream, reason.code()),
         DepositVerdict::Replaced { by } if deposit.phase != DepositPhase::Replaced => {
@@ -82,6 +80,47 @@ fn case(evidence: &Evidence, judged: &Judged<'_>, subject: &str, deposit: &Depos
         )
     };
     Some(Case { finding, repair })
+}
+
+fn is_among(transfers: &[Transfer], subject: &str, deposit: &Deposit) -> bool {
+    let named = deposit.reference.as_deref().unwrap_or(subject);
+    transfers.iter().any(|transfer| named.ends_with(&format!(":{}", transfer.ordinal)))
+}
+
+/// A credit for which the chain shows no money. A final block decides that; that nobody knows a transaction does not.
+fn contradicted(judged: &Judged<'_>, subject: &str, deposit: &Deposit) -> Option<Case> {
+    let unknown = match &judged.verdict {
+        DepositVerdict::Confirmed { transfers, .. } if is_among(transfers, subject, deposit) => return None,
+        DepositVerdict::Confirmed { .. }
+        | DepositVerdict::Reverted { .. }
+        | DepositVerdict::NotADeposit { .. }
+        | DepositVerdict::Replaced { .. } => false,
+        DepositVerdict::Dropped => true,
+        // On its way, not asked well enough, or another procedure's.
+        DepositVerdict::Pending { .. }
+        | DepositVerdict::Detached
+        | DepositVerdict::InPool
+        | DepositVerdict::Reorged { .. }
+        | DepositVerdict::FinalityViolation { .. }
+        | DepositVerdict::Unknown { .. } => return None,
+    };
+    let finding = Finding {
+        severity: Severity::Critical,
+        since: Some(judged.look.event.clone()),
+        outcome_unknown: unknown,
+        ..PROCEDURE.finding(
+            "WOX-BANK-VERIFY-002",
+            &stream("deposit", subject),
+            format!(
+                "deposit {subject} was credited, and the chain shows no such money: {}, {}",
+                judged.verdict.row(),
+                judged.verdict.says()
+            ),
+        )
+    };
+    let why = "the credit is in a balance, and what was credited for is not on the chain";
+    let next = "find out who credited it and why; what goes back is agreed with the player and recorded as an incident";
+    Some(Case { finding, repair: hold(why, next) })
 }
 
 fn reject(evidence: &Evidence, judged: &Judged<'_>, stream: &wox_events::StreamId, reason: &str) -> Repair {
