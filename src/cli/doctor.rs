@@ -19,7 +19,7 @@ use crate::{
         store, time,
     },
     exit_code::ExitCode,
-    log::EventLog as _,
+    log::{EventLog as _, embedded::watermark_of},
     rfc3339,
     tables::Table,
 };
@@ -150,6 +150,8 @@ fn upcasters() -> Check {
 /// Opens the store and reads its newest event.
 async fn look_at_store(context: &Context) -> (Check, Option<Timestamp>) {
     let looked = async {
+        // Before the head: a writer at work moves both, and the watermark last.
+        let watermark = watermark_of(&context.store).ok().flatten();
         let log = store::open_to_read(context).await?;
         let head = log.head().await?;
         let mut newest = None;
@@ -159,12 +161,20 @@ async fn look_at_store(context: &Context) -> (Check, Option<Timestamp>) {
                 newest = chunk.raw()?.last().map(|event| event.event.time);
             }
         }
-        Ok::<_, CliError>((head, newest))
+        Ok::<_, CliError>((head, newest, watermark))
     };
     match looked.await {
-        Ok((head, newest)) => {
+        Ok((head, newest, watermark)) => {
             let found = format!("{} at position {}", context.store.display(), grouped(head.position.0));
-            (Check::ok("store", found), newest)
+            let fix = "wox verify names the place; restore the newest backup: nothing is appended until then";
+            let check = match watermark {
+                Some(mark) if mark <= head.position => Check::ok("store", found),
+                Some(mark) => {
+                    Check::fail("store", format!("{found}, behind its watermark at {}", grouped(mark.0)), fix)
+                }
+                None => Check::fail("store", format!("{found}, without a watermark that can be read"), fix),
+            };
+            (check, newest)
         }
         Err(error) => (Check::error("store", &error), None),
     }

@@ -437,6 +437,15 @@ impl EventLog for EmbeddedLog {
     }
 }
 
+/// Up to where the watermark says that a store was durable; nothing when there is none that can be read.
+pub fn watermark_of(path: impl AsRef<Path>) -> io::Result<Option<Position>> {
+    match watermark::read(&Place::new(path.as_ref()).watermark) {
+        Ok(reading) => Ok(reading.newest.map(|mark| mark.head.position)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Declares that a store which is behind or different at its watermark is from now on the truth: the next epoch. The
 /// watermark that is given up stays in table `epochs` with the reason. Gives the new head.
 pub async fn declare_fork(path: impl AsRef<Path>, reason: &str) -> Result<Head, OpenError> {

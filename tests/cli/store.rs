@@ -265,6 +265,25 @@ fn the_doctor_names_a_fix_for_what_fails() {
 }
 
 #[test]
+fn the_doctor_sees_a_store_that_was_put_back() {
+    let session = Session::new();
+    session.file("events.jsonl", EVENTS);
+    session.run("init");
+    let (log, mark) = (session.path().join("wox-store/log.sqlite"), session.path().join("wox-store/watermark"));
+    std::fs::copy(&log, session.path().join("older")).unwrap();
+    session.run("append events.jsonl");
+    assert_eq!(code(&session.run("doctor")), 0);
+    std::fs::copy(session.path().join("older"), &log).unwrap();
+    let output = session.run("doctor");
+    assert_eq!(code(&output), 1);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("behind its watermark at 2"), "{output:?}");
+    std::fs::remove_file(&mark).unwrap();
+    let output = session.run("doctor");
+    assert_eq!(code(&output), 1);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("without a watermark"), "{output:?}");
+}
+
+#[test]
 fn an_empty_directory_is_told_how_to_become_a_store() {
     let session = Session::new();
     std::fs::create_dir(session.path().join("empty")).unwrap();
