@@ -91,7 +91,7 @@ pub(super) struct RebuildArgs {
 }
 
 /// The beginning of an id: enough digits that nobody confirms by accident.
-fn id(text: &str) -> Result<String, String> {
+pub(super) fn id(text: &str) -> Result<String, String> {
     let text = text.to_ascii_lowercase();
     let hex = (8..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if hex { Ok(text) } else { Err("an id has 8 to 64 hexadecimal digits; the dry run prints it".into()) }
@@ -217,6 +217,10 @@ impl Job {
         }
         if !decided {
             return self.show(&survey).await;
+        }
+        if !survey.obstacles.is_empty() {
+            let obstacles = survey.obstacles.clone();
+            return self.refuse(self.told(RebuildError::Obstacles { obstacles })).await;
         }
         if let Err(refusal) = self.decide(&survey).await {
             return self.refuse(refusal).await;
@@ -362,6 +366,11 @@ impl Job {
             };
             let told = CliError::refused("wox::rebuild::moved", format!("not done: {}", moved.join("; ")));
             return Err(told.at("confirmed", confirmed).at("now", survey.id.short()).next(looked));
+        }
+        if survey.other_log {
+            let told =
+                CliError::refused("wox::rebuild::other-log", "not done: the live tables were made from another log");
+            return Err(told.next(format!("{looked} shows what would change with an id that a person confirms")));
         }
         let outside = survey.outside().count() as u64;
         if outside + survey.unlooked() == 0 {

@@ -11,6 +11,7 @@ use crate::{
         as_of::{self, AsOf},
         chain, evidence, observe, plan,
         progress::Progress,
+        rebuild,
         render::Document,
         row, store,
     },
@@ -69,6 +70,9 @@ pub(super) struct RecoverArgs {
     /// Set the thing's row in the game's database to what the log says; plans nothing
     #[arg(long, requires = "id", conflicts_with_all = ["why", "player", "second", "fence", "bump", "rebroadcast", "offline", "preview", "out"])]
     write: bool,
+    /// Overwrite what somebody else wrote into that row: the id that `--write` showed, or the beginning of it
+    #[arg(long, value_name = "ID", requires = "write", value_parser = rebuild::id)]
+    confirm: Option<String>,
     /// Have the signer spend the slot on nothing, so that the payment can no longer follow
     #[arg(long, requires = "why", conflicts_with_all = ["player", "second", "bump", "rebroadcast"])]
     fence: bool,
@@ -106,7 +110,7 @@ pub(super) async fn run(args: RecoverArgs, context: Context) -> Result<ExitCode,
             .next("wox recover duel 17, wox recover duel-17, wox recover event 4711 --why …, or wox recover all")
     };
     if args.write {
-        return row::write(&args.what, args.id.as_deref().unwrap_or_default(), &context).await;
+        return row::write(&args.what, args.id.as_deref().unwrap_or_default(), args.confirm.as_deref(), &context).await;
     }
     let asks = args.intent().is_some();
     let of_game = args.resume || args.void || args.correct.is_some();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use wox_events::{OpsEvent, Position, StreamId};
+use wox_events::{Digest, OpsEvent, Position, StreamId};
 
 use crate::{
     cli::{
@@ -22,6 +22,7 @@ use crate::{
         fold::{fold, watched},
         look::RowProgress,
         row::{Change, RowError, RowLook, look_at, table_of, write as write_row},
+        survey::{Obstacle, made_from},
     },
     replay,
     tables::{
@@ -47,6 +48,8 @@ pub(super) struct RowReport {
     as_of: Position,
     /// `equal`, `changed` or `missing`.
     found: &'static str,
+    /// What `--confirm` takes: the digest of the row as it stands there and of what it is to be.
+    id: Digest,
     /// Whose doing it was, where the log can tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<Origin>,
@@ -56,8 +59,14 @@ pub(super) struct RowReport {
     written: bool,
 }
 
-/// Sets one row to what the log says.
-pub(super) async fn write(what: &str, id: &str, context: &Context) -> Result<ExitCode, CliError> {
+/// Sets one row to what the log says. What somebody else wrote into it is evidence: a person who has seen it confirms that
+/// it is overwritten, as for a rebuild.
+pub(super) async fn write(
+    what: &str,
+    id: &str,
+    confirmed: Option<&str>,
+    context: &Context,
+) -> Result<ExitCode, CliError> {
     if context.as_of.is_some() {
         return Err(
             CliError::usage("wox::as-of::unused", "a row is set to what the log says now").next("leave --as-of out")
@@ -73,6 +82,9 @@ pub(super) async fn write(what: &str, id: &str, context: &Context) -> Result<Exi
     let progress = Progress::new(context.progress, 1);
     let folded = game_db::folded(&log, until, progress.phase(1, "replay", "events", Some(until.0)), context).await?;
     let stream = stream_of(what, id, &folded)?;
+    if let (_, Some(Obstacle { what, next })) = made_from(&mut session, &log, &folded).await.map_err(RowError::from)? {
+        return Err(CliError::refused("wox::recover::older-log", what).next(next));
+    }
     let look = look_at(&mut session, &folded, table, &stream, &RowProgress::default()).await?;
     let origin = origin(&log, until, &look).await?;
     say_held(&folded, &stream, context);
@@ -82,6 +94,7 @@ pub(super) async fn write(what: &str, id: &str, context: &Context) -> Result<Exi
         key: look.key.clone(),
         as_of: look.as_of,
         found: found(&look),
+        id: look.id(),
         origin,
         changes: look.changes(),
         written: false,
@@ -94,31 +107,57 @@ pub(super) async fn write(what: &str, id: &str, context: &Context) -> Result<Exi
     }
     let book = Book { store: context.store.clone(), by: context.actor.clone(), now: time::now };
     let told = |outcome: &str| format!("{stream}: row {} of {table}, {outcome}: {}", look.key, words(&look));
-    // First the intention, so that no write stands there that nobody wrote down.
-    book.act("recover", "row_writing", told("to be written")).await?;
+    let again =
+        |flags: &str| format!("{} recover {what} {id} --write{flags}{}", context.program(), store_flag(context));
     if origin == Some(Origin::Outside) {
         book.write(vec![outside(&look)]).await?;
     }
+    match confirmed {
+        Some(confirmed) if !report.id.to_string().starts_with(confirmed) => {
+            book.act("recover", "row_refused", told("another id was confirmed")).await?;
+            return Err(CliError::refused(
+                "wox::recover::moved",
+                "not done: the row or the log is another than was confirmed",
+            )
+            .at("confirmed", confirmed)
+            .at("now", report.id.short())
+            .next(again("")));
+        }
+        None if origin == Some(Origin::Outside) => {
+            book.act("recover", "row_unconfirmed", told("somebody changed it outside the engine")).await?;
+            let line =
+                format!("row {} of {table} ({stream}) was changed outside the engine; nothing was written", look.key);
+            changes(Document::of(&report).line(line), &report).print(context.output)?;
+            context.say(format!("next: {}", again(&format!(" --confirm {}", report.id.short()))));
+            return Ok(ExitCode::Differences);
+        }
+        _ => {}
+    }
+    // First the intention, so that no write stands there that nobody wrote down.
+    book.act("recover", "row_writing", told("to be written")).await?;
     if let Err(error) = write_row(&mut session, &look, ROW_WAIT).await {
         book.act("recover", "row_refused", told(&error.to_string())).await?;
         return Err(error.into());
     }
-    let again = look_at(&mut session, &folded, table, &stream, &RowProgress::default()).await?;
+    let read_again = look_at(&mut session, &folded, table, &stream, &RowProgress::default()).await?;
     session.close().await;
-    report.written = again.is_equal();
+    report.written = read_again.is_equal();
     let outcome = if report.written { "row_written" } else { "row_differs" };
     book.act("recover", outcome, told("written")).await?;
-    let rows = report.changes.iter().map(|change| {
-        let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "NULL".into());
-        vec![change.column.clone(), shown(&change.before), shown(&change.after)]
-    });
     let line = format!("row {} of {table} ({stream}) written as of position {}", look.key, look.as_of);
-    Document::of(&report).line(line).table(["column", "before", "after"], rows).print(context.output)?;
+    changes(Document::of(&report).line(line), &report).print(context.output)?;
     if !report.written {
         context.say("somebody wrote the row at once again: read again it is not what the log says");
         return Ok(ExitCode::Differences);
     }
     Ok(ExitCode::Done)
+}
+
+/// The columns of the row, before and after.
+fn changes(document: Document, report: &RowReport) -> Document {
+    let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "NULL".into());
+    let row = |change: &Change| vec![change.column.clone(), shown(&change.before), shown(&change.after)];
+    document.table(["column", "before", "after"], report.changes.iter().map(row))
 }
 
 /// Says beside a plan that the row of its subject differs, where the settings name the game's database.

@@ -134,7 +134,7 @@ async fn put_back(
         }
         Err(error) => return Err(undo(fence, control, error.into()).await),
     }
-    control.phase = "reverted".into();
+    control.reverted();
     fence.write(control).await.map_err(|source| RebuildError::Unknown { source })?;
     let notes = tables.iter().map(|table| reverted_note(&run, table.name()));
     let notes = notes.chain([run.done("put_back"), run.finished("reverted")]).collect();

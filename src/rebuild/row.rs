@@ -3,13 +3,13 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use strum::VariantArray as _;
-use wox_events::{Position, StreamId};
+use wox_events::{Digest, Position, StreamId};
 
 use super::{Folded, LookError, RebuildError, look::RowProgress};
 use crate::{
     tables::{
         Difference, Image, Table, cell,
-        compare::{Comparison, Details, Fate, Layout},
+        compare::{Comparison, Details, Fate, Layout, RowHasher},
     },
     world::game_db::{
         GameDbError, Session,
@@ -102,6 +102,19 @@ impl RowLook {
     #[must_use]
     pub fn is_missing(&self) -> bool {
         self.seen.is_none()
+    }
+
+    /// What a person confirms: the digest of the row as it stands there and of what it is to be. The same row, log and
+    /// code give the same id.
+    #[must_use]
+    pub fn id(&self) -> Digest {
+        let mut hasher = RowHasher::default();
+        hasher.row(&[Some(self.table.name().as_bytes()), Some(self.key.as_bytes())]);
+        hasher.row(&self.seen.iter().flatten().map(Option::as_deref).collect::<Vec<_>>());
+        for (column, value) in &self.settings {
+            hasher.row(&[Some(column.as_bytes()), value.as_deref()]);
+        }
+        hasher.finish()
     }
 
     /// What is to be changed, column by column.

@@ -18,7 +18,7 @@ use super::{
     shadow::{Shadow, build},
 };
 use crate::{
-    log::EventLog,
+    log::{EventLog, ReadError},
     replay::Progress,
     tables::{
         Difference, Table,
@@ -28,7 +28,7 @@ use crate::{
         GameDb, GameDbError, Session,
         schema::{LiveTable, Schema},
         shadow::{NEW, new_name, old_name},
-        switch::{Control, Fence, Held, Rename, Taken},
+        switch::{Control, Fence, Held, MadeFrom, Rename, Taken},
     },
 };
 
@@ -110,19 +110,12 @@ pub async fn rebuild(
     let tables = survey.tables();
     let names: Vec<String> = tables.iter().map(Table::to_string).collect();
     let bound_to = survey.id.to_string();
-    let epoch = fence.begin(&bound_to, &names.join(",")).await?;
+    let control = fence.begin(&bound_to, &names.join(",")).await?;
     let mut work = Work {
         order,
-        run: Run::of("rebuild", epoch, &bound_to),
+        run: Run::of("rebuild", control.epoch, &bound_to),
         schema: &survey.look.schema,
-        control: Control {
-            epoch,
-            phase: "building".into(),
-            bound_to,
-            tables: names.join(","),
-            digests: String::new(),
-            changed_at: String::new(),
-        },
+        control,
         tables,
         step: "build",
         writer: order.db.connect().await?,
@@ -161,7 +154,7 @@ impl Work<'_> {
         let built = self.build_all(&folded, &mut reader, pace).await;
         reader.close().await;
         let shadows = built?;
-        self.enter_switch(fence, &shadows).await?;
+        self.enter_switch(fence, &folded, &shadows).await?;
 
         let held = self.hold(pace.rows()).await?;
         let since = Instant::now();
@@ -171,7 +164,7 @@ impl Work<'_> {
         let waited = since.elapsed();
 
         // From here on the new tables are what readers see, whatever happens.
-        self.control.phase = "done".into();
+        self.control.switched();
         fence.write(&self.control).await.map_err(|source| RebuildError::Unknown { source })?;
         let slipped = self.slipped(&shadows, &live).await.map_err(unread)?;
         self.order
@@ -215,10 +208,16 @@ impl Work<'_> {
     }
 
     /// Writes down, here and there, that the switch comes next.
-    async fn enter_switch(&mut self, fence: &mut Fence, shadows: &[Shadow]) -> Result<(), RebuildError> {
+    async fn enter_switch(
+        &mut self,
+        fence: &mut Fence,
+        folded: &Folded,
+        shadows: &[Shadow],
+    ) -> Result<(), RebuildError> {
         self.step = "switch";
         self.control.phase = "switching".into();
         self.control.digests = digests(shadows);
+        self.control.sources.next = Some(made_from(self.order.log, folded).await?);
         if !fence.is_ours().await? {
             return Err(RebuildError::Fenced);
         }
@@ -316,6 +315,7 @@ impl Work<'_> {
             again.push(build(epoch, table, &self.tables, schema, &folded, reader, &mut self.writer, pace).await?);
         }
         self.control.digests = digests(&again);
+        self.control.sources.next = Some(made_from(self.order.log, &folded).await?);
         held.write(&self.control).await?;
         Ok(TakenIn { folded, shadows: again, caught_up: true, live })
     }
@@ -436,7 +436,7 @@ impl Work<'_> {
                 // Whatever the writer has begun ends with it, so that its table can be dropped.
                 let _gone = fence.session().run(format!("KILL {}", self.writer.id)).await;
                 let cleared = clear(fence.session()).await;
-                self.control.phase = "given_up".into();
+                self.control.gave_up();
                 if cleared.is_err() || fence.write(&self.control).await.is_err() {
                     tracing::warn!("what the rebuild left in the database is removed by the next one");
                 }
@@ -482,6 +482,12 @@ fn unread(error: RebuildError) -> RebuildError {
         RebuildError::SwitchedUnrecorded { .. } => error,
         error => RebuildError::SwitchedUnread { source: Box::new(error) },
     }
+}
+
+/// What tables made from this are made from.
+async fn made_from(log: &dyn EventLog, folded: &Folded) -> Result<MadeFrom, ReadError> {
+    let as_of = folded.scribe.moved();
+    Ok(MadeFrom { log: folded.log, as_of, root: log.root_at(as_of).await? })
 }
 
 fn digests(shadows: &[Shadow]) -> String {

@@ -56,17 +56,27 @@ pub async fn settle(
         ("reverting", Some(table)) => is_there(fence, undone_name(control.epoch, *table)).await?,
         _ => false,
     };
-    let (found, phase): (fn(Control) -> Found, &str) = match was.as_str() {
-        "building" => (Found::NotSwitched, "given_up"),
-        "switching" if switched => (Found::Switched, "done"),
-        "switching" => (Found::NotSwitched, "given_up"),
-        "reverting" if reverted => (Found::Reverted, "reverted"),
-        "reverting" => (Found::NotReverted, "done"),
+    let found: fn(Control) -> Found = match was.as_str() {
+        "switching" if switched => {
+            control.switched();
+            Found::Switched
+        }
+        "building" | "switching" => {
+            control.gave_up();
+            Found::NotSwitched
+        }
+        "reverting" if reverted => {
+            control.reverted();
+            Found::Reverted
+        }
+        "reverting" => {
+            control.phase = "done".into();
+            Found::NotReverted
+        }
         // It said so itself; perhaps it was cut off before it could write that down in the log too.
-        same => (|_| Found::Nothing, same),
+        _ => |_| Found::Nothing,
     };
     clear(fence.session()).await?;
-    control.phase = phase.to_owned();
     write_down(&control, &was, book, log).await?;
     if control.phase != was {
         fence.write(&control).await?;

@@ -72,6 +72,8 @@ pub struct Survey {
     pub drawn_in: Vec<Table>,
     /// What has to be out of the way first.
     pub obstacles: Vec<Obstacle>,
+    /// True when a rebuild made the live tables from another log.
+    pub other_log: bool,
 }
 
 impl Basis {
@@ -183,6 +185,8 @@ pub async fn survey(
     let (tables, drawn_in) = tied(&session.schema(Table::VARIANTS).await?, asked);
     let look = look(session, folded, &tables, Details::OVERWRITTEN, progress).await?;
     let mut obstacles = obstacles(session, &look.schema, &tables).await?;
+    let (other_log, older) = made_from(session, log, folded).await?;
+    obstacles.extend(older);
     let mut basis = Basis {
         log: folded.log,
         as_of: folded.scribe.moved(),
@@ -199,7 +203,34 @@ pub async fn survey(
         basis.tables.push(TableBasis { table: *table, lost: live.is_none(), live: compared.digest, log });
         progress.go_on()?;
     }
-    Ok(Survey { id: basis.id()?, basis, look, drawn_in, obstacles })
+    Ok(Survey { id: basis.id()?, basis, look, drawn_in, obstacles, other_log })
+}
+
+/// Whether a rebuild made the live tables from another log; and what is in the way of writing to them when it made them
+/// from events that this store does not have. A store that was put back from an older copy, or went on from one, knows
+/// less than the tables, and would take away what happened since.
+pub async fn made_from(
+    session: &mut Session,
+    log: &dyn EventLog,
+    folded: &Folded,
+) -> Result<(bool, Option<Obstacle>), RebuildError> {
+    let Some(made) = session.control().await?.and_then(|control| control.sources.live) else {
+        return Ok((false, None));
+    };
+    if made.log != folded.log {
+        return Ok((true, None));
+    }
+    let how = if made.as_of > folded.as_of {
+        format!("this store ends at {}: it is an older copy", folded.as_of)
+    } else if log.root_at(made.as_of).await? != made.root {
+        "this store has other events there: it went on from an older copy".to_owned()
+    } else {
+        return Ok((false, None));
+    };
+    let what = format!("the tables were made from this log up to position {}, and {how}", made.as_of);
+    let next = "run the command on the store from which they were made (--store); only where that is gone for good, drop \
+                the table _wox_control, which says so, and look at every row before you confirm";
+    Ok((false, Some(Obstacle { what, next: next.into() })))
 }
 
 fn does_not_fit(unfit: Unholdable) -> Obstacle {

@@ -189,12 +189,21 @@ impl<'a> Image<'a> {
                     _ => last.made,
                 }
             }),
-            Source::Duel(_, id, _) => self.scribe.duel(id.as_str()).map_or(Position(0), |notes| match name {
-                "status" => notes.status,
-                "turn" | "hp1" | "hp2" | "combo_history" => notes.turn.max(notes.status),
-                _ => notes.made,
+            Source::Duel(_, id, duel) => self.scribe.duel(id.as_str()).map_or(Position(0), |notes| {
+                let named = [&duel.challenger, &duel.opponent].map(|player| self.named(player));
+                match name {
+                    "player1" => notes.made.max(named[0]),
+                    "player2" => notes.made.max(named[1]),
+                    "status" => notes.status,
+                    "turn" | "combo_history" => notes.turn.max(notes.status).max(named[0]).max(named[1]),
+                    "hp1" | "hp2" => notes.turn.max(notes.status),
+                    _ => notes.made,
+                }
             }),
-            Source::Withdrawal(_, id, _) => self.scribe.withdrawal(id.as_str()).map_or(Position(0), |notes| notes.last),
+            Source::Withdrawal(_, id, withdrawal) => {
+                let last = self.scribe.withdrawal(id.as_str()).map_or(Position(0), |notes| notes.last);
+                if name == "twitter_handle" { last.max(self.named(&withdrawal.player)) } else { last }
+            }
             Source::Burn(id, _) => self.scribe.burn(id.as_str()).map_or(Position(0), |notes| notes.last),
             Source::Transaction(_, deposits) => {
                 let last = deposits.iter().filter_map(|(subject, _)| self.scribe.deposit(subject));
@@ -202,6 +211,11 @@ impl<'a> Image<'a> {
             }
             Source::Imported(_, imported) => imported.event.position,
         }
+    }
+
+    /// The event that gave the player the present handle, which rows of other tables show too.
+    fn named(&self, player: &PlayerId) -> Position {
+        self.scribe.player(player.as_str()).map_or(Position(0), |notes| notes.last.handle)
     }
 
     /// What the log has to say of a live row that it has no place for.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use wox_events::{DuelEvent, Event, Position, Recorded, StreamId};
+use wox_events::{DuelEvent, Event, PlayerEvent, Position, Recorded, StreamId};
 use wox_projections::{Account, Replay, postings::postings};
 
 use super::{
@@ -119,6 +119,19 @@ impl Seeker {
     }
 }
 
+/// True when the row of this stream shows the player's handle beside what it is about.
+fn names(state: &Replay, row: &StreamId, player: &str) -> bool {
+    let (state, subject) = (&state.state, row.subject());
+    match row.category() {
+        "duel" => state
+            .duels
+            .get(subject)
+            .is_some_and(|duel| [&duel.challenger, &duel.opponent].iter().any(|id| id.as_str() == player)),
+        "withdrawal" => state.withdrawals.get(subject).is_some_and(|withdrawal| withdrawal.player.as_str() == player),
+        _ => false,
+    }
+}
+
 impl Watch for Seeker {
     fn before(&mut self, state: &Replay, event: &Recorded) {
         self.scribe.before(state, event);
@@ -141,9 +154,16 @@ impl Watch for Seeker {
                 }
             }
         }
-        if let Event::Duel(DuelEvent::DuelEnded { winner, loser, .. }) = decoded {
-            self.touch(format!("player-{winner}"));
-            self.touch(format!("player-{loser}"));
+        match decoded {
+            Event::Duel(DuelEvent::DuelEnded { winner, loser, .. }) => {
+                self.touch(format!("player-{winner}"));
+                self.touch(format!("player-{loser}"));
+            }
+            Event::Player(PlayerEvent::HandleChanged { .. }) => {
+                self.touched
+                    .extend(self.wanted.keys().filter(|row| names(state, row, event.stream.subject())).cloned());
+            }
+            _ => {}
         }
     }
 

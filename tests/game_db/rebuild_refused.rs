@@ -37,11 +37,14 @@ async fn a_full_disk_of_the_server_ends_it_with_the_tables_as_they_were() {
     let id = id(&game);
     game.db.run("CREATE TABLE junk (id INT PRIMARY KEY AUTO_INCREMENT, stuff LONGTEXT)").await;
     let mut filler = game.db.connect().await;
-    let fill = "INSERT INTO junk (stuff) VALUES (REPEAT('x', 60000))";
-    let mut filled = 0;
-    while sqlx::raw_sql(fill).execute(&mut filler).await.is_ok() {
-        filled += 1;
-        assert!(filled < 2_000);
+    // Smaller and smaller, so that no page is left over.
+    for size in [60_000, 8_000, 700] {
+        let fill = format!("INSERT INTO junk (stuff) VALUES (REPEAT('x', {size}))");
+        let mut filled = 0;
+        while sqlx::raw_sql(sqlx::AssertSqlSafe(fill.clone())).execute(&mut filler).await.is_ok() {
+            filled += 1;
+            assert!(filled < 2_000);
+        }
     }
     let full = game.run(&format!("rebuild --confirm {id}"));
     said(&full, 1, &["wox::game-db::full", "_wox_old_"]);
@@ -234,4 +237,64 @@ async fn a_rebuild_whose_lock_was_lost_switches_nothing() {
     assert_eq!(kinds(&game, "ops-rebuild-1-").await.iter().filter(|kind| *kind == "SwitchedOver").count(), 0);
     assert_eq!(leftovers(&game).await, Vec::<String>::new());
     assert_eq!(told(&game.json("diff", 0)), Vec::<String>::new());
+}
+
+/// An event that gives a player another handle, as a line for `wox append`.
+fn renamed(game: &Game, player: &str, id: &str, new: &str) -> String {
+    let shown = game.json(&format!("show player-{player}"), 0);
+    let revision = shown["events"].as_array().unwrap().last().unwrap()["revision"].as_u64().unwrap();
+    let old = game.json("state players", 0)["value"]["players"][player]["handle"].as_str().unwrap().to_owned();
+    format!(
+        r#"{{"stream":"player-{player}","expected":{revision},"id":"{id}","kind":"HandleChanged","time":"2026-08-02T23:59:00Z","actor":"game","provenance":"game","data":{{"change":"c1","old":"{old}","new":"{new}"}}}}"#
+    )
+}
+
+#[tokio::test]
+async fn a_store_that_knows_less_than_the_tables_writes_nothing_into_them() {
+    let game = Game::in_step(DEMO).await;
+    let copy = |to: &str| {
+        let copied =
+            std::process::Command::new("cp").arg("-a").arg(game.store()).arg(game.dir.path().join(to)).status();
+        assert!(copied.unwrap().success());
+    };
+    copy("older");
+    copy("fork");
+    let players = game.json("state players", 0)["value"]["players"].as_object().unwrap().clone();
+    let player = players.keys().next().unwrap();
+    let append = |store: &str, id: &str, new: &str| {
+        std::fs::write(game.dir.path().join("rename.jsonl"), renamed(&game, player, id, new)).unwrap();
+        said(&game.run(&format!("append rename.jsonl --store {store}")), 0, &[]);
+    };
+    append("fork", "7f1c3f0e-8c5c-4a9b-9a53-0d6f6f0f5b05", "somebody_else");
+    append("store", "7f1c3f0e-8c5c-4a9b-9a53-0d6f6f0f5b04", "brand_new");
+    said(&game.run("rebuild --yes"), 0, &[]);
+    let new = "SELECT COUNT(*) FROM players WHERE twitter_handle = 'brand_new'";
+    for (store, why) in [("older", "it is an older copy"), ("fork", "it went on from an older copy")] {
+        let shown = game.json(&format!("rebuild --store {store}"), 3);
+        assert!(shown["obstacles"][0]["what"].as_str().unwrap().contains(why), "{shown}");
+        let id = shown["id"].as_str().unwrap();
+        for decision in [format!("--confirm {id}"), "--yes".to_owned()] {
+            let refused = game.run(&format!("rebuild --store {store} {decision}"));
+            said(&refused, 4, &["made from this log up to position"]);
+        }
+        let row = game.run(&format!("recover player {player} --write --store {store}"));
+        said(&row, 4, &["wox::recover::older-log", "_wox_control"]);
+        assert_eq!(game.cell(new).await, "1", "{store}");
+    }
+    // Another log is another game's, or this one's taken over anew: a person may say so, a machine may not.
+    said(&game.run("demo --store other --progress none --events 3000 --sound --seed 9"), 0, &[]);
+    said(
+        &game.run("rebuild --store other players,active_duels,withdrawal_requests --yes"),
+        4,
+        &["wox::rebuild::other-log"],
+    );
+    // The store from which they were made goes on; and once the tables are put back, the older one knows enough.
+    said(&game.run("rebuild"), 0, &[]);
+    said(&game.run("rebuild --revert"), 0, &[]);
+    said(&game.run("rebuild --store older"), 0, &[]);
+    // A control table from before tables knew what they were made from learns it.
+    game.db.run("ALTER TABLE _wox_control DROP COLUMN sources").await;
+    said(&game.run("rebuild"), 3, &[]);
+    said(&game.run("rebuild --yes"), 0, &[]);
+    assert!(game.json("rebuild --store older", 3)["obstacles"][0]["what"].as_str().unwrap().contains("older copy"));
 }

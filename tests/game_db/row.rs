@@ -14,7 +14,19 @@ async fn one_row_is_set_right_and_the_rest_of_it_stays() {
     // The plan for the log says beside itself that the row differs.
     let plan = game.run(&format!("recover duel {id} --preview"));
     said(&plan, 3, &["row ", "hp1 4711 ->", &format!("recover duel {id} --write")]);
-    let written = game.json(&format!("recover duel {id} --write"), 0);
+    // What somebody else wrote is evidence: it is shown, and overwritten once a person has confirmed exactly that.
+    let shown = game.json(&format!("recover duel {id} --write"), 3);
+    assert_eq!(
+        (&shown["found"], &shown["written"], &shown["origin"]),
+        (&"changed".into(), &false.into(), &"outside".into())
+    );
+    assert_eq!(game.cell(&format!("SELECT hp1 FROM active_duels WHERE id = {id}")).await, "4711");
+    let confirmed = shown["id"].as_str().unwrap();
+    game.db.run(&format!("UPDATE active_duels SET hp1 = 4712 WHERE id = {id}")).await;
+    let other = game.run(&format!("recover duel {id} --write --confirm {confirmed}"));
+    said(&other, 4, &["wox::recover::moved", &format!("recover duel {id} --write")]);
+    game.db.run(&format!("UPDATE active_duels SET hp1 = 4711 WHERE id = {id}")).await;
+    let written = game.json(&format!("recover duel {id} --write --confirm {}", &confirmed[..16]), 0);
     assert_eq!((&written["found"], &written["written"]), (&"changed".into(), &true.into()));
     assert_eq!(written["changes"].as_array().unwrap().len(), 1);
     assert_eq!((&written["changes"][0]["column"], &written["changes"][0]["before"]), (&"hp1".into(), &"4711".into()));
@@ -23,8 +35,8 @@ async fn one_row_is_set_right_and_the_rest_of_it_stays() {
     assert_eq!(told(&game.json("diff", 0)), Vec::<String>::new());
     let again = game.json(&format!("recover duel {id} --write"), 0);
     assert_eq!((&again["found"], &again["written"]), (&"equal".into(), &false.into()));
-    assert_eq!(kinds(&game, "ops-tables").await, ["OutOfBandChangeFound"]);
-    assert_eq!(kinds(&game, "ops-acts").await.len(), 2, "what was meant and what came of it");
+    assert_eq!(kinds(&game, "ops-tables").await, ["OutOfBandChangeFound"; 2], "4711 and 4712, each once");
+    assert_eq!(kinds(&game, "ops-acts").await.len(), 4, "shown, refused, meant, and what came of it");
 }
 
 #[tokio::test]
@@ -45,7 +57,9 @@ async fn rows_of_every_table_come_back() {
         .await;
     assert_eq!(game.json(&format!("recover withdrawal {withdrawal} --write"), 0)["found"], "missing");
     assert_eq!(game.json(&format!("recover deposit {tx} --write"), 0)["found"], "missing");
-    assert_eq!(game.json(&format!("recover player {player} --write"), 0)["found"], "changed");
+    let shown = game.json(&format!("recover player {player} --write"), 3);
+    let confirm = format!("recover player {player} --write --confirm {}", shown["id"].as_str().unwrap());
+    assert_eq!(game.json(&confirm, 0)["found"], "changed");
     assert_eq!(game.json(&format!("recover burn {burn} --write"), 0)["found"], "missing");
     assert_eq!(game.json(&format!("recover burn {burn} --write"), 0)["found"], "equal");
     let tables = game.json("diff", 3)["tables"].clone();
@@ -63,10 +77,12 @@ async fn what_cannot_be_written_says_why() {
     said(&game.run("recover duel --write"), 2, &["<ID>"]);
     let id = game.cell("SELECT MIN(id) FROM active_duels").await;
     game.db.run(&format!("UPDATE active_duels SET hp1 = 4711 WHERE id = {id}")).await;
+    let shown = game.json(&format!("recover duel {id} --write"), 3);
+    let confirm = format!("recover duel {id} --write --confirm {}", shown["id"].as_str().unwrap());
     let mut holder = game.db.connect().await;
     mariadb::run(&mut holder, &format!("START TRANSACTION; UPDATE active_duels SET hp1 = 4712 WHERE id = {id}")).await;
     let waiting = {
-        let mut command = game.command(&format!("recover duel {id} --write"));
+        let mut command = game.command(&confirm);
         tokio::task::spawn_blocking(move || command.output().unwrap())
     };
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;

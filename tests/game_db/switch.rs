@@ -108,7 +108,7 @@ async fn a_second_rebuild_is_fenced_and_a_dead_one_blocks_nobody() {
     let (_server, game) = mariadb::game().await;
     let db = GameDb::new(&game.url).unwrap();
     let Taken::Ours(mut first, None) = Fence::take(&db).await.unwrap() else { panic!("nobody was here before") };
-    assert_eq!(first.begin("abc", "players").await.unwrap(), 1);
+    assert_eq!(first.begin("abc", "players").await.unwrap().epoch, 1);
     assert!(matches!(Fence::take(&db).await.unwrap(), Taken::Busy { connection: Some(_), .. }));
     drop(first);
     // The server notices a connection that is gone by itself.
@@ -122,7 +122,7 @@ async fn a_second_rebuild_is_fenced_and_a_dead_one_blocks_nobody() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     };
     assert_eq!((left.epoch, left.phase.as_str(), left.bound_to.as_str()), (1, "building", "abc"));
-    assert_eq!(second.begin("def", "players").await.unwrap(), 2);
+    assert_eq!(second.begin("def", "players").await.unwrap().epoch, 2);
     second.release().await;
 }
 

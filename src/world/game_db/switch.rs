@@ -13,6 +13,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde::{Deserialize, Serialize};
+use wox_events::{Digest, LogId, Position};
+
 use super::{
     GameDb, GameDbError, Session, literal, number, quoted,
     shadow::{OLD, UNDONE},
@@ -35,8 +38,52 @@ pub struct Control {
     pub tables: String,
     /// The digests of the tables it put in place, in that order, separated by commas.
     pub digests: String,
+    /// What the tables were made from.
+    pub sources: Sources,
     /// When it was written last, by the server's clock.
     pub changed_at: String,
+}
+
+/// What tables were made from: a copy of the log that ends before it knows less than the tables do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeFrom {
+    /// Which log.
+    pub log: LogId,
+    /// The last event that had moved a row of them.
+    pub as_of: Position,
+    /// The Merkle root there.
+    pub root: Digest,
+}
+
+/// What the tables of a database were made from, where a rebuild made them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sources {
+    /// Those that are live.
+    pub live: Option<MadeFrom>,
+    /// Those that are about to be.
+    pub next: Option<MadeFrom>,
+    /// Those that were live before the last rebuild, and can be put back.
+    pub old: Option<MadeFrom>,
+}
+
+impl Control {
+    /// The rebuild's tables are live.
+    pub fn switched(&mut self) {
+        self.phase = "done".into();
+        self.sources.old = std::mem::replace(&mut self.sources.live, self.sources.next.take());
+    }
+
+    /// The rebuild changed nothing.
+    pub fn gave_up(&mut self) {
+        self.phase = "given_up".into();
+        self.sources.next = None;
+    }
+
+    /// The tables from before the rebuild are live again.
+    pub fn reverted(&mut self) {
+        self.phase = "reverted".into();
+        self.sources.live = self.sources.old.take();
+    }
 }
 
 /// A rebuild's right to be the only one.
@@ -61,6 +108,8 @@ pub enum Taken {
     },
 }
 
+const UNREADABLE: &str = "the control row does not say what the tables were made from (drop the table _wox_control)";
+
 /// The fence's name: one a database.
 const LOCK_NAME: &str = "CONCAT('wox-rebuild:', LEFT(MD5(DATABASE()), 32))";
 /// An idle connection is kept this long: a rebuild may be paused, and its fence must not fall meanwhile.
@@ -83,10 +132,14 @@ impl Fence {
             .run(format!(
                 "CREATE TABLE IF NOT EXISTS {CONTROL} (id TINYINT NOT NULL PRIMARY KEY, epoch BIGINT UNSIGNED NOT NULL, \
                  phase VARCHAR(20) NOT NULL, bound_to VARCHAR(64) NOT NULL, tables TEXT NOT NULL, digests TEXT NOT NULL, \
-                 changed_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP) \
+                 sources TEXT, changed_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP) \
                  ENGINE=InnoDB DEFAULT CHARSET=utf8mb4"
             ))
             .await?;
+        if !session.control_columns().await?.iter().any(|column| column == "sources") {
+            // A control table of an earlier version.
+            session.run(format!("ALTER TABLE {CONTROL} ADD COLUMN sources TEXT AFTER digests")).await?;
+        }
         let last = session.control().await?;
         // Somebody may have dropped the control table; the tables that were kept still say how many rebuilds there were.
         let epoch = last.as_ref().map_or(0, |last| last.epoch).max(session.epoch_of_kept_tables().await?);
@@ -105,18 +158,20 @@ impl Fence {
     }
 
     /// Begins the next rebuild: from here on every earlier one is fenced off.
-    pub async fn begin(&mut self, bound_to: &str, tables: &str) -> Result<u64, GameDbError> {
+    pub async fn begin(&mut self, bound_to: &str, tables: &str) -> Result<Control, GameDbError> {
         self.epoch += 1;
+        let sources = self.session.control().await?.map(|last| last.sources).unwrap_or_default();
         let control = Control {
             epoch: self.epoch,
             phase: "building".into(),
             bound_to: bound_to.into(),
             tables: tables.into(),
             digests: String::new(),
+            sources,
             changed_at: String::new(),
         };
         self.write(&control).await?;
-        Ok(self.epoch)
+        Ok(control)
     }
 
     /// Writes down how far it is.
@@ -133,36 +188,48 @@ impl Fence {
 impl Session {
     /// What the control row says; `None` before the first rebuild.
     pub async fn control(&mut self) -> Result<Option<Control>, GameDbError> {
-        let there = self
-            .all(format!(
-                "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = '{CONTROL}'"
-            ))
-            .await?;
-        if there.is_empty() {
+        let columns = self.control_columns().await?;
+        if columns.is_empty() {
             return Ok(None);
         }
+        let sources = if columns.iter().any(|column| column == "sources") { "sources" } else { "NULL" };
         let rows = self
-            .all(format!("SELECT epoch, phase, bound_to, tables, digests, changed_at FROM {CONTROL} WHERE id = 1"))
+            .all(format!(
+                "SELECT epoch, phase, bound_to, tables, digests, changed_at, {sources} FROM {CONTROL} WHERE id = 1"
+            ))
             .await?;
         let Some(row) = rows.first() else { return Ok(None) };
+        let sources = text_or_null(row, 6)?.map(|text| serde_json::from_str(&text)).transpose();
         Ok(Some(Control {
             epoch: number(row, 0)?,
             phase: text(row, 1)?,
             bound_to: text(row, 2)?,
             tables: text(row, 3)?,
             digests: text(row, 4)?,
+            sources: sources.map_err(|_| GameDbError::Answer { what: UNREADABLE })?.unwrap_or_default(),
             changed_at: text(row, 5)?,
         }))
     }
 
+    /// The columns of the control table; none when it is not there.
+    async fn control_columns(&mut self) -> Result<Vec<String>, GameDbError> {
+        let sql = format!(
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = DATABASE() \
+             AND table_name = '{CONTROL}'"
+        );
+        self.all(sql).await?.iter().map(|row| text(row, 0)).collect()
+    }
+
     async fn write_control(&mut self, control: &Control) -> Result<(), GameDbError> {
+        let sources = serde_json::to_string(&control.sources).map_err(|_| GameDbError::Answer { what: UNREADABLE })?;
         let values = format!(
-            "epoch = {}, phase = {}, bound_to = {}, tables = {}, digests = {}",
+            "epoch = {}, phase = {}, bound_to = {}, tables = {}, digests = {}, sources = {}",
             control.epoch,
             literal(&control.phase),
             literal(&control.bound_to),
             literal(&control.tables),
-            literal(&control.digests)
+            literal(&control.digests),
+            literal(&sources)
         );
         let sql = format!("INSERT INTO {CONTROL} SET id = 1, {values} ON DUPLICATE KEY UPDATE {values}");
         self.run(sql).await.map(drop)
