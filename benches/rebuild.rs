@@ -218,7 +218,7 @@ async fn rebuilt(log: &EmbeddedLog, store: &Path, url: &str) -> Outcome<u64> {
     let rows = RowProgress::default();
     let folded = folded(log).await?;
     let mut session = db.connect().await?;
-    let found = survey(&mut session, log, &folded, &[Table::Players], &rows).await?;
+    let found = survey(&mut session, log, &folded, &[Table::Players], NonZeroUsize::new(2).unwrap(), &rows).await?;
     session.close().await;
     let order = Order {
         db: &db,
@@ -263,9 +263,7 @@ async fn upserted(folded: &Folded, url: &str, start: Instant) -> Outcome<(f64, u
             vec!["?"; names.len()].join(", "),
             sets.join(", ")
         );
-        let query = known
-            .into_iter()
-            .fold(sqlx::query(AssertSqlSafe(sql)), |query, (_, text)| query.bind(text.map(|text| text.into_owned())));
+        let query = known.into_iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, (_, text)| query.bind(text));
         query.execute(&mut connection).await?;
         done += 1;
         if start.elapsed() > folding + UPSERT_TIME {

@@ -277,7 +277,7 @@ impl Job {
         let folded = game_db::folded(&self.log, until, phase, &self.context).await?;
         let rows = RowProgress::default();
         let phase = progress.phase(2, "compare", "rows", None);
-        let looking = survey(&mut session, &self.log, &folded, &asked, &rows);
+        let looking = survey(&mut session, &self.log, &folded, &asked, evidence::threads(None), &rows);
         let mut found = self.watched(looking, &rows, &phase).await.map_err(|error| self.told(error))?;
         phase.finish();
         session.close().await;

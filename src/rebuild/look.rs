@@ -10,13 +10,12 @@ use wox_events::{Digest, Position};
 use super::Folded;
 use crate::{
     tables::{
-        Image, Table,
+        Batch, Image, Table,
         compare::{Compared, Comparison, Details, Layout, RowHasher},
         image::Unholdable,
     },
     world::game_db::{
         GameDbError, Session,
-        rows::Batch,
         schema::{Problem, Schema},
     },
 };
@@ -116,6 +115,18 @@ pub async fn look(
     details: Details,
     progress: &RowProgress,
 ) -> Result<Look, LookError> {
+    look_each(session, folded, tables, details, progress, |_, _| ()).await
+}
+
+/// As [`look`], and shows the image of each table with the layout it was held against.
+pub async fn look_each(
+    session: &mut Session,
+    folded: &Folded,
+    tables: &[Table],
+    details: Details,
+    progress: &RowProgress,
+    mut show: impl FnMut(&Image<'_>, &Layout),
+) -> Result<Look, LookError> {
     let schema = session.schema(tables).await?;
     let problems: Vec<_> = schema.fatal().cloned().collect();
     if !problems.is_empty() {
@@ -123,7 +134,7 @@ pub async fn look(
     }
     session.snapshot().await?;
     let mut look = Look { as_of: folded.as_of, schema, tables: Vec::new(), unholdable: Vec::new() };
-    let looked = read(session, folded, tables, details, progress, &mut look).await;
+    let looked = read(session, folded, tables, details, progress, &mut look, &mut show).await;
     // A connection that broke has no snapshot any more; what is wrong was said above.
     let ended = session.end_snapshot().await;
     looked?;
@@ -138,16 +149,20 @@ async fn read(
     details: Details,
     progress: &RowProgress,
     look: &mut Look,
+    show: &mut impl FnMut(&Image<'_>, &Layout),
 ) -> Result<(), LookError> {
     for table in tables {
         let mut image = Image::of(*table, &folded.replay.state, &folded.scribe);
         look.unholdable.append(&mut image.unholdable);
-        let compared = match look.schema.table(*table) {
+        let published = Layout::published(*table);
+        let live = look.schema.table(*table);
+        let compared = match live {
             Some(live) => {
                 compare(session, &image, table.name(), (&live.layout, &live.columns), details, progress).await?
             }
-            None => Comparison::of(&image, &Layout::published(*table), details).finish().compared,
+            None => Comparison::of(&image, &published, details).finish().compared,
         };
+        show(&image, live.map_or(&published, |live| &live.layout));
         look.tables.push(compared);
     }
     Ok(())

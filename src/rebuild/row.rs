@@ -8,13 +8,12 @@ use wox_events::{Digest, Position, StreamId};
 use super::{Folded, LookError, RebuildError, look::RowProgress};
 use crate::{
     tables::{
-        Difference, Image, Table, cell,
+        Batch, Difference, Image, Table, cell,
         compare::{Comparison, Details, Fate, Layout, RowHasher},
     },
     world::game_db::{
         GameDbError, Session,
         one_row::{Cells, Setting},
-        rows::Batch,
         schema::LiveTable,
     },
 };
@@ -171,16 +170,20 @@ pub async fn look_at(
     let found = find(session, &image, row, live, progress).await;
     session.end_snapshot().await?;
     let (seen, difference) = found?;
+    let mut wanted = Batch::of(live.columns.len());
     let settings = match &seen {
         Some(cells) => {
             let seen: Vec<_> = cells.iter().map(Option::as_deref).collect();
-            let wanted = image.merged(row, &live.layout, &seen);
-            let changed = live.columns.iter().zip(wanted).zip(cells).filter(|((_, wanted), seen)| wanted != *seen);
-            changed.map(|((column, wanted), _)| (column.clone(), wanted)).collect()
+            image.merge(row, &live.layout, &seen, &mut wanted);
+            let changed =
+                live.columns.iter().zip(wanted.cells(0)).zip(seen).filter(|((_, wanted), seen)| wanted != seen);
+            changed.map(|((column, wanted), _)| (column.clone(), wanted.map(<[u8]>::to_vec))).collect()
         }
         None => {
-            let made = live.columns.iter().cloned().zip(image.made(row, &live.layout));
-            made.filter(|(_, value)| value.is_some()).collect()
+            wanted.clear(live.layout.shapes.len());
+            image.make(row, &live.layout, &mut wanted);
+            let made = live.columns.iter().cloned().zip(wanted.cells(0));
+            made.filter_map(|(column, value)| Some((column, Some(value?.to_vec())))).collect()
         }
     };
     Ok(RowLook {
@@ -243,10 +246,9 @@ pub async fn write(session: &mut Session, look: &RowLook, wait_seconds: u32) -> 
 async fn change(session: &mut Session, look: &RowLook) -> Result<(), RowError> {
     let table = look.table.name();
     let moved = || RowError::Moved { table: look.table, key: look.key.clone() };
-    let settings = look.settings.clone();
     let Some(seen) = &look.seen else {
         // The key is unique where the log knows it; a burn has none, so the time of the look decides.
-        return match session.add_row(table, settings).await {
+        return match session.add_row(table, &look.settings).await {
             Err(GameDbError::Statement { number: 1062, .. }) => Err(moved()),
             added => Ok(added.map(drop)?),
         };
@@ -257,7 +259,7 @@ async fn change(session: &mut Session, look: &RowLook) -> Result<(), RowError> {
         return Err(moved());
     }
     let column = look.columns.first().map(String::as_str).unwrap_or_default();
-    match session.change_row(table, (column, key), settings).await? {
+    match session.change_row(table, (column, key), &look.settings).await? {
         0 | 1 => Ok(()),
         _ => Err(moved()),
     }

@@ -15,7 +15,7 @@ use super::{
     book::{Note, Run, label},
     fold::further,
     look::{RowProgress, digest, look},
-    shadow::{Shadow, build},
+    shadow::{Shadow, Writers, build},
 };
 use crate::{
     log::{EventLog, ReadError},
@@ -118,13 +118,13 @@ pub async fn rebuild(
         control,
         tables,
         step: "build",
-        writer: order.db.connect().await?,
+        writers: Writers::open(order.db, order.wait_seconds).await?,
     };
     let done = work.carry_out(fence, survey, folded, pace).await;
     if let Err(error) = &done {
         work.give_up(fence, error).await;
     }
-    work.writer.close().await;
+    work.writers.close().await;
     done
 }
 
@@ -135,7 +135,7 @@ struct Work<'a> {
     control: Control,
     tables: Vec<Table>,
     step: &'static str,
-    writer: Session,
+    writers: Writers,
 }
 
 impl Work<'_> {
@@ -147,8 +147,7 @@ impl Work<'_> {
         pace: &mut Pace<'_>,
     ) -> Result<Rebuilt, RebuildError> {
         self.order.book.write(self.opening(survey)).await?;
-        self.writer.untie(&self.tables).await?;
-        self.writer.prepare_to_load(self.order.wait_seconds).await?;
+        self.writers.first.untie(&self.tables).await?;
         let began = Began { at: folded.scribe.moved(), shapes: self.shapes().await? };
         let mut reader = self.order.db.connect().await?;
         let built = self.build_all(&folded, &mut reader, pace).await;
@@ -201,7 +200,7 @@ impl Work<'_> {
         reader.snapshot().await?;
         for table in self.tables.clone() {
             let (epoch, schema) = (self.control.epoch, self.schema);
-            shadows.push(build(epoch, table, &self.tables, schema, folded, reader, &mut self.writer, pace).await?);
+            shadows.push(build(epoch, table, &self.tables, schema, folded, reader, &mut self.writers, pace).await?);
         }
         reader.end_snapshot().await?;
         Ok(shadows)
@@ -292,7 +291,7 @@ impl Work<'_> {
         }
         if written.is_empty() {
             for table in &self.schema.tables {
-                self.writer.number_on(self.control.epoch, table).await?;
+                self.writers.first.number_on(self.control.epoch, table).await?;
             }
             return Ok(TakenIn { folded, shadows, caught_up: false, live });
         }
@@ -312,7 +311,7 @@ impl Work<'_> {
                 },
             };
             let (epoch, schema) = (self.control.epoch, self.schema);
-            again.push(build(epoch, table, &self.tables, schema, &folded, reader, &mut self.writer, pace).await?);
+            again.push(build(epoch, table, &self.tables, schema, &folded, reader, &mut self.writers, pace).await?);
         }
         self.control.digests = digests(&again);
         self.control.sources.next = Some(made_from(self.order.log, &folded).await?);
@@ -322,9 +321,9 @@ impl Work<'_> {
 
     /// How the live tables are made. A column or an index that is added later would be lost with the old table.
     async fn shapes(&mut self) -> Result<Vec<String>, GameDbError> {
-        let mut shapes = self.writer.triggers(&self.tables).await?;
+        let mut shapes = self.writers.first.triggers(&self.tables).await?;
         for live in &self.schema.tables {
-            shapes.push(self.writer.made_as(live.table).await?);
+            shapes.push(self.writers.first.made_as(live.table).await?);
         }
         Ok(shapes)
     }
@@ -347,7 +346,7 @@ impl Work<'_> {
         let old = old.map(|table| Rename { from: table.to_string(), to: old_name(epoch, table) });
         let new = self.tables.iter().map(|table| Rename { from: new_name(epoch, *table), to: table.to_string() });
         let renames: Vec<_> = old.chain(new).collect();
-        match held.rename(&renames, &mut self.writer).await {
+        match held.rename(&renames, &mut self.writers.first).await {
             Ok(()) => Ok(()),
             Err(source @ (GameDbError::Broken { .. } | GameDbError::Timeout | GameDbError::Answer { .. })) => {
                 Err(RebuildError::Unknown { source })
@@ -359,15 +358,15 @@ impl Work<'_> {
     /// The switch lets nothing in between. Should it ever, then nobody may say that nothing was lost.
     async fn slipped(&mut self, shadows: &[Shadow], live: &[Option<Digest>]) -> Result<Vec<Table>, RebuildError> {
         let mut slipped = Vec::new();
-        self.writer.run("SET SESSION lock_wait_timeout = 10").await?;
+        self.writers.first.run("SET SESSION lock_wait_timeout = 10").await?;
         for (shadow, seen) in shadows.iter().zip(live) {
             let (Some(live), Some(seen)) = (self.schema.table(shadow.table), seen) else { continue };
             let old = old_name(self.control.epoch, shadow.table);
-            if digest(&mut self.writer, &old, &live.columns, &RowProgress::default()).await? != *seen {
+            if digest(&mut self.writers.first, &old, &live.columns, &RowProgress::default()).await? != *seen {
                 slipped.push(shadow.table);
             }
         }
-        self.writer.untie(&self.tables).await?;
+        self.writers.first.untie(&self.tables).await?;
         Ok(slipped)
     }
 
@@ -388,7 +387,7 @@ impl Work<'_> {
             written.map_err(|source| RebuildError::SwitchedUnrecorded { source })?;
             return Ok(Vec::new());
         }
-        let look = look(&mut self.writer, &folded, &self.tables, Details::FIRST, &RowProgress::default()).await;
+        let look = look(&mut self.writers.first, &folded, &self.tables, Details::FIRST, &RowProgress::default()).await;
         let notes = match &look {
             Ok(look) if look.tables.iter().all(Compared::is_equal) && slipped.is_empty() => {
                 vec![self.run.done("verify"), self.run.finished("verified")]
@@ -415,7 +414,7 @@ impl Work<'_> {
             let published = LiveTable::published(shadow.table);
             let live = self.schema.table(shadow.table).unwrap_or(&published);
             let rows = RowProgress::default();
-            if digest(&mut self.writer, shadow.table.name(), &live.columns, &rows).await? != shadow.digest {
+            if digest(&mut self.writers.first, shadow.table.name(), &live.columns, &rows).await? != shadow.digest {
                 return Ok(false);
             }
         }
@@ -433,8 +432,10 @@ impl Work<'_> {
             }
             RebuildError::Fenced => {}
             _ => {
-                // Whatever the writer has begun ends with it, so that its table can be dropped.
-                let _gone = fence.session().run(format!("KILL {}", self.writer.id)).await;
+                // Whatever the writers have begun ends with them, so that its table can be dropped.
+                for writer in self.writers.all() {
+                    let _gone = fence.session().run(format!("KILL {}", writer.id)).await;
+                }
                 let cleared = clear(fence.session()).await;
                 self.control.gave_up();
                 if cleared.is_err() || fence.write(&self.control).await.is_err() {

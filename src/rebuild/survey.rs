@@ -2,6 +2,8 @@
 //! doing that is, and what stands in its way. The id is the digest of what all of it rests on: the same log, tables and
 //! code give the same id, so what a person looked at is what is carried out.
 
+use std::num::NonZeroUsize;
+
 use serde::{Deserialize, Serialize};
 use strum::VariantArray as _;
 use wox_events::{Digest, Json, LogId, Position, record::JsonError};
@@ -9,7 +11,7 @@ use wox_projections::FOLD_HASH;
 
 use super::{
     Folded, Look, LookError, RebuildError,
-    look::{RowProgress, look},
+    look::{RowProgress, look_each},
 };
 use crate::{
     log::EventLog,
@@ -180,10 +182,13 @@ pub async fn survey(
     log: &dyn EventLog,
     folded: &Folded,
     asked: &[Table],
+    threads: NonZeroUsize,
     progress: &RowProgress,
 ) -> Result<Survey, RebuildError> {
     let (tables, drawn_in) = tied(&session.schema(Table::VARIANTS).await?, asked);
-    let look = look(session, folded, &tables, Details::OVERWRITTEN, progress).await?;
+    let mut rendered = Vec::new();
+    let render = |image: &Image<'_>, layout: &Layout| rendered.push(image.rendered(layout, threads));
+    let look = look_each(session, folded, &tables, Details::OVERWRITTEN, progress, render).await?;
     let mut obstacles = obstacles(session, &look.schema, &tables).await?;
     let (other_log, older) = made_from(session, log, folded).await?;
     obstacles.extend(older);
@@ -194,14 +199,10 @@ pub async fn survey(
         folds: FOLD_HASH.to_owned(),
         tables: Vec::new(),
     };
-    for (table, compared) in tables.iter().zip(&look.tables) {
-        let published = Layout::published(*table);
-        let live = look.schema.table(*table);
-        let image = Image::of(*table, &folded.replay.state, &folded.scribe);
-        let (log, unfit) = image.rendered(live.map_or(&published, |live| &live.layout));
+    for ((table, compared), (log, unfit)) in tables.iter().zip(&look.tables).zip(rendered) {
+        let lost = look.schema.table(*table).is_none();
         obstacles.extend(unfit.into_iter().map(does_not_fit));
-        basis.tables.push(TableBasis { table: *table, lost: live.is_none(), live: compared.digest, log });
-        progress.go_on()?;
+        basis.tables.push(TableBasis { table: *table, lost, live: compared.digest, log });
     }
     Ok(Survey { id: basis.id()?, basis, look, drawn_in, obstacles, other_log })
 }

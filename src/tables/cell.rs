@@ -1,12 +1,13 @@
 //! One value: what the log says it must be, what stands in the live table, and whether the two agree. Live values arrive
 //! as the text the server sends and are read strictly; what cannot be read is a difference, never a default.
 
-use std::borrow::Cow;
+use std::{fmt, io::Write as _};
 
-use chrono::{DateTime, NaiveDate};
+use chrono::NaiveDate;
 use wox_events::{Amount, Label, Timestamp};
 
 use super::spec::{Kind, Standing};
+use crate::rfc3339;
 
 /// What the log says of one cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,19 +87,26 @@ pub fn cut_off(amount: Amount, scale: u32) -> Amount {
 }
 
 impl Value<'_> {
+    /// Writes the text that the server takes behind `out`; false, and nothing, for NULL.
+    pub fn write(&self, shape: &Shape, out: &mut Vec<u8>) -> bool {
+        match self {
+            Value::Null => return false,
+            Value::Int(number) => put(out, format_args!("{number}")),
+            Value::Money(amount) => decimal(*amount, shape.scale, out),
+            Value::Text(text) => out.extend_from_slice(text.as_bytes()),
+            Value::Status(standing) => out.extend_from_slice(standing.word().as_bytes()),
+            Value::Labels(labels) => list(labels, out),
+            Value::Json(json) => out.extend_from_slice(json.as_bytes()),
+            Value::Time(time) => out.extend_from_slice(moment(*time, shape.scale).as_bytes()),
+        }
+        true
+    }
+
     /// The text that is written, in the form the server takes; `None` for NULL.
     #[must_use]
-    pub fn text(&self, shape: &Shape) -> Option<Cow<'_, str>> {
-        Some(match self {
-            Value::Null => return None,
-            Value::Int(number) => number.to_string().into(),
-            Value::Money(amount) => decimal(cut_off(*amount, shape.scale), shape.scale).into(),
-            Value::Text(text) => (*text).into(),
-            Value::Status(standing) => standing.word().into(),
-            Value::Labels(labels) => list(labels).into(),
-            Value::Json(json) => json.as_str().into(),
-            Value::Time(time) => moment(*time, shape.scale).into(),
-        })
+    pub fn text(&self, shape: &Shape) -> Option<String> {
+        let mut out = Vec::new();
+        self.write(shape, &mut out).then(|| String::from_utf8_lossy(&out).into_owned())
     }
 
     /// Whether the live value is this one. A live value that cannot be read is not.
@@ -201,17 +209,19 @@ fn cut_time(time: Timestamp, shape: &Shape) -> i64 {
     time.0 - time.0.rem_euclid(unit)
 }
 
+/// RFC 3339 has the same digits, and writing it costs less than following a format string does.
 fn moment(time: Timestamp, scale: u32) -> String {
-    let Some(found) = DateTime::from_timestamp_micros(time.0) else { return time.0.to_string() };
-    match scale {
-        0 => found.format("%Y-%m-%d %H:%M:%S").to_string(),
-        // Cut off like amounts: six digits are written, the server would round, so only what it can hold is given.
-        digits => {
-            let whole = found.format("%Y-%m-%d %H:%M:%S%.6f").to_string();
-            let keep = 20 + usize::try_from(digits.min(6)).unwrap_or(6);
-            whole.get(..keep).map_or(whole.clone(), str::to_owned)
-        }
+    let mut text = rfc3339::text(time);
+    if text.get(10..11) != Some("T") {
+        return text;
     }
+    text.replace_range(10..11, " ");
+    // Cut off like amounts: the server would round, so only what it can hold is given.
+    text.truncate(match scale {
+        0 => 19,
+        digits => 20 + digits.min(6) as usize,
+    });
+    text
 }
 
 fn time_fits(time: Timestamp, timestamp: bool) -> bool {
@@ -220,30 +230,36 @@ fn time_fits(time: Timestamp, timestamp: bool) -> bool {
     range.contains(&time.0.div_euclid(1_000_000))
 }
 
-/// A decimal text with exactly this many decimals.
-fn decimal(amount: Amount, scale: u32) -> String {
-    let text = amount.to_string();
-    if scale == 0 {
-        return text.split('.').next().unwrap_or_default().to_owned();
+/// Memory takes every text.
+fn put(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("memory takes every text");
+}
+
+/// A decimal text with exactly this many decimals; an amount has eighteen, what is beyond is zeros.
+fn decimal(amount: Amount, scale: u32, out: &mut Vec<u8>) {
+    let digits = scale.min(18);
+    let (unit, one) = (10u128.pow(18 - digits), 10u128.pow(digits));
+    let units = amount.base_units() / unit;
+    let (whole, rest) = (units / one, units % one);
+    put(out, format_args!("{whole}"));
+    if scale > 0 {
+        let (width, zeros) = (digits as usize, (scale - digits) as usize);
+        put(out, format_args!(".{rest:0width$}{:0<zeros$}", ""));
     }
-    let (whole, rest) = text.split_once('.').unwrap_or((&text, ""));
-    let width = usize::try_from(scale).unwrap_or(18);
-    format!("{whole}.{rest:0<width$}")
 }
 
 /// `["a","b"]`. Names are printable ASCII without quotes and backslashes, so nothing is escaped.
-fn list(labels: &[Label]) -> String {
-    let mut text = String::from("[");
+fn list(labels: &[Label], out: &mut Vec<u8>) {
+    out.push(b'[');
     for (index, label) in labels.iter().enumerate() {
         if index > 0 {
-            text.push(',');
+            out.push(b',');
         }
-        text.push('"');
-        text.push_str(label.as_str());
-        text.push('"');
+        out.push(b'"');
+        out.extend_from_slice(label.as_str().as_bytes());
+        out.push(b'"');
     }
-    text.push(']');
-    text
+    out.push(b']');
 }
 
 /// Compares a list with the JSON in a table without building either: 100,000 rows have 300,000 of these.

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use wox_events::{Digest, Position};
 
 use super::{
+    Index,
     cell::{self, Cell, Shape},
     image::Image,
     origin::Origin,
@@ -139,7 +140,7 @@ pub struct Comparison<'a> {
     layout: &'a Layout,
     seen: Vec<bool>,
     pending: Vec<Pending>,
-    burns: std::collections::HashMap<i64, Vec<usize>>,
+    burns: Index<i64, Vec<usize>>,
     hasher: RowHasher,
     details: Details,
     missing_told: usize,
@@ -246,7 +247,7 @@ impl<'a> Comparison<'a> {
     /// Starts to compare a table. `layout` says what the live columns can hold.
     #[must_use]
     pub fn of(image: &'a Image<'a>, layout: &'a Layout, details: Details) -> Comparison<'a> {
-        let mut burns = std::collections::HashMap::<i64, Vec<usize>>::new();
+        let mut burns = Index::<i64, Vec<usize>>::default();
         if image.table == Table::BurnQueue {
             for row in 0..image.len() {
                 if let Some(due) = image.due(row) {
@@ -382,7 +383,7 @@ impl<'a> Comparison<'a> {
                 fields.push(Field {
                     column: self.image.table.columns()[index].name,
                     live: cell::shown(live),
-                    log: value.text(shape).map(std::borrow::Cow::into_owned),
+                    log: value.text(shape),
                     wrote: self.image.wrote(row, index),
                     event: None,
                     origin: None,
@@ -430,7 +431,7 @@ impl<'a> Comparison<'a> {
             Cell::Known(value) | Cell::Present(value) | Cell::Filled(value) => Some(Field {
                 column: columns[index].name,
                 live: None,
-                log: value.text(&self.layout.shapes[index]).map(std::borrow::Cow::into_owned),
+                log: value.text(&self.layout.shapes[index]),
                 wrote: self.image.wrote(row, index),
                 event: None,
                 origin: None,

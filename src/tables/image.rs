@@ -1,6 +1,6 @@
 //! The tables as the log says they must be: one source a row, rendered into cells when it is asked for.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::borrow::Cow;
 
 use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
@@ -18,6 +18,7 @@ use wox_projections::{
 };
 
 use super::{
+    Index,
     cell::{Cell, Value, whole_second},
     scribe::Scribe,
     spec::{Standing, Table},
@@ -31,8 +32,8 @@ pub struct Image<'a> {
     state: &'a State,
     scribe: &'a Scribe,
     rows: Vec<Source<'a>>,
-    by_key: HashMap<SmolStr, u32>,
-    by_former_key: HashMap<SmolStr, u32>,
+    by_key: Index<SmolStr, u32>,
+    by_former_key: Index<SmolStr, u32>,
     /// What the log knows and the table cannot hold, whatever its columns.
     pub unholdable: Vec<Unholdable>,
 }
@@ -80,8 +81,8 @@ impl<'a> Image<'a> {
             state,
             scribe,
             rows: Vec::new(),
-            by_key: HashMap::new(),
-            by_former_key: HashMap::new(),
+            by_key: Index::default(),
+            by_former_key: Index::default(),
             unholdable: Vec::new(),
         };
         match table {

@@ -1,30 +1,36 @@
 //! The row that is written: what the log knows, over what stands in the table where the log has no word. A live value
 //! that agrees stays as it is spelt.
 
+use std::{
+    num::NonZeroUsize,
+    ops::Range,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
 use sha2::{Digest as _, Sha256};
 use wox_events::Digest;
 
 use super::{
+    batch::Batch,
     cell::{self, Cell},
     compare::Layout,
     image::{Image, Unholdable},
 };
 
-/// The cells of one row as they are written; `None` is NULL.
-pub type Row = Vec<Option<Vec<u8>>>;
-
 /// Most reasons that are kept; beyond that a table is simply too small.
 const REASONS_MAX: usize = 100;
+/// Rows that are rendered by one thread in one go. Another number is another digest.
+const PIECE_ROWS: usize = 4_096;
 
 impl Image<'_> {
-    /// A live row as it must be: all columns of the layout, those the log does not know as they are.
-    #[must_use]
-    pub fn merged(&self, row: usize, layout: &Layout, live: &[Option<&[u8]>]) -> Row {
+    /// Adds a live row as it must be: all columns of the layout, those the log does not know as they are.
+    pub fn merge(&self, row: usize, layout: &Layout, live: &[Option<&[u8]>], into: &mut Batch) {
         let cells = self.cells(row);
         let columns = self.table.columns();
-        let written = live.iter().enumerate().map(|(index, live)| {
+        for (index, live) in live.iter().enumerate() {
             let (Some(expected), Some(shape)) = (cells.get(index), layout.shapes.get(index)) else {
-                return live.map(<[u8]>::to_vec);
+                into.push(*live);
+                continue;
             };
             let wanted = match expected {
                 Cell::Known(value) => (!value.agrees(*live, shape)).then_some(value),
@@ -35,51 +41,84 @@ impl Image<'_> {
                 Cell::Filled(_) | Cell::Kept => None,
             };
             match wanted {
-                Some(value) => value.text(shape).map(|text| text.into_owned().into_bytes()),
-                None => live.map(<[u8]>::to_vec),
+                Some(value) => into.write(|text| value.write(shape, text)),
+                None => into.push(*live),
             }
-        });
-        written.collect()
+        }
     }
 
-    /// A row that is not there: the columns of the game's schema, `None` where the log knows nothing.
-    #[must_use]
-    pub fn made(&self, row: usize, layout: &Layout) -> Row {
-        let cells = self.cells(row);
-        let written = cells.iter().zip(&layout.shapes).map(|(cell, shape)| match cell {
-            Cell::Known(value) | Cell::Present(value) | Cell::Filled(value) => {
-                value.text(shape).map(|text| text.into_owned().into_bytes())
+    /// Adds a row that is not there: the columns of the game's schema, NULL where the log knows nothing.
+    pub fn make(&self, row: usize, layout: &Layout, into: &mut Batch) {
+        for (cell, shape) in self.cells(row).iter().zip(&layout.shapes) {
+            match cell {
+                Cell::Known(value) | Cell::Present(value) | Cell::Filled(value) => {
+                    into.write(|text| value.write(shape, text));
+                }
+                Cell::Kept => into.push(None),
             }
-            Cell::Kept => None,
-        });
-        written.collect()
+        }
     }
 
     /// The digest of everything the log says of this table, in the log's own order, and what the live columns cannot hold
-    /// of it.
+    /// of it. Pieces of the table are rendered on as many threads as asked for; the digest is over the digests of the
+    /// pieces, so it does not depend on how many there are.
     #[must_use]
-    pub fn rendered(&self, layout: &Layout) -> (Digest, Vec<Unholdable>) {
+    pub fn rendered(&self, layout: &Layout, threads: NonZeroUsize) -> (Digest, Vec<Unholdable>) {
+        self.rendered_in(layout, threads, PIECE_ROWS)
+    }
+
+    fn rendered_in(&self, layout: &Layout, threads: NonZeroUsize, piece: usize) -> (Digest, Vec<Unholdable>) {
+        let pieces: Vec<_> = (0..self.len()).step_by(piece).map(|from| from..self.len().min(from + piece)).collect();
+        let next = AtomicUsize::new(0);
+        let mut done: Vec<_> = std::thread::scope(|scope| {
+            let work = || {
+                let mut done = Vec::new();
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(rows) = pieces.get(at) else { return done };
+                    done.push((at, self.rendered_piece(rows.clone(), layout)));
+                }
+            };
+            let helpers: Vec<_> = (1..threads.get().min(pieces.len())).map(|_| scope.spawn(work)).collect();
+            let mut done = work();
+            for helper in helpers {
+                done.extend(helper.join().unwrap_or_else(|panicked| std::panic::resume_unwind(panicked)));
+            }
+            done
+        });
+        done.sort_by_key(|(at, _)| *at);
         let mut hasher = Sha256::new();
         let mut unfit = Vec::new();
-        let mut put = |tag: u8, text: Option<&str>| {
-            hasher.update([tag]);
-            if let Some(text) = text {
-                hasher.update((text.len() as u64).to_be_bytes());
-                hasher.update(text);
-            }
-        };
-        for row in 0..self.len() {
+        for (_, (digest, some)) in done {
+            hasher.update(digest.0);
+            unfit.extend(some.into_iter().take(REASONS_MAX - unfit.len()));
+        }
+        (Digest(hasher.finalize().into()), unfit)
+    }
+
+    fn rendered_piece(&self, rows: Range<usize>, layout: &Layout) -> (Digest, Vec<Unholdable>) {
+        let mut hasher = Sha256::new();
+        let mut unfit = Vec::new();
+        // Hashed row by row: one long piece costs less than many short ones.
+        let mut waiting = Vec::new();
+        let mut text = Vec::new();
+        for row in rows {
             for ((cell, shape), column) in self.cells(row).iter().zip(&layout.shapes).zip(self.table.columns()) {
                 let (tag, value) = match cell {
                     Cell::Known(value) => (1, value),
                     Cell::Present(value) => (2, value),
                     Cell::Filled(value) => (3, value),
                     Cell::Kept => {
-                        put(0, None);
+                        waiting.push(0);
                         continue;
                     }
                 };
-                put(tag, value.text(shape).as_deref());
+                waiting.push(tag);
+                text.clear();
+                if value.write(shape, &mut text) {
+                    waiting.extend_from_slice(&(text.len() as u64).to_be_bytes());
+                    waiting.extend_from_slice(&text);
+                }
                 if let Err(why) = value.fits(shape)
                     && unfit.len() < REASONS_MAX
                 {
@@ -87,6 +126,8 @@ impl Image<'_> {
                     unfit.push(Unholdable { table: self.table, subject, why: format!("{}: {why}", column.name) });
                 }
             }
+            hasher.update(&waiting);
+            waiting.clear();
         }
         (Digest(hasher.finalize().into()), unfit)
     }
@@ -124,8 +165,16 @@ mod tests {
         (replay, scribe)
     }
 
+    type Row = Vec<Option<Vec<u8>>>;
+
     fn borrowed(row: &Row) -> Vec<Option<&[u8]>> {
         row.iter().map(Option::as_deref).collect()
+    }
+
+    fn only(columns: usize, write: impl FnOnce(&mut Batch)) -> Row {
+        let mut batch = Batch::of(columns);
+        write(&mut batch);
+        batch.cells(0).map(|cell| cell.map(<[u8]>::to_vec)).collect()
     }
 
     #[test]
@@ -133,17 +182,18 @@ mod tests {
         let (replay, scribe) = folded();
         let image = Image::of(Table::Players, &replay.state, &scribe);
         let layout = Layout { extras: vec!["mood".into()], ..Layout::published(Table::Players) };
-        let mut live = image.made(0, &layout);
+        let mut live = only(14, |batch| image.make(0, &layout, batch));
         live[8] = Some(String::from_utf8(live[8].clone().unwrap()).unwrap().replace(',', " , ").into_bytes());
         live[5] = Some(b"3".to_vec());
         live[10] = Some(b"4711".to_vec());
         live.push(Some(b"gloomy".to_vec()));
-        let written = image.merged(0, &layout, &borrowed(&live));
+        let written = only(15, |batch| image.merge(0, &layout, &borrowed(&live), batch));
         assert_ne!(written[10], live[10], "wins are known");
         for index in [5, 8, 13, 14] {
             assert_eq!(written[index], live[index], "column {index}");
         }
-        assert_eq!(image.merged(0, &layout, &borrowed(&written)), written, "written twice is written once");
+        let again = only(15, |batch| image.merge(0, &layout, &borrowed(&written), batch));
+        assert_eq!(again, written, "written twice is written once");
     }
 
     #[test]
@@ -151,10 +201,12 @@ mod tests {
         let (replay, scribe) = folded();
         let image = Image::of(Table::Players, &replay.state, &scribe);
         let mut layout = Layout::published(Table::Players);
-        let (digest, unfit) = image.rendered(&layout);
-        assert_eq!((image.rendered(&layout).0, unfit), (digest, Vec::new()));
+        let (digest, unfit) = image.rendered(&layout, NonZeroUsize::MIN);
+        assert_eq!((image.rendered(&layout, NonZeroUsize::MIN).0, unfit), (digest, Vec::new()));
+        let spoken = |threads| image.rendered_in(&layout, NonZeroUsize::new(threads).unwrap(), 7);
+        assert_eq!(spoken(1), spoken(3), "whoever renders which piece");
         layout.shapes[7].whole_digits = 0;
-        let (_, unfit) = image.rendered(&layout);
+        let (_, unfit) = image.rendered(&layout, NonZeroUsize::MIN);
         assert!(unfit[0].why.starts_with("withdrawable_galleons: "), "{unfit:?}");
         assert!(scribe.moved().0 > 0 && scribe.moved() == replay.position);
     }

@@ -1,14 +1,13 @@
 //! Looks on while the log is folded and notes what the tables need and the folds have no use for: when rows came into
 //! being, which event last wrote which part of a row, experience that carries over, the last three spells of a side.
 
-use std::collections::HashMap;
-
 use wox_events::{
     Amount, BurnEvent, DepositEvent, DuelEvent, Event, Label, OpsEvent, PlayerEvent, PlayerId, Position, Recorded,
     Timestamp, TxHash, WithdrawalEvent,
 };
 use wox_projections::{Account, Posting, Replay, postings::postings};
 
+use super::Index;
 use crate::replay::Watch;
 
 /// How many spells a combo remembers (domain.md, "Duels").
@@ -17,13 +16,13 @@ const COMBO_SPELLS: usize = 3;
 /// Everything that was noted, by subject. The maps are looked into, never walked through: their order means nothing.
 #[derive(Debug, Default)]
 pub struct Scribe {
-    players: HashMap<PlayerId, PlayerNotes>,
-    duels: HashMap<String, DuelNotes>,
-    withdrawals: HashMap<String, WithdrawalNotes>,
-    burns: HashMap<String, BurnNotes>,
-    deposits: HashMap<String, DepositNotes>,
+    players: Index<PlayerId, PlayerNotes>,
+    duels: Index<String, DuelNotes>,
+    withdrawals: Index<String, WithdrawalNotes>,
+    burns: Index<String, BurnNotes>,
+    deposits: Index<String, DepositNotes>,
     moved: Position,
-    imports: HashMap<String, ImportNotes>,
+    imports: Index<String, ImportNotes>,
     applied: u64,
     level: Option<u8>,
     moves: Vec<Posting>,

@@ -7,10 +7,9 @@ use std::sync::{
 
 use strum::VariantArray as _;
 use wox_recovery::{
-    tables::Table,
+    tables::{Batch, Table},
     world::game_db::{
         GameDb, GameDbError,
-        rows::Batch,
         schema::LiveTable,
         shadow::{Fill, new_name, old_name, undone_name},
         switch::{Fence, Held, Rename, Taken},
@@ -32,12 +31,7 @@ async fn build_shadows(db: &GameDb) {
         let mut rows = reader.rows(live.table.name(), &live.columns);
         let mut batch = Batch::default();
         while rows.next(&mut batch).await.unwrap() {
-            let mut cells = Vec::new();
-            for row in 0..batch.len() {
-                batch.row(row, &mut cells);
-                let row = cells.iter().map(|cell| cell.map(<[u8]>::to_vec)).collect();
-                loader.push(Fill::Whole, row).await.unwrap();
-            }
+            loader.push(Fill::Whole, &batch).await.unwrap();
         }
         drop(rows);
         let loaded = loader.finish().await.unwrap();
@@ -150,20 +144,23 @@ async fn a_lost_table_gets_the_published_shape_and_what_the_log_does_not_know_it
     let live = LiveTable::published(Table::Players);
     session.create_shadow(1, &live, true).await.unwrap();
     let mut loader = session.load(1, &live).await.unwrap();
-    let mut row = vec![None; live.columns.len()];
-    row[0] = Some(b"it's `me` \\".to_vec());
-    loader.push(Fill::Defaults, row).await.unwrap();
+    let mut row = Batch::of(live.columns.len());
+    row.push(Some(b"it's `me` \\"));
+    (1..live.columns.len()).for_each(|_| row.push(None));
+    loader.push(Fill::Defaults, &row).await.unwrap();
     assert_eq!(loader.finish().await.unwrap(), 1);
     let rows = game.rows("SELECT twitter_handle, hp, bonus_galleons, potions FROM _wox_new_1_players").await;
     assert_eq!(rows, ["it's `me` \\|100|20.00|NULL"]);
     let burns = LiveTable::published(Table::BurnQueue);
     session.create_shadow(1, &burns, true).await.unwrap();
     let mut loader = session.load(1, &burns).await.unwrap();
+    let mut rows = Batch::of(5);
     for _ in 0..2 {
-        let text = |text: &str| Some(text.as_bytes().to_vec());
-        let row = vec![None, text("1.25"), text("2026-08-01 20:00:00"), text("pending"), None];
-        loader.push(Fill::Defaults, row).await.unwrap();
+        for cell in [None, Some("1.25"), Some("2026-08-01 20:00:00"), Some("pending"), None] {
+            rows.push(cell.map(str::as_bytes));
+        }
     }
+    loader.push(Fill::Defaults, &rows).await.unwrap();
     assert_eq!(loader.finish().await.unwrap(), 2);
     assert_eq!(game.rows("SELECT id FROM _wox_new_1_burn_queue").await, ["1", "2"]);
     session.drop_tables(&[new_name(1, Table::Players), new_name(1, Table::BurnQueue)]).await.unwrap();

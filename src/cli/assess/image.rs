@@ -24,10 +24,10 @@ use crate::{
     },
     rfc3339,
     tables::{
-        Image, Table,
+        Batch, Image, Table,
         compare::{Compared, Details, Layout},
     },
-    world::game_db::{GameDb, Session, rows::Batch},
+    world::game_db::{GameDb, Session},
 };
 
 /// The check of a dump.

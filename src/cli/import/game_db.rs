@@ -24,10 +24,9 @@ use crate::{
     log::{AppendError, AppendRequest, EmbeddedLog, EventLog, Head, embedded},
     rebuild::{LookError, look::RowProgress},
     rfc3339,
-    tables::Table,
+    tables::{Batch, Table},
     world::game_db::{
         Session,
-        rows::Batch,
         schema::{LiveTable, Schema},
     },
 };

@@ -60,26 +60,26 @@ impl Session {
         &mut self,
         table: &str,
         key: (&str, Option<Vec<u8>>),
-        settings: Vec<Setting>,
+        settings: &[Setting],
     ) -> Result<u64, GameDbError> {
         let sets: Vec<_> = settings.iter().map(|(column, _)| format!("{} = ?", quoted(column))).collect();
         let sql = format!("UPDATE {} SET {} WHERE {} = ?", quoted(table), sets.join(", "), quoted(key.0));
-        let values = settings.into_iter().map(|(_, value)| value).chain([key.1]);
+        let values = settings.iter().map(|(_, value)| value.as_deref()).chain([key.1.as_deref()]);
         self.write_row(sql, values).await
     }
 
     /// Adds a row; columns that are not named get their defaults.
-    pub async fn add_row(&mut self, table: &str, settings: Vec<Setting>) -> Result<u64, GameDbError> {
+    pub async fn add_row(&mut self, table: &str, settings: &[Setting]) -> Result<u64, GameDbError> {
         let names: Vec<_> = settings.iter().map(|(column, _)| quoted(column)).collect();
         let marks = vec!["?"; settings.len()].join(", ");
         let sql = format!("INSERT INTO {} ({}) VALUES ({marks})", quoted(table), names.join(", "));
-        self.write_row(sql, settings.into_iter().map(|(_, value)| value)).await
+        self.write_row(sql, settings.iter().map(|(_, value)| value.as_deref())).await
     }
 
-    async fn write_row(
+    async fn write_row<'v>(
         &mut self,
         sql: String,
-        values: impl Iterator<Item = Option<Vec<u8>>>,
+        values: impl Iterator<Item = Option<&'v [u8]>>,
     ) -> Result<u64, GameDbError> {
         let query = values.fold(sqlx::query(AssertSqlSafe(sql)).persistent(false), bind);
         let writing = query.execute(&mut self.connection);

@@ -5,52 +5,12 @@ use futures_util::{StreamExt as _, stream::BoxStream};
 use sqlx::{AssertSqlSafe, mysql::MySqlRow};
 
 use super::{GameDbError, STATEMENT_TIMEOUT, Session, bytes, quoted};
+use crate::tables::Batch;
 
 /// Most rows of a batch.
 const BATCH_ROWS: usize = 512;
 /// A batch ends early once it holds this many bytes.
 const BATCH_BYTES: usize = 1 << 20;
-
-/// Some rows, their cells as the text the server sent.
-#[derive(Debug, Default)]
-pub struct Batch {
-    columns: usize,
-    text: Vec<u8>,
-    cells: Vec<Option<(usize, usize)>>,
-}
-
-impl Batch {
-    /// How many rows.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.cells.len().checked_div(self.columns).unwrap_or(0)
-    }
-
-    /// True when there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.cells.is_empty()
-    }
-
-    /// Writes the cells of a row into `cells`, which is reused from row to row.
-    pub fn row<'b>(&'b self, row: usize, cells: &mut Vec<Option<&'b [u8]>>) {
-        cells.clear();
-        let places = &self.cells[row * self.columns..(row + 1) * self.columns];
-        cells.extend(places.iter().map(|place| place.map(|(from, to)| &self.text[from..to])));
-    }
-
-    fn push(&mut self, row: &MySqlRow) -> Result<(), GameDbError> {
-        for column in 0..self.columns {
-            let place = bytes(row, column)?.map(|cell| {
-                let from = self.text.len();
-                self.text.extend_from_slice(cell);
-                (from, self.text.len())
-            });
-            self.cells.push(place);
-        }
-        Ok(())
-    }
-}
 
 /// The rows of one table, in the order of its first column, which is its key.
 pub struct Rows<'s> {
@@ -61,14 +21,13 @@ pub struct Rows<'s> {
 impl Rows<'_> {
     /// Fills the batch with the next rows; false when there are none left.
     pub async fn next(&mut self, batch: &mut Batch) -> Result<bool, GameDbError> {
-        batch.columns = self.columns;
-        batch.text.clear();
-        batch.cells.clear();
+        batch.clear(self.columns);
         let filling = async {
-            while batch.len() < BATCH_ROWS && batch.text.len() < BATCH_BYTES {
-                match self.stream.next().await {
-                    Some(row) => batch.push(&row?)?,
-                    None => break,
+            while batch.len() < BATCH_ROWS && batch.bytes() < BATCH_BYTES {
+                let Some(row) = self.stream.next().await else { break };
+                let row = row?;
+                for column in 0..self.columns {
+                    batch.push(bytes(&row, column)?);
                 }
             }
             Ok::<_, GameDbError>(())

@@ -106,6 +106,7 @@ impl Session {
     /// Looks at the shape of these tables.
     pub async fn schema(&mut self, tables: &[Table]) -> Result<Schema, GameDbError> {
         let mut schema = Schema::default();
+        let keys = self.foreign_keys(tables).await?;
         for table in tables {
             let sql = format!(
                 "SELECT table_type, engine, table_rows FROM information_schema.tables \
@@ -159,19 +160,14 @@ impl Session {
             });
             layout.extras = extras.map(|found| found.name.clone()).collect();
             columns.extend(layout.extras.iter().cloned());
-            let foreign_keys = self.foreign_keys("k.table_name", table.name()).await?;
+            let foreign_keys = keys.iter().filter(|key| key.table == table.name()).cloned().collect();
             let auto_increment =
                 described.iter().find(|found| found.extra.to_ascii_lowercase().contains("auto_increment"));
             let auto_increment = auto_increment.map(|found| found.name.clone());
             schema.tables.push(LiveTable { table: *table, layout, columns, foreign_keys, auto_increment, rows_about });
         }
-        for table in tables {
-            for key in self.foreign_keys("k.referenced_table_name", table.name()).await? {
-                if !tables.iter().any(|ours| ours.name() == key.table) {
-                    schema.foreign_children.push(key);
-                }
-            }
-        }
+        schema.foreign_children = keys;
+        schema.foreign_children.retain(|key| !tables.iter().any(|ours| ours.name() == key.table));
         Ok(schema)
     }
 
@@ -203,16 +199,19 @@ impl Session {
         Ok(columns)
     }
 
-    /// Foreign keys by the table they stand in or point to. `column` is one of our own words.
-    async fn foreign_keys(&mut self, column: &str, table: &str) -> Result<Vec<ForeignKey>, GameDbError> {
+    /// Foreign keys that stand in one of these tables or point to one: in one question, for each costs the server a look at
+    /// every table it has.
+    async fn foreign_keys(&mut self, tables: &[Table]) -> Result<Vec<ForeignKey>, GameDbError> {
+        let names: Vec<_> = tables.iter().map(|table| literal(table.name())).collect();
+        let names = names.join(", ");
         let sql = format!(
             "SELECT k.constraint_name, k.table_name, k.column_name, k.referenced_table_name, k.referenced_column_name, \
              r.delete_rule, r.update_rule FROM information_schema.key_column_usage k \
              JOIN information_schema.referential_constraints r ON r.constraint_schema = k.constraint_schema \
              AND r.constraint_name = k.constraint_name AND r.table_name = k.table_name \
-             WHERE k.table_schema = DATABASE() AND k.referenced_table_schema = DATABASE() AND {column} = {} \
-             ORDER BY k.table_name, k.constraint_name, k.ordinal_position",
-            literal(table)
+             WHERE k.table_schema = DATABASE() AND k.referenced_table_schema = DATABASE() \
+             AND (k.table_name IN ({names}) OR k.referenced_table_name IN ({names})) \
+             ORDER BY k.table_name, k.constraint_name, k.ordinal_position"
         );
         let mut keys: Vec<ForeignKey> = Vec::new();
         for row in self.all(sql).await? {

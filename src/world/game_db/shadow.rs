@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, mysql::MySqlArguments, query::Query};
 use super::{
     GameDbError, STATEMENT_TIMEOUT, Session, TABLE_TIMEOUT, literal, number, quoted, schema::LiveTable, text_or_null,
 };
-use crate::tables::{Table, compare::Layout};
+use crate::tables::{Batch, Table, compare::Layout};
 
 /// Names of tables that are being built, with the number of the rebuild behind: one that was fenced off and does not know
 /// it yet writes into tables of its own.
@@ -68,26 +68,24 @@ pub enum Fill {
 /// A session that is paused is kept this long by the server.
 const IDLE_SECONDS: u32 = 7 * 24 * 3600;
 
-/// A cell that is written: text, or bytes that are none.
-pub type Written = Option<Vec<u8>>;
-
 /// Fills one table. Rows that give the same columns wait together until there are enough for a statement.
 pub struct Loader<'s> {
     session: &'s mut Session,
     name: String,
     columns: Vec<String>,
     /// By which columns are given: the others get their defaults.
-    waiting: BTreeMap<Vec<bool>, Vec<Vec<Written>>>,
-    bytes: usize,
+    waiting: BTreeMap<Vec<bool>, Batch>,
     loaded: u64,
 }
 
 impl Session {
     /// Sets this session up for loading: strict, but what stood in the live table (a zero date) may stand in the new one.
+    /// Unique checks stay on: without them and without foreign keys MariaDB fills an empty table in a way that lets only
+    /// one session in, and its statistics thread spins on one processor until that is over.
     pub async fn prepare_to_load(&mut self, lock_wait_seconds: u32) -> Result<(), GameDbError> {
         self.run(format!(
             "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,ALLOW_INVALID_DATES', \
-             unique_checks = 0, foreign_key_checks = 0, lock_wait_timeout = {lock_wait_seconds}, \
+             unique_checks = 1, foreign_key_checks = 0, lock_wait_timeout = {lock_wait_seconds}, \
              wait_timeout = {IDLE_SECONDS}"
         ))
         .await
@@ -263,22 +261,30 @@ impl Session {
     pub async fn load(&mut self, epoch: u64, live: &LiveTable) -> Result<Loader<'_>, GameDbError> {
         self.run("START TRANSACTION").await?;
         let (name, columns) = (new_name(epoch, live.table), live.columns.clone());
-        Ok(Loader { session: self, name, columns, waiting: BTreeMap::new(), bytes: 0, loaded: 0 })
+        Ok(Loader { session: self, name, columns, waiting: BTreeMap::new(), loaded: 0 })
     }
 }
 
 impl Loader<'_> {
-    /// Takes a row; sends a statement once there are enough. Returns how many rows were sent so far.
-    pub async fn push(&mut self, fill: Fill, row: Vec<Written>) -> Result<u64, GameDbError> {
-        let given: Vec<bool> = row.iter().map(|cell| fill == Fill::Whole || cell.is_some()).collect();
-        let values = given.iter().filter(|given| **given).count();
-        self.bytes += row.iter().flatten().map(Vec::len).sum::<usize>();
-        let waiting = self.waiting.entry(given.clone()).or_default();
-        waiting.push(row);
-        if waiting.len() == ROWS_MAX || (waiting.len() + 1) * values > VALUES_MAX {
-            self.send(&given).await?;
-        } else if self.bytes >= BYTES_MAX {
-            self.send_all().await?;
+    /// Takes rows; sends statements once there are enough for one. Returns how many rows were sent so far.
+    pub async fn push(&mut self, fill: Fill, rows: &Batch) -> Result<u64, GameDbError> {
+        let mut given = Vec::new();
+        for row in 0..rows.len() {
+            given.clear();
+            given.extend(rows.cells(row).map(|cell| fill == Fill::Whole || cell.is_some()));
+            let values = given.iter().filter(|given| **given).count();
+            let waiting = match self.waiting.get_mut(given.as_slice()) {
+                Some(waiting) => waiting,
+                None => self.waiting.entry(given.clone()).or_insert_with(|| Batch::of(values)),
+            };
+            for (cell, _) in rows.cells(row).zip(&given).filter(|(_, given)| **given) {
+                waiting.push(cell);
+            }
+            if waiting.len() == ROWS_MAX || (waiting.len() + 1) * values > VALUES_MAX {
+                self.send(&given).await?;
+            } else if self.waiting.values().map(Batch::bytes).sum::<usize>() >= BYTES_MAX {
+                self.send_all().await?;
+            }
         }
         Ok(self.loaded)
     }
@@ -302,7 +308,6 @@ impl Loader<'_> {
         if rows.is_empty() {
             return Ok(());
         }
-        self.bytes -= rows.iter().flatten().flatten().map(Vec::len).sum::<usize>().min(self.bytes);
         let names = self.columns.iter().zip(given).filter(|(_, given)| **given).map(|(column, _)| quoted(column));
         let names: Vec<_> = names.collect();
         let row = format!("({})", vec!["?"; names.len()].join(","));
@@ -316,10 +321,8 @@ impl Loader<'_> {
         // Only full statements come again: the others would push them out of the server's cache.
         let again = rows.len() == ROWS_MAX;
         let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(again);
-        for row in rows {
-            for (cell, _) in row.into_iter().zip(given).filter(|(_, given)| **given) {
-                query = bind(query, cell);
-            }
+        for cell in (0..rows.len()).flat_map(|row| rows.cells(row)) {
+            query = bind(query, cell);
         }
         let sending = query.execute(&mut self.session.connection);
         tokio::time::timeout(STATEMENT_TIMEOUT, sending).await.map_err(|_| GameDbError::Timeout)??;
@@ -328,13 +331,13 @@ impl Loader<'_> {
 }
 
 /// Text is sent as text, so that a JSON column takes it; bytes that are no text as bytes.
-pub(super) fn bind(
-    query: Query<'_, sqlx::MySql, MySqlArguments>,
-    cell: Written,
-) -> Query<'_, sqlx::MySql, MySqlArguments> {
-    match cell.map(String::from_utf8) {
-        None => query.bind(None::<String>),
-        Some(Ok(text)) => query.bind(text),
-        Some(Err(error)) => query.bind(error.into_bytes()),
+pub(super) fn bind<'q>(
+    query: Query<'q, sqlx::MySql, MySqlArguments>,
+    cell: Option<&'q [u8]>,
+) -> Query<'q, sqlx::MySql, MySqlArguments> {
+    match cell.map(|cell| (str::from_utf8(cell), cell)) {
+        None => query.bind(None::<&str>),
+        Some((Ok(text), _)) => query.bind(text),
+        Some((Err(_), bytes)) => query.bind(bytes),
     }
 }
