@@ -12,7 +12,7 @@ use serde::{
 };
 use tokio::sync::mpsc::Receiver;
 use wox_events::{
-    Actor, DecodeError, Duration, Event, EventId, Family, Json, NewEvent, Provenance, Revision, StreamId, Timestamp,
+    Actor, DecodeError, Event, EventId, Family, Json, NewEvent, Provenance, Revision, StreamId, Timestamp,
     upcast::current_version,
 };
 
@@ -59,10 +59,6 @@ pub(super) struct AppendArgs {
 
 /// Most events that share one sync.
 const BATCH_EVENTS_MAX: usize = 1024;
-
-/// How far ahead of this machine's clock an event's time may be. Clocks disagree; by more than this, one of them is wrong,
-/// and an event of the future would move the game's clock and let every running duel time out.
-const CLOCK_AHEAD_MAX: Duration = Duration::seconds(24 * 60 * 60);
 
 /// One line, as typed.
 #[derive(Debug, Deserialize)]
@@ -223,7 +219,7 @@ fn ready(name: &str, line: Line, allow_unknown: bool, now: Timestamp) -> Result<
             .next(again));
     }
     let time = typed.time.0;
-    if !time.can_be() || time.since(now) > CLOCK_AHEAD_MAX {
+    if !time.can_be() || time.since(now) > time::AHEAD_MAX {
         let what = format!("`time` is {}: nothing can have happened then", rfc3339::text(time));
         return Err(bad("wox::append::time", what)
             .next("times are RFC 3339 or microseconds since 1970, at most a day ahead of this machine's clock")

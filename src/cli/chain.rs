@@ -90,7 +90,7 @@ pub(super) struct Chain {
 pub(super) fn configured(context: &Context) -> Result<Chain, CliError> {
     optional(context)?.ok_or_else(|| {
         CliError::usage("wox::chain::none", "no chain is configured, so nothing can be asked of it")
-            .next("write a section [chain] with its sources into wox.toml; the README has an example")
+            .next("write a section [chain] with its sources into wox.toml; docs/chain.md has an example")
     })
 }
 

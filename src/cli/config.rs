@@ -203,7 +203,7 @@ impl Settings {
             CliError::usage("wox::config::section", format!("the section `{name}` cannot be read"))
                 .at("file", self.file.display())
                 .at("line", line_of(name, &self.file).map_or_else(|| "unknown".into(), |line| line.to_string()))
-                .next("correct the section; the README lists its settings")
+                .next("correct the section; docs/chain.md lists its settings")
                 .caused_by(told(&error.to_string()))
         })
     }

@@ -184,11 +184,14 @@ impl Lines {
 /// Opens a file for reading its bytes, decompressed by its extension.
 pub fn open_bytes(path: &Path) -> Result<Box<dyn BufRead + Send>, CliError> {
     let name = name_of(path);
-    let kind = fs::metadata(path).map_err(|error| unreadable(&name, error))?.file_type();
-    if !kind.is_file() {
-        return Err(CliError::failed("wox::input::open", "the input is no file")
+    let no_file = |what: &str| {
+        CliError::failed("wox::input::open", what.to_owned())
             .at("file", &name)
-            .next("name a file that exists and that you may read"));
+            .next("name a file that exists and that you may read; it is read twice, so stdin and pipes will not do")
+    };
+    let kind = fs::metadata(path).map_err(|error| no_file("the file cannot be read").caused_by(error))?.file_type();
+    if !kind.is_file() {
+        return Err(no_file("the input is no file"));
     }
     reader(path).map_err(|error| unreadable(&name, error))
 }

@@ -212,8 +212,11 @@ async fn money(what: &str, id: &str, args: &RecoverArgs, context: &Context) -> R
         }
     };
     let code = plan::make(args.making.clone(), &scope, context).await?;
-    let unknown = seen.iter().any(|seen| seen.unknown);
-    Ok(if code == ExitCode::Done && unknown { ExitCode::Unknown } else { code })
+    if code == ExitCode::Done && seen.iter().any(|seen| seen.open) {
+        context.say(format!("that can still change: look again later with {} recover {what} {id}", context.program()));
+        return Ok(ExitCode::Unknown);
+    }
+    Ok(code)
 }
 
 /// What to plan about a transaction: its deposits, or whose the one deposit of it is.

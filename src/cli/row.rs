@@ -178,14 +178,8 @@ pub(super) async fn hint(what: &str, id: &str, code: ExitCode, context: &Context
     let look = match looked.await {
         Ok(Ok(look)) => look,
         Ok(Err(RowError::NoRow { .. })) => return Ok(code),
-        Ok(Err(error)) => {
-            context.say(format!("the game's database was not looked at: {error}"));
-            return Ok(code);
-        }
-        Err(error) => {
-            context.say(format!("the game's database was not looked at: {error}"));
-            return Ok(code);
-        }
+        Ok(Err(error)) => return Ok(not_looked_at(code, &error.to_string(), context)),
+        Err(error) => return Ok(not_looked_at(code, &error.to_string(), context)),
     };
     if look.is_equal() {
         return Ok(code);
@@ -194,6 +188,13 @@ pub(super) async fn hint(what: &str, id: &str, code: ExitCode, context: &Context
     let (wox, store) = (context.program(), store_flag(context));
     context.say(format!("next: {wox} recover {what} {id} --write{store}"));
     Ok(if code == ExitCode::Done { ExitCode::Differences } else { code })
+}
+
+/// What is not known of the row is not right either.
+fn not_looked_at(code: ExitCode, why: &str, context: &Context) -> ExitCode {
+    context.say(format!("the game's database was not looked at: {why}"));
+    context.say(format!("next: {} doctor{} says what is wrong with it", context.program(), store_flag(context)));
+    if code == ExitCode::Done { ExitCode::Unknown } else { code }
 }
 
 /// The stream of a thing; a deposit may be named by its transaction.

@@ -50,6 +50,8 @@ pub struct Seen {
     pub says: String,
     /// True when nobody can say.
     pub unknown: bool,
+    /// True while a later look can say otherwise.
+    pub open: bool,
     /// True when it was news and is in the log now.
     pub recorded: bool,
 }
@@ -353,7 +355,8 @@ impl<'a> Recorder<'a> {
             _ => None,
         };
         let unknown = matches!(verdict, DepositVerdict::Unknown { .. });
-        Ok((Seen { stream, row: verdict.row(), says: verdict.says(), unknown, recorded: news }, winner))
+        let open = !verdict.is_final();
+        Ok((Seen { stream, row: verdict.row(), says: verdict.says(), unknown, open, recorded: news }, winner))
     }
 
     async fn slot(
@@ -372,7 +375,7 @@ impl<'a> Recorder<'a> {
             self.append(stream.clone(), event, Provenance::Observed).await?;
         }
         let unknown = matches!(verdict, WithdrawalVerdict::Unknown { .. });
-        Ok(Seen { stream, row: verdict.row(), says: verdict.says(), unknown, recorded: news })
+        Ok(Seen { stream, row: verdict.row(), says: verdict.says(), unknown, open: unknown, recorded: news })
     }
 
     /// Records one part of a scan; true when the next one has more to show.
@@ -409,7 +412,7 @@ impl<'a> Recorder<'a> {
         };
         self.append(stream.clone(), event, Provenance::Observed).await?;
         let goes_on = scan.until > from_nonce && !complete;
-        Ok((Seen { stream, row: "S5", says, unknown: !complete, recorded: true }, goes_on))
+        Ok((Seen { stream, row: "S5", says, unknown: !complete, open: !complete, recorded: true }, goes_on))
     }
 
     async fn holdings(
@@ -419,7 +422,8 @@ impl<'a> Recorder<'a> {
         looked: Option<(u64, Vec<chain::HoldingsAnswer>)>,
     ) -> Result<Seen, ObserveError> {
         let stream = chain::stream(policy.chain);
-        let seen = |row, says, unknown, recorded| Seen { stream: stream.clone(), row, says, unknown, recorded };
+        let seen =
+            |row, says, unknown, recorded| Seen { stream: stream.clone(), row, says, unknown, open: unknown, recorded };
         let Some((block, answers)) = looked else {
             return Ok(seen(
                 "R14",

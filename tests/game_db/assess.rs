@@ -9,6 +9,7 @@ use crate::{
     game::{Game, errors},
     genesis::published,
     mariadb::{self, Server},
+    rebuild::said,
 };
 
 const DEMO: &str = "--events 3000 --sound";
@@ -310,6 +311,9 @@ async fn a_dump_is_evidence_of_its_time_and_never_live() {
     assert_eq!((&report["image"]["live_changed"], &report["image"]["live_same"]), (&2.into(), &(rows - 2).into()));
     game.db.run("UPDATE players SET hp = hp - 1 LIMIT 2").await;
     assert_eq!(game.db.rows("SELECT * FROM players ORDER BY 1").await, before);
+    let future = game.run("assess --image players_2030-01-01_06.sql.gz --image-time 2099-01-01T00:00:00Z");
+    said(&future, 2, &["wox::assess::image-time", "in the future"]);
+    said(&game.run("assess --image -"), 2, &["wox::assess::image", "read twice"]);
     let older = game.json("assess --image players_2030-01-01_06.sql.gz --image-time 2001-01-01T00:00:00Z", 1);
     assert_eq!(check(&older, "image").0, "not_checked");
 }

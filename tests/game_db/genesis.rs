@@ -383,6 +383,23 @@ async fn odd_cells_stay_in_the_table_and_are_counted() {
 }
 
 #[tokio::test]
+async fn a_payment_that_two_rows_name_pays_one_of_them() {
+    let (one, other) = (format!("0x{}", "ab".repeat(32)), format!("0x{}", "cd".repeat(32)));
+    let upper = one.to_uppercase().replace("0X", "0x");
+    let rows = format!(
+        "{TWO} INSERT INTO withdrawal_requests (id, twitter_handle, amount, fee, tx_hash, status) VALUES
+            (1, 'alice', 10, 0.5, '{one}', 'completed'), (2, 'Bob', 10, 0.5, '{upper}', 'completed'),
+            (3, 'Bob', 7, 0.35, '{other}', 'completed');"
+    );
+    let game = small(&rows, IDS).await;
+    let report = game.json(IMPORT, 0);
+    let kept = report["kept"].as_array().unwrap().iter().find(|kept| kept["column"] == "tx_hash").unwrap();
+    assert_eq!((&kept["what"], &kept["rows"]), (&"the payment of another withdrawal too".into(), &1.into()));
+    let tx = |id: u32| game.json(&format!("show withdrawal-{id}"), 0)["events"][0]["data"]["tx"].clone();
+    assert_eq!([tx(1), tx(2), tx(3)], [one.into(), Value::Null, other.into()]);
+}
+
+#[tokio::test]
 async fn half_a_game_and_no_game_are_errors_with_a_next_step() {
     let game = small(TWO, IDS).await;
     game.db.run("DROP TABLE burn_queue").await;

@@ -105,3 +105,16 @@ async fn what_cannot_be_written_says_why() {
     let read_only = game.run("recover burn 1 --write");
     said(&read_only, 1, &["wox::recover::lost", "wox rebuild"]);
 }
+
+#[tokio::test]
+async fn a_row_that_could_not_be_looked_at_is_not_called_right() {
+    let game = Game::in_step(DEMO).await;
+    let id = game.cell("SELECT MIN(id) FROM active_duels WHERE status <> 'active'").await;
+    let recover = format!("recover duel {id}");
+    said(&game.run(&recover), 0, &[]);
+    let down =
+        game.command(&recover).env("WOX_GAME_DB_URL", "mysql://wizard:s3cr3t@127.0.0.1:1/nowhere").output().unwrap();
+    said(&down, 6, &["was not looked at", "doctor"]);
+    game.db.run("ALTER TABLE active_duels DROP COLUMN hp2").await;
+    said(&game.run(&recover), 6, &["was not looked at"]);
+}

@@ -161,6 +161,24 @@ impl DepositVerdict {
         }
     }
 
+    /// False while a later look can still say otherwise.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match self {
+            DepositVerdict::Confirmed { .. }
+            | DepositVerdict::Reverted { .. }
+            | DepositVerdict::NotADeposit { .. }
+            | DepositVerdict::Replaced { .. }
+            | DepositVerdict::FinalityViolation { .. } => true,
+            DepositVerdict::Pending { .. }
+            | DepositVerdict::Detached
+            | DepositVerdict::InPool
+            | DepositVerdict::Dropped
+            | DepositVerdict::Reorged { .. }
+            | DepositVerdict::Unknown { .. } => false,
+        }
+    }
+
     /// What it means, in one sentence.
     #[must_use]
     pub fn says(&self) -> String {

@@ -15,6 +15,7 @@ use crate::{
         as_of::{self, AsOf},
         game_db, input,
         progress::Progress,
+        time,
     },
     import::table_dump::{self, BadDump, Dump},
     log::EmbeddedLog,
@@ -51,6 +52,10 @@ pub(super) struct Taken {
 
 /// Reads a dump, and when it was taken.
 pub(super) async fn read(path: &Path, time: Option<Timestamp>, context: &Context) -> Result<Taken, CliError> {
+    if path == Path::new("-") {
+        return Err(CliError::usage("wox::assess::image", "a dump is read twice, so it cannot come from stdin")
+            .next("write it into a file and name that"));
+    }
     let path = path.to_owned();
     let reading = move || {
         let dump = parse(&path, |_| Ok(()))?;
@@ -235,9 +240,14 @@ fn parse(path: &Path, mut row: impl FnMut(Vec<Option<Vec<u8>>>) -> Result<(), St
 }
 
 /// When the dump was taken, and who says so.
-fn when(dump: &Dump, path: &Path, time: Option<Timestamp>) -> Result<(Timestamp, &'static str), CliError> {
-    if let Some(time) = time {
-        return Ok((time, "flag"));
+fn when(dump: &Dump, path: &Path, told: Option<Timestamp>) -> Result<(Timestamp, &'static str), CliError> {
+    if let Some(told) = told {
+        if told.since(time::now()) > time::AHEAD_MAX {
+            return Err(CliError::usage("wox::assess::image-time", "no dump was taken in the future")
+                .at("--image-time", rfc3339::text(told))
+                .next("give the time at which it was taken; wox doctor looks at this machine's clock"));
+        }
+        return Ok((told, "flag"));
     }
     let said = dump.completed.as_deref().and_then(|text| {
         let (day, hour) = text.split_once(char::is_whitespace)?;

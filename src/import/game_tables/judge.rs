@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use smol_str::SmolStr;
 use wox_events::{
     Actor, Amount, BurnEvent, DepositEvent, Digest, DuelEvent, Event, EventId, Handle, Label, NewEvent, OpsEvent,
-    PlayerEvent, PlayerId, PoolEvent, Provenance, Split, StreamId, Timestamp, WithdrawalEvent, WithdrawalId,
+    PlayerEvent, PlayerId, PoolEvent, Provenance, Split, StreamId, Timestamp, TxHash, WithdrawalEvent, WithdrawalId,
     burn::ImportedBurn,
     deposit::ImportedCredit,
     duel::{ImportedDuel, ImportedStake},
@@ -80,6 +80,8 @@ pub struct Judge<'a> {
     players: HashMap<SmolStr, PlayerId>,
     refused: HashSet<SmolStr>,
     seen: HashSet<(Table, SmolStr)>,
+    /// Payments that a withdrawal names already.
+    payments: HashSet<TxHash>,
     /// The sums so far.
     pub totals: Totals,
 }
@@ -96,6 +98,7 @@ impl<'a> Judge<'a> {
             players: HashMap::new(),
             refused: HashSet::new(),
             seen: HashSet::new(),
+            payments: HashSet::new(),
             totals: Totals::default(),
         }
     }
@@ -317,6 +320,14 @@ impl<'a> Judge<'a> {
         let burn_share = burn.filter(|burn| *burn <= fee).or_else(|| fee.fraction(1, 2)).unwrap_or_default();
         let pool_share = fee.saturating_sub(burn_share);
         let block = row.whole_or_null(8)?.and_then(|block| u64::try_from(block).ok());
+        // One payment pays one withdrawal: which of two rows it paid, no table says, and the first one may be wrong.
+        let tx = row.tx(4)?.filter(|tx| {
+            let first = self.payments.insert(tx.clone());
+            if !first {
+                row.keep(4, "the payment of another withdrawal too");
+            }
+            first
+        });
         let event = WithdrawalEvent::WithdrawalImported {
             player,
             amount,
@@ -326,7 +337,7 @@ impl<'a> Judge<'a> {
             burn_known: burn.is_some_and(|burn| burn <= fee),
             standing,
             destination: Label::new(format!("@{handle}")).map_err(|error| row.refuse(1, error))?,
-            tx: row.tx(4)?,
+            tx,
             block,
             requested_at: row.time_or_null(6)?,
             completed_at: row.time_or_null(7)?,

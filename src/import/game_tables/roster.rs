@@ -102,7 +102,10 @@ impl Roster {
         if Handle::new(&handle).is_err() {
             return Err(BadRoster::Handle { handle });
         }
-        let digits = (1..=ID_DIGITS_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit());
+        // One player, one spelling: `05001` would be somebody else than `5001`.
+        let digits = (1..=ID_DIGITS_MAX).contains(&id.len())
+            && id.bytes().all(|byte| byte.is_ascii_digit())
+            && !id.starts_with('0');
         let Some(id) = PlayerId::new(&id).ok().filter(|_| digits) else { return Err(BadRoster::Id { id }) };
         match self.ids.entry(SmolStr::new(key_form(&handle))) {
             Entry::Occupied(known) if *known.get() != id => {
@@ -158,6 +161,7 @@ mod tests {
         assert_eq!(roster.line("alice"), Err(BadRoster::Shape));
         assert_eq!(roster.line("{\"handle\":1}"), Err(BadRoster::Shape));
         assert!(matches!(roster.line("a b,17"), Err(BadRoster::Handle { .. })));
+        assert!(matches!(roster.line("dora,05001"), Err(BadRoster::Id { .. })), "it would be another than 5001");
         for wrong in ["alice", "", "1.5", "-1", "123456789012345678901", "unmapped:x"] {
             assert!(matches!(roster.line(&format!("eve,{wrong}")), Err(BadRoster::Id { .. })), "{wrong}");
         }
