@@ -91,7 +91,7 @@ async fn a_prize_that_goes_elsewhere_takes_its_notice_back() {
     assert_eq!(outbox.superseded, taken.len() as u64);
     assert_eq!(game.kinds(&first.stream()).await, ["NoticeQueued", "NoticeSuperseded"]);
     assert!(pending(&game).await.iter().any(|(who, text)| who == "player-ann"
-        && text == "100 G of a prize of tournament t went back into the pool: it was not yours"));
+        && text == "100 G of a prize of tournament t went back into the pool: the results have changed"));
     nothing(&game.plan().await);
 }
 
