@@ -20,6 +20,8 @@ mod money;
 mod notices;
 #[path = "recovery/outages.rs"]
 mod outages;
+#[path = "recovery/payments.rs"]
+mod payments;
 #[path = "recovery/plans.rs"]
 mod plans;
 #[path = "recovery/prizes.rs"]

@@ -176,7 +176,17 @@ fn match_of<'a>(evidence: &'a Evidence, duel: &DuelId) -> Option<(&'a Tournament
     })
 }
 
-/// The tournaments as they are once these steps stand in the log: what follows from a repair belongs into the same plan.
+/// Orders whatever has to be played again once these steps stand in the log: it belongs into the same plan.
+fn order_replays(steps: Steps<'_>) -> Steps<'_> {
+    let evidence = steps.evidence;
+    let after = tournaments_after(evidence, &steps);
+    match after.get(steps.stream.subject()) {
+        Some(after) => unplayed_match::after_rebuilding(evidence, steps, after),
+        None => steps,
+    }
+}
+
+/// The tournaments as they are once these steps stand in the log.
 fn tournaments_after(evidence: &Evidence, steps: &Steps<'_>) -> Tournaments {
     let mut after = evidence.replay.state.tournaments.clone();
     let (mut position, mut revision) = (evidence.as_of, evidence.replay.revision(&steps.stream));

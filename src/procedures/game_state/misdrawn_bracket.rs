@@ -90,12 +90,7 @@ fn rebuilt<'a>(mut steps: Steps<'a>, fallout: &Fallout<'_>, reason: &str) -> Ste
         };
         steps = steps.add(cause, "", event, format!("rebuild round {number} {waits}"));
     }
-    let evidence = steps.evidence;
-    let after = super::tournaments_after(evidence, &steps);
-    match after.get(steps.stream.subject()) {
-        Some(after) => super::unplayed_match::after_rebuilding(evidence, steps, after),
-        None => steps,
-    }
+    super::order_replays(steps)
 }
 
 /// What an operator decides: another player won a match. With it goes everything that stands on the wrong result. A hold
