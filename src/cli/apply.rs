@@ -86,14 +86,9 @@ pub(super) async fn run(args: ApplyArgs, context: Context) -> Result<ExitCode, C
     let log = store::open_to_write(&context).await?;
     let recorded = match plan::from_file(Path::new(&args.plan))? {
         // A plan made elsewhere, or with --preview, is proposed by whoever brings it.
-        Some(plan) if plan.log == log.head().await?.log => {
-            recovery::propose(&log, &plan, &context.actor, time::now()).await?
-        }
         Some(plan) => {
-            return Err(CliError::refused("wox::plan::other-log", "the plan was made for another log")
-                .at("plan's log", plan.log)
-                .at("store", context.store.display())
-                .next("name the store of that log with --store, or run wox plan on this one"));
+            let plan = plan::of_this_log(plan, &log, &context).await?;
+            recovery::propose(&log, &plan, &context.actor, time::now()).await?
         }
         None => recovery::apply::load(&log, plan::find(&log, &args.plan).await?).await?,
     };
