@@ -692,35 +692,105 @@ async fn r22_nobody_is_told_that_a_prize_is_not_theirs_while_that_may_change() {
     assert!(pending.any(|notice| notice.audience == "player-p00" && notice.text == back));
 }
 
-/// Random corrections, there and back, and the matches they lead to: each plan is whole, and what waits to be told is true.
-async fn corrected_again_and_again(choices: &[(usize, usize, bool)]) {
+#[tokio::test]
+async fn r11_a_prize_is_owed_anew_each_time_a_correction_makes_it_owed() {
     let game = paid_out().await;
-    for (round, slot, plays) in choices {
+    game.carry_out(&game.plan_for(&correct(3, 0, "p02")).await).await;
+    let (bonus, withdrawable) = game.player_has("p02").await;
+    let cost = wox_events::Split { bonus, withdrawable };
+    game.tell("player-p02", PlayerEvent::PotionBrewed { potion: label("x"), cost }).await;
+    // Another tournament takes all that the pool holds.
+    let pool = game.look().await.replay.state.ledger.balance(&wox_projections::Account::Pool);
+    let open = TournamentEvent::TournamentOpened {
+        format: Format::SingleElimination,
+        title: label("cup"),
+        entry_fee: Amount::ZERO,
+        players_min: 2,
+        players_max: 8,
+        starts_at: game.now(),
+    };
+    game.tell("tournament-o", open).await;
+    let prizes = vec![wox_events::tournament::Prize { prize: PrizeKind::First, player: who("p07"), amount: pool }];
+    game.tell("tournament-o", TournamentEvent::PrizeScheduleFixed { pool_at: pool, total: pool, prizes }).await;
+    let paid = TournamentEvent::PrizePaid { prize: PrizeKind::First, player: who("p07"), amount: pool };
+    game.tell("tournament-o", paid).await;
+    let owed = "you are owed 200 G, the first prize of tournament t, until the pool has refilled";
+    for winner in ["p00", "p02", "p00", "p02", "p00"] {
+        game.carry_out(&game.plan_for(&correct(3, 0, winner)).await).await;
+        let evidence = game.look().await;
+        assert_eq!(untrue(&evidence), Vec::<String>::new());
+        let told = evidence.replay.state.outbox.pending.values().filter(|notice| notice.text == owed).count();
+        assert_eq!(told, usize::from(winner == "p00"), "{winner}");
+    }
+}
+
+/// What happens next: a correction there or back, a match that is open, a player who spends all, money for the pool.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    Correct(usize, usize),
+    Play,
+    Spend(usize),
+    Fill,
+}
+
+/// Random corrections, there and back, and what they lead to: each plan is whole, and what waits to be told is true.
+async fn corrected_again_and_again(choices: &[Next]) {
+    let game = paid_out().await;
+    let has_spent = choices.iter().any(|next| matches!(next, Next::Spend(_)));
+    for next in choices {
         let tournament = game.look().await.replay.state.tournaments.get("t").unwrap().clone();
-        if *plays {
-            let open = tournament.undecided().find_map(|(round, slot, pairing)| {
-                Some((round, slot, pairing.first.clone()?, pairing.second.clone()?))
-            });
-            let Some((round, slot, first, second)) = open else { continue };
-            game.tell(T, won(round, slot, first.as_str(), second.as_str())).await;
-            // What the played match leads to: the next one, or the prizes.
-            let next = game.plan().await;
-            game.carry_out(&next).await;
-        } else {
-            let round = round % tournament.rounds.len();
-            let slot = slot % tournament.rounds[round].pairings.len();
-            let Some(result) = tournament.result_of(round as u8 + 1, slot as u16) else { continue };
-            let winner = result.loser.as_ref().unwrap();
-            let plan = game.plan_for(&correct(round as u8 + 1, slot as u16, winner.as_str())).await;
-            assert!(plan.changes, "{plan:#?}");
-            game.carry_out(&plan).await;
+        match *next {
+            Next::Correct(round, slot) => {
+                let round = round % tournament.rounds.len();
+                let slot = slot % tournament.rounds[round].pairings.len();
+                let Some(result) = tournament.result_of(round as u8 + 1, slot as u16) else { continue };
+                let winner = result.loser.as_ref().unwrap();
+                let plan = game.plan_for(&correct(round as u8 + 1, slot as u16, winner.as_str())).await;
+                assert!(plan.changes, "{plan:#?}");
+                game.carry_out(&plan).await;
+            }
+            Next::Play => {
+                let open = tournament.undecided().find_map(|(round, slot, pairing)| {
+                    Some((round, slot, pairing.first.clone()?, pairing.second.clone()?))
+                });
+                let Some((round, slot, first, second)) = open else { continue };
+                game.tell(T, won(round, slot, first.as_str(), second.as_str())).await;
+            }
+            Next::Spend(player) => {
+                let (bonus, withdrawable) = game.player_has(&name(player)).await;
+                let cost = wox_events::Split { bonus, withdrawable };
+                game.tell(&format!("player-{}", name(player)), PlayerEvent::PotionBrewed { potion: label("x"), cost })
+                    .await;
+            }
+            Next::Fill => {
+                let filled = wox_events::PoolEvent::PoolContributed { amount: g(100), source: label("treasury") };
+                game.tell("pool-main", filled).await;
+            }
+        }
+        // What the game did leads to a plan: the next match, the prizes, what is owed. What a correction did does not.
+        if !matches!(next, Next::Correct(..)) {
+            game.carry_out(&game.plan().await).await;
         }
         let evidence = game.look().await;
         assert!(evidence.replay.held().is_empty(), "{:?}", evidence.replay.held());
-        let rest = game.plan().await;
-        assert!(!rest.changes, "{}", crate::game::shown(&rest));
         assert_eq!(untrue(&evidence), Vec::<String>::new());
+        assert!(evidence.replay.state.conservation.drift.is_zero());
+        let rest = game.plan().await;
+        // Who had spent a prize, and was paid another one by this plan, can give it back by the next.
+        let money = kinds(&rest).into_iter().all(|kind| ["PrizeReversed", "PrizePaid"].contains(&kind));
+        assert!(!rest.changes || money && has_spent, "{}", crate::game::shown(&rest));
+        game.carry_out(&rest).await;
+        assert_eq!(untrue(&game.look().await), Vec::<String>::new());
     }
+}
+
+fn next() -> impl Strategy<Value = Next> {
+    prop_oneof![
+        4 => (0_usize..3, 0_usize..4).prop_map(|(round, slot)| Next::Correct(round, slot)),
+        2 => Just(Next::Play),
+        1 => (0_usize..8).prop_map(Next::Spend),
+        1 => Just(Next::Fill),
+    ]
 }
 
 /// One random bracket, one random correction; then what a correction must and must not touch.
@@ -768,7 +838,7 @@ proptest! {
 
     #[test]
     fn corrections_there_and_back_leave_nothing_to_the_next_plan_and_nothing_untrue_to_be_told(
-        choices in proptest::collection::vec((0_usize..3, 0_usize..4, any::<bool>()), 1..12),
+        choices in proptest::collection::vec(next(), 1..14),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(corrected_again_and_again(&choices));

@@ -60,7 +60,8 @@ pub(super) fn cases(evidence: &Evidence, book: &Book<'_>) -> Vec<Case> {
             let says = format!("owe {kind} prize of {amount} G to player {player}: {waits}");
             let reason = Label::new("pool-short").expect("an identity");
             let event = TournamentEvent::PrizeDeferred { prize: kind, player, amount, reason };
-            steps = steps.add(cause, &qualifier, event, says);
+            // By one schedule a prize is owed once; by another it is owed anew.
+            steps = steps.add(cause, &format!("{qualifier}:{schedule}"), event, says);
         }
         if lack.is_empty() {
             lack = waits;
