@@ -29,6 +29,9 @@ use crate::{
 /// Makes and records a plan as `wox plan` does, for one stream only. Without an id it lists what is wrong with things of
 /// that sort. Where the settings name a chain, it is asked about a deposit, withdrawal or burn first, and what it says is
 /// recorded.
+///
+/// Exit code 0 when there is nothing to do, 3 when a plan waits or something is held for a person, 4 when a decision does
+/// not fit, 6 when a payment's outcome is unknown.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
@@ -68,7 +71,7 @@ pub(super) struct RecoverArgs {
     #[arg(long, value_name = "PLAYER", requires = "why", conflicts_with = "second")]
     player: Option<String>,
     /// Who else decides that a withdrawal goes back, or what is true of a deposit whose final block went away, and has to
-    /// approve it
+    /// approve it: another person, whatever the letter case
     #[arg(long, value_name = "ACTOR", requires = "why")]
     second: Option<String>,
     /// Set the thing's row in the game's database to what the log says; plans nothing

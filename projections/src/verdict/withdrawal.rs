@@ -4,9 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
-    Amount, Digest, EventId, Timestamp, TxHash,
+    Amount, EventId, Timestamp, TxHash,
     chain::{Answer, BlockId, Consumer, Fees, Intent, ScanAnswer, SlotAnswer},
-    id::{Label, is_same_person},
+    id::Label,
     withdrawal::ReversalProof,
 };
 
@@ -252,16 +252,6 @@ impl WithdrawalVerdict {
             WithdrawalVerdict::ForeignConsumer { paid_destination, .. } => !paid_destination,
             _ => false,
         }
-    }
-
-    /// The proof by decision of two people: only for W3, W5 and W6, and not when the foreign transaction paid.
-    #[must_use]
-    pub fn operators_proof(&self, first: &Label, second: &Label, evidence: Digest) -> Option<ReversalProof> {
-        (self.is_for_two_people() && !is_same_person(first, second)).then(|| ReversalProof::Operators {
-            first: first.clone(),
-            second: second.clone(),
-            evidence,
-        })
     }
 }
 

@@ -77,12 +77,10 @@ pub fn released_by_operators(evidence: &Evidence, subject: &StreamId, first: &La
         return vec![Case { finding, repair: hold(why, next) }];
     }
     let ids: Vec<String> = looks.iter().map(ToString::to_string).collect();
-    let proof = ReversalProof::Operators {
-        first: first.clone(),
-        second: second.clone(),
-        evidence: Digest::of(ids.join("\n").as_bytes()),
-    };
-    doubt.release(finding, &proof, Vec::new())
+    match ReversalProof::by_two(first, second, Digest::of(ids.join("\n").as_bytes())) {
+        Some(proof) => doubt.release(finding, &proof, Vec::new()),
+        None => vec![Case { finding, repair: hold("one person is not two", "name another person with --second") }],
+    }
 }
 
 /// A withdrawal that is looked at.
