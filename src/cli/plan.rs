@@ -8,7 +8,7 @@ use std::{
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use wox_events::{Digest, Family};
+use wox_events::{Digest, Family, Revision};
 use wox_projections::recoveries::PlanRecord;
 
 use crate::{
@@ -251,6 +251,12 @@ pub(super) async fn is_done(log: &EmbeddedLog, plan: &Plan) -> Result<bool, CliE
         let there = log.read_stream(&item.stream).await?;
         if item.steps.iter().any(|step| there.iter().all(|event| event.event.id != step.id)) {
             return Ok(false);
+        }
+        // An attempt that was cut off before everybody was told waits to be finished.
+        for notice in &item.tells {
+            if log.revision(&notice.stream()).await? == Revision::NO_STREAM {
+                return Ok(false);
+            }
         }
     }
     Ok(plan.changes)

@@ -23,11 +23,8 @@ use crate::{recovery::Evidence, rfc3339};
 /// typed, or what to wait for.
 fn next(evidence: &Evidence, what: &str, id: &str, verdict: &WithdrawalVerdict, slots: &[Payment]) -> String {
     let state = &evidence.replay.state;
-    if let Some(event) = evidence.replay.unseen_payment(&stream(what, id)) {
-        let place = event.position;
-        return format!(
-            "wox show {place} shows what is not in the state; the version of wox that wrote it can fold it"
-        );
+    if let Some(unseen) = unseen(evidence, what, id) {
+        return unseen;
     }
     let asked = slots.iter().flat_map(|slot| &slot.asked).max_by_key(|asked| asked.at);
     let free = verdict.permits(Intent::Fence);
@@ -72,6 +69,12 @@ fn next(evidence: &Evidence, what: &str, id: &str, verdict: &WithdrawalVerdict, 
             format!("{}: wox observe {what} {id}", verdict.next())
         }
     }
+}
+
+/// What to do about an event of a withdrawal's or burn's stream that may be about a payment and is not in the state.
+fn unseen(evidence: &Evidence, what: &str, id: &str) -> Option<String> {
+    let place = evidence.replay.unseen_payment(&stream(what, id))?.position;
+    Some(format!("wox show {place} shows what is not in the state; the version of wox that wrote it can fold it"))
 }
 
 /// Whose a slot of the same wallet is.

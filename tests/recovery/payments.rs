@@ -125,6 +125,15 @@ async fn e1_a_fee_whose_burn_may_have_been_signed_keeps_its_withdrawal() {
     let waive = Scope::Waive { position: crate::game::position(at), why: "ticket-92".into() };
     game.carry_out(&game.plan_for(&waive).await).await;
     assert!(!releases(&game.plan().await), "its burn was signed");
+
+    // Left out without anything behind it, it still may have been the signature.
+    let mut game = asked(true).await;
+    let at = unreadable(&game, BURN).await;
+    let waive = Scope::Waive { position: crate::game::position(at), why: "ticket-92".into() };
+    game.carry_out(&game.plan_for(&waive).await).await;
+    game.wait(301).tick().await;
+    let plan = game.plan().await;
+    assert!(!releases(&plan) && shown(&plan).contains(&format!("next: wox show {at} ")), "{}", shown(&plan));
 }
 
 #[tokio::test]

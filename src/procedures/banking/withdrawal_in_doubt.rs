@@ -257,15 +257,16 @@ impl Doubt<'_> {
         let mut cases = Vec::new();
         if let Some(burn) = state.burns.get(self.id.as_str()) {
             let dead = || state.chain.burn_verdict(burn).is_some_and(|(verdict, _)| verdict.proof().is_some());
-            let unseen = self.evidence.replay.unseen_payment(&stream("burn", self.id.as_str())).is_some();
+            let unseen = super::unseen(self.evidence, "burn", self.id.as_str());
             match burn.phase {
                 BurnPhase::Cancelled => {}
-                BurnPhase::Scheduled if !unseen => cases.push(self.call_off(burn.scheduled, &finding)),
-                BurnPhase::InDoubt if !unseen && dead() => cases.push(self.call_off(burn.scheduled, &finding)),
+                BurnPhase::Scheduled if unseen.is_none() => cases.push(self.call_off(burn.scheduled, &finding)),
+                BurnPhase::InDoubt if unseen.is_none() && dead() => cases.push(self.call_off(burn.scheduled, &finding)),
                 BurnPhase::Scheduled | BurnPhase::InDoubt => {
                     let repair = hold(
                         "its share of the fee was signed for burning, or may have been, and may be burned",
-                        format!("have the burn looked at first: wox recover burn {}", self.id),
+                        unseen
+                            .unwrap_or_else(|| format!("have the burn looked at first: wox recover burn {}", self.id)),
                     );
                     return vec![Case { finding: Finding { outcome_unknown: true, ..finding }, repair }];
                 }
