@@ -15,6 +15,9 @@ use wox_projections::{Account, Posting, State, duels::Duel, tournaments::Tournam
 
 use super::{Finding, Hold, Item, Step, finding::engine_actor};
 
+/// The audience of what is told of whole plans.
+const OPERATORS: &str = "operators";
+
 /// A player, as people know them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -172,7 +175,7 @@ pub(super) fn report(items: &[Item]) -> Option<Notice> {
     let counted = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     let (events, streams) = (counted(events, "event"), counted(items.len(), "stream"));
     let text = format!("repaired by {events} in {streams}: {}", rows.join(", "));
-    Notice::new(first.id, "operators", text)
+    Notice::new(first.id, OPERATORS, text)
 }
 
 /// The notices that an item makes wrong: they tell of an event that it corrects or overtakes.
@@ -181,7 +184,9 @@ pub(super) fn taken_back(item: &Item, state: &State) -> Vec<TakenBack> {
     let mut taken = Vec::new();
     for (step, event) in decoded(item) {
         for overtaken in overtaken(&event, step, item, state) {
-            let notices = state.outbox.telling_of(overtaken).filter_map(|id| id.parse().ok().map(EventId));
+            // That something was repaired stays true, whatever is repaired later.
+            let of_players = state.outbox.telling_of(overtaken).filter(|(_, audience)| *audience != OPERATORS);
+            let notices = of_players.filter_map(|(id, _)| id.parse().ok().map(EventId));
             taken.extend(notices.map(|notice| TakenBack { notice, because: step.id }));
         }
     }

@@ -187,3 +187,18 @@ async fn a_crash_between_any_two_appends_loses_no_notice_and_doubles_none() {
         }
     }
 }
+
+#[tokio::test]
+async fn operators_keep_the_report_of_a_repair_that_is_corrected_later() {
+    let (game, plan) = correction().await;
+    let reports = async || {
+        let outbox = game.look().await.replay.state.outbox;
+        outbox.pending.into_values().filter(|notice| notice.audience == "operators").count()
+    };
+    assert_eq!(reports().await, 1);
+    game.apply(&plan).await.unwrap();
+    assert_eq!(reports().await, 2);
+    let back = Scope::Correct { tournament: stream(T), round: 2, slot: 0, winner: who("ann"), why: "ticket-96".into() };
+    game.carry_out(&game.plan_for(&back).await).await;
+    assert_eq!(reports().await, 3, "what was repaired was repaired");
+}
