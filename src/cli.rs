@@ -45,6 +45,7 @@ mod man;
 mod observe;
 mod plan;
 mod plan_view;
+mod reason;
 mod rebuild;
 mod reconcile;
 mod recover;

@@ -10,6 +10,8 @@ mod session;
 mod bad_input;
 #[path = "cli/contract.rs"]
 mod contract;
+#[path = "cli/decisions.rs"]
+mod decisions;
 #[path = "cli/gaps.rs"]
 mod gaps;
 #[path = "cli/help.rs"]

@@ -20,6 +20,8 @@ mod money;
 mod notices;
 #[path = "recovery/outages.rs"]
 mod outages;
+#[path = "recovery/payments.rs"]
+mod payments;
 #[path = "recovery/plans.rs"]
 mod plans;
 #[path = "recovery/prizes.rs"]
@@ -154,7 +156,9 @@ fn a_plan_is_approved_by_another_applied_once_and_leaves_only_what_people_must_d
         approve(&log, first.id, &actor("bob"), "looked at it", NOW).await.unwrap();
 
         let steps: usize = first.items.iter().map(|item| item.steps.len()).sum();
-        let Applied::Appended(events) = apply_as(&log, &first, "alice").await.unwrap() else { panic!("nothing done") };
+        let Applied::Appended { events, .. } = apply_as(&log, &first, "alice").await.unwrap() else {
+            panic!("nothing done")
+        };
         assert_eq!(events.len(), steps);
         let verdict = verify(&log, &first, &actor("alice"), NOW, one(), &Arc::new(Progress::default())).await.unwrap();
         assert_eq!(verdict.name(), "remaining", "{:#?}", verdict.unrepaired);

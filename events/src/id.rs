@@ -66,6 +66,11 @@ macro_rules! text_id {
                 write!(f, "{:?}", self.0.as_str())
             }
         }
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
         impl std::borrow::Borrow<str> for $name {
             fn borrow(&self) -> &str {
                 &self.0
@@ -126,6 +131,18 @@ text_id!(
     /// Any other short name: a spell, a potion, a reason code, a post id, an address.
     Label
 );
+
+/// Whether two names are one person's. Letter case makes no second person: whoever may do something only together with
+/// somebody else must not become somebody else by a capital.
+///
+/// ```
+/// use wox_events::id::is_same_person;
+/// assert!(is_same_person("alice", "Alice") && !is_same_person("alice", "bob"));
+/// ```
+#[must_use]
+pub fn is_same_person(one: impl AsRef<str>, other: impl AsRef<str>) -> bool {
+    one.as_ref().eq_ignore_ascii_case(other.as_ref())
+}
 
 /// The id of one event, made by whoever produced it before it was sent; unique within its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]

@@ -3,7 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Amount, Digest, EventId, PlayerId, Timestamp, TxHash, chain::Fees, deposit::Finality, id::Label};
+use crate::{
+    Amount, Digest, EventId, PlayerId, Timestamp, TxHash,
+    chain::Fees,
+    deposit::Finality,
+    id::{Label, is_same_person},
+};
 
 /// Withdrawals: asked for, held, signed, sent, settled or reversed on proof (streams `withdrawal-<id>`; row R13).
 #[derive(
@@ -259,4 +264,13 @@ pub enum ReversalProof {
         /// Digest of what they looked at.
         evidence: Digest,
     },
+}
+
+impl ReversalProof {
+    /// The proof by decision of two people; `None` when the two are one.
+    #[must_use]
+    pub fn by_two(first: &Label, second: &Label, evidence: Digest) -> Option<ReversalProof> {
+        let (first, second) = (first.clone(), second.clone());
+        (!is_same_person(&first, &second)).then_some(ReversalProof::Operators { first, second, evidence })
+    }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use wox_events::{
     Amount, ChainEvent, DepositEvent, Digest, PlayerId, Position, Recorded, Timestamp, TxHash, WithdrawalId,
     chain::{BlockId, HoldingsAnswer, Intent, SlotAnswer, TransactionAnswer},
-    id::Label,
+    id::{Label, is_same_person},
     withdrawal::ReversalProof,
 };
 
@@ -710,7 +710,7 @@ impl Projection for Chain {
                 Rejection::same("amount", &known.amount, amount)
             }
             ChainEvent::FinalityRestored { deposit, violation, first, second, .. } => {
-                if first == second {
+                if is_same_person(first, second) {
                     return Err(Rejection::state(
                         format_args!("deposit {deposit}"),
                         "decided by one person",

@@ -63,6 +63,9 @@ pub struct Duel {
     /// Posts from outages that the game was told to decide again, in that order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub late_posts: Vec<Label>,
+    /// The events that told the game so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub posts_ordered: Vec<EventId>,
     /// When somebody last moved; going on after an outage is no move.
     pub moved_at: Timestamp,
     /// The last event that let it go on.
@@ -252,6 +255,7 @@ impl Duels {
                 settled: Amount::ZERO,
                 interruptions: Vec::new(),
                 late_posts: Vec::new(),
+                posts_ordered: Vec::new(),
                 resumed: None,
                 missed: Vec::new(),
                 opened: here,
@@ -415,6 +419,7 @@ impl Projection for Duels {
                     interruptions: Vec::new(),
                     decide_by: None,
                     late_posts: Vec::new(),
+                    posts_ordered: Vec::new(),
                     moved_at: at.time,
                     resumed: None,
                     missed: Vec::new(),
@@ -485,6 +490,7 @@ impl Projection for Duels {
             }
             DuelEvent::LatePostsOrdered { posts, .. } => {
                 duel.late_posts.extend(posts.iter().map(|late| late.post.clone()));
+                duel.posts_ordered.push(at.id);
                 // From here on the game has its time once more.
                 match duel.phase {
                     Phase::Challenged => duel.decide_by = Some(at.time.plus(duel.expires_at.since(duel.opened_at))),

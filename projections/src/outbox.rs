@@ -49,11 +49,12 @@ pub struct Sent {
 }
 
 impl Outbox {
-    /// The ids of the notices that tell of an event and were not taken back.
-    pub fn telling_of(&self, event: EventId) -> impl Iterator<Item = &str> {
-        let pending = self.pending.iter().map(|(id, notice)| (id, notice.about));
-        let sent = self.sent.iter().map(|(id, sent)| (id, sent.about));
-        pending.chain(sent).filter(move |(_, about)| *about == Some(event)).map(|(id, _)| id.as_str())
+    /// The ids of the notices that tell of an event and were not taken back, and whom they tell.
+    pub fn telling_of(&self, event: EventId) -> impl Iterator<Item = (&str, &str)> {
+        let pending = self.pending.iter().map(|(id, notice)| (id, &notice.audience, notice.about));
+        let sent = self.sent.iter().map(|(id, sent)| (id, &sent.audience, sent.about));
+        let of_event = pending.chain(sent).filter(move |(.., about)| *about == Some(event));
+        of_event.map(|(id, audience, _)| (id.as_str(), audience.as_str()))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use wox_events::{Actor, Digest, EventId, Recorded, RecoveryEvent, Timestamp};
+use wox_events::{Actor, Digest, EventId, Recorded, RecoveryEvent, Timestamp, id::is_same_person};
 
 use crate::projection::{EventRef, Projection, Rejection};
 
@@ -64,7 +64,7 @@ impl Projection for Recoveries {
             RecoveryEvent::PlanApproved { digest, .. } => {
                 let plan = plan()?;
                 Rejection::same("digest", &plan.digest, digest)?;
-                if plan.proposed_by == at.actor {
+                if is_same_person(&plan.proposed_by, &at.actor) {
                     return Err(Rejection::state(
                         format_args!("plan {id}"),
                         "proposed by the same person",

@@ -4,12 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use wox_events::{Event, EventId, Position, Provenance, Recorded, Revision, StreamId, Timestamp};
+use wox_events::{
+    Event, EventId, Family, Position, Provenance, Recorded, Revision, StreamId, Timestamp, WithdrawalEvent,
+    WithdrawalId,
+};
 
 use crate::{
     Table,
+    burns::Burn,
     projection::{EventRef, Rejection},
     state::State,
+    verdict::WithdrawalVerdict,
+    withdrawals::Withdrawal,
 };
 
 /// A state and the account of how it came to be.
@@ -28,8 +34,11 @@ pub struct Replay {
     pub clock_set_by: Position,
     streams: Table<StreamId, Revision>,
     held: BTreeMap<StreamId, HeldStream>,
-    held_events: BTreeSet<EventId>,
+    refused: BTreeMap<EventId, EventRef>,
     waivers: Waivers,
+    /// Of streams about payments, the first event that was left out and may have said that one was tried.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    left_out: BTreeMap<StreamId, EventRef>,
 }
 
 /// Where every event that was read went.
@@ -134,10 +143,15 @@ impl Replay {
                     self.clock_set_by = at.position;
                 }
             }
-            Judged::Waived => self.accounting.waived += 1,
+            Judged::Waived => {
+                self.accounting.waived += 1;
+                if may_be_payment(at) {
+                    self.left_out.entry(at.stream.clone()).or_insert_with(|| EventRef::of(at));
+                }
+            }
             Judged::Refused(reason) => {
                 self.accounting.refused += 1;
-                self.held_events.insert(at.id);
+                self.refused.insert(at.id, EventRef::of(at));
                 match self.held.get_mut(&at.stream) {
                     Some(held) => held.followers += 1,
                     None => {
@@ -169,7 +183,7 @@ impl Replay {
             if let Some(held) = self.held.get(&at.stream) {
                 return Judged::Refused(Rejection::StreamHeld { since: held.since.position });
             }
-            if let Some(cause) = at.causation.filter(|cause| self.held_events.contains(cause)) {
+            if let Some(cause) = at.causation.filter(|cause| self.refused.contains_key(cause)) {
                 return Judged::Refused(Rejection::CauseHeld { cause });
             }
         }
@@ -185,6 +199,46 @@ impl Replay {
         &self.held
     }
 
+    /// The event at a position, when it was refused: it holds its stream, or waits in one that is held.
+    #[must_use]
+    pub fn refused_at(&self, position: Position) -> Option<&EventRef> {
+        self.refused.values().find(|event| event.position == position)
+    }
+
+    /// The first event of a withdrawal's or a burn's stream that may be about a payment and is not in the state: it holds
+    /// its stream, or was left out by name. Behind it nobody can say that nothing was signed.
+    #[must_use]
+    pub fn unseen_payment(&self, stream: &StreamId) -> Option<&EventRef> {
+        self.left_out.get(stream).or_else(|| self.held.get(stream).map(|held| &held.since))
+    }
+
+    /// The verdict over all that is known of a withdrawal's payment, its own stream included: what the fold could not take
+    /// in is evidence too, and proves nothing but that nobody knows. `None` when nobody declared a chain.
+    #[must_use]
+    pub fn withdrawal_verdict(&self, id: &WithdrawalId, withdrawal: &Withdrawal) -> Option<Judgement> {
+        self.as_far_as_read("withdrawal", id.as_str(), self.state.chain.withdrawal_verdict(withdrawal))
+    }
+
+    /// The same of a burn. `None` also when nothing was signed, or nobody has looked at a slot of it.
+    #[must_use]
+    pub fn burn_verdict(&self, id: &str, burn: &Burn) -> Option<Judgement> {
+        self.as_far_as_read("burn", id, self.state.chain.burn_verdict(burn))
+    }
+
+    fn as_far_as_read(&self, category: &str, id: &str, judged: Option<Judgement>) -> Option<Judgement> {
+        let stream = StreamId::new(format!("{category}-{id}")).ok()?;
+        match (judged, self.unseen_payment(&stream)) {
+            // What is final on chain is so, whatever else the stream says.
+            (Some(paid @ (WithdrawalVerdict::Executed { .. }, _)), _) => Some(paid),
+            (judged, Some(event)) => {
+                let why = format!("{event} is not in the state, and it or what is behind it may be about a payment");
+                let looks = judged.map(|(_, looks)| looks).unwrap_or_default();
+                Some((WithdrawalVerdict::Unknown { why }, looks))
+            }
+            (judged, None) => judged,
+        }
+    }
+
     /// The revision of a stream; 0 when nobody has heard of it.
     #[must_use]
     pub fn revision(&self, stream: &StreamId) -> Revision {
@@ -195,6 +249,26 @@ impl Replay {
     #[must_use]
     pub fn stream_count(&self) -> usize {
         self.streams.len()
+    }
+}
+
+/// A verdict about a payment, and the looks it rests on.
+pub type Judgement = (WithdrawalVerdict, Vec<EventRef>);
+
+/// Whether an event that is left out may have said that a payment was tried.
+fn may_be_payment(at: &Recorded) -> bool {
+    match &at.event {
+        Err(_) => matches!(at.stream.family(), Some(Family::Withdrawal | Family::Burn)),
+        Ok(Event::Burn(_)) => true,
+        Ok(Event::Withdrawal(event)) => !matches!(
+            event,
+            WithdrawalEvent::WithdrawalRequested { .. }
+                | WithdrawalEvent::FundsHeld { .. }
+                | WithdrawalEvent::TxReplaced { .. }
+                | WithdrawalEvent::WithdrawalFailed { .. }
+                | WithdrawalEvent::HoldReleased { .. }
+        ),
+        Ok(_) => false,
     }
 }
 

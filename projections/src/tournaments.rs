@@ -45,7 +45,7 @@ pub struct Tournament {
     /// Every payment, right or wrong.
     pub payments: Vec<Payment>,
     /// Prizes that are owed because the pool was too small.
-    pub deferred: Vec<Prize>,
+    pub deferred: Vec<Owed>,
     /// The first schedule that was taken away, until one has its amounts again (P11).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withdrawn: Option<Schedule>,
@@ -103,6 +103,10 @@ pub struct Round {
     /// Where the orders to play a match again stand, by slot, until it is decided.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ordered: BTreeMap<u16, EventAt>,
+    /// Every order to play a match again, by slot, also of matches that were decided since: who was told of one may have to
+    /// be told otherwise.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub orders: BTreeMap<u16, Vec<EventId>>,
 }
 
 /// The result of one match.
@@ -157,8 +161,30 @@ pub struct Payment {
     pub amount: Amount,
     /// The event.
     pub event: EventRef,
-    /// True when it went back into the pool.
-    pub reversed: bool,
+    /// The event that put it back into the pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reversed: Option<EventId>,
+}
+
+/// A prize that is owed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owed {
+    /// Which prize.
+    pub prize: PrizeKind,
+    /// Whose it is.
+    pub player: PlayerId,
+    /// How much.
+    pub amount: Amount,
+    /// The event that says so.
+    pub event: EventId,
+}
+
+impl Owed {
+    /// True when it is this prize, to the last G.
+    #[must_use]
+    pub fn is(&self, prize: &Prize) -> bool {
+        (self.prize, &self.player, self.amount) == (prize.prize, &prize.player, prize.amount)
+    }
 }
 
 /// Who came where.
@@ -437,7 +463,7 @@ impl Tournament {
     /// The same for a schedule that is not in the log yet.
     #[must_use]
     pub fn prize_status_under<'s, 'p>(&'p self, prizes: &'s [Prize]) -> PrizeStatus<'s, 'p> {
-        let mut open: Vec<&Payment> = self.payments.iter().filter(|payment| !payment.reversed).collect();
+        let mut open: Vec<&Payment> = self.payments.iter().filter(|payment| payment.reversed.is_none()).collect();
         let mut unpaid = Vec::new();
         for prize in prizes {
             let right = |payment: &&Payment| {
@@ -714,7 +740,7 @@ impl Projection for Tournaments {
                 let Some(payment) = tournament.payments.iter().find(|payment| payment.event.id == *corrects) else {
                     return Err(Rejection::unknown("payment", corrects));
                 };
-                if payment.reversed {
+                if payment.reversed.is_some() {
                     return Err(Rejection::exists("reversal of payment", corrects));
                 }
                 Rejection::same("player", &payment.player, player)?;
@@ -791,6 +817,7 @@ impl Projection for Tournaments {
                 results: BTreeMap::new(),
                 voided: BTreeMap::new(),
                 ordered: BTreeMap::new(),
+                orders: BTreeMap::new(),
             }),
             TournamentEvent::MatchDecided { round, slot, winner, loser, reason, duel } => {
                 if let Some(round) = tournament.round_mut(*round) {
@@ -823,6 +850,7 @@ impl Projection for Tournaments {
             TournamentEvent::MatchReplayOrdered { round, slot, .. } => {
                 if let Some(round) = tournament.round_mut(*round) {
                     round.ordered.insert(*slot, EventAt::of(at));
+                    round.orders.entry(*slot).or_default().push(at.id);
                 }
             }
             TournamentEvent::BracketRebuilt { round, matches, .. } => {
@@ -857,15 +885,16 @@ impl Projection for Tournaments {
                     player: player.clone(),
                     amount: *amount,
                     event: EventRef::of(at),
-                    reversed: false,
+                    reversed: None,
                 });
             }
             TournamentEvent::PrizeDeferred { prize, player, amount, .. } => {
-                tournament.deferred.push(Prize { prize: *prize, player: player.clone(), amount: *amount });
+                let (player, amount, event) = (player.clone(), *amount, at.id);
+                tournament.deferred.push(Owed { prize: *prize, player, amount, event });
             }
             TournamentEvent::PrizeReversed { corrects, .. } => {
                 if let Some(payment) = tournament.payments.iter_mut().find(|payment| payment.event.id == *corrects) {
-                    payment.reversed = true;
+                    payment.reversed = Some(at.id);
                 }
             }
             TournamentEvent::TournamentClosed { winner } => {

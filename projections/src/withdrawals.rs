@@ -6,7 +6,7 @@ use wox_events::{
     Amount, EventId, PlayerId, Provenance, Recorded, Timestamp, TxHash, WithdrawalEvent, WithdrawalId,
     chain::Intent,
     deposit::Finality,
-    id::Label,
+    id::{Label, is_same_person},
     withdrawal::{ImportedWithdrawal, ReversalProof},
 };
 
@@ -243,7 +243,9 @@ fn proven(id: &str, withdrawal: &Withdrawal, proof: &ReversalProof) -> Result<()
         ReversalProof::Cancelled { tx, .. } if withdrawal.fenced.as_ref() != Some(tx) => {
             unproven("without a final cancelling transaction of that hash")
         }
-        ReversalProof::Operators { first, second, .. } if first == second => unproven("decided by one person only"),
+        ReversalProof::Operators { first, second, .. } if is_same_person(first, second) => {
+            unproven("decided by one person only")
+        }
         ReversalProof::NeverSigned {}
         | ReversalProof::Reverted { .. }
         | ReversalProof::Cancelled { .. }

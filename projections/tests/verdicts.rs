@@ -12,6 +12,7 @@ use wox_events::{
     },
     deposit::Finality,
     id::Label,
+    withdrawal::ReversalProof,
 };
 use wox_projections::{
     Replay, Waivers,
@@ -479,9 +480,15 @@ fn w3_final_without_the_expected_transfer_is_an_anomaly() {
     for logs in [vec![], vec![log(0, "token", "wallet", "player", 1)], vec![log(0, "token", "wallet", "other", 48)]] {
         let verdict =
             is_payment("W3", &everybody(|node| slot(node, 8, 8, taken_by("pay", true, logs.clone()))), &payment());
-        let digest = Digest::of(b"evidence");
-        assert!(verdict.operators_proof(&label("alice"), &label("bob"), digest).is_some());
-        assert!(verdict.operators_proof(&label("alice"), &label("alice"), digest).is_none());
+        assert!(verdict.is_for_two_people());
+    }
+}
+
+#[test]
+fn two_people_are_two_in_any_letter_case() {
+    let digest = Digest::of(b"evidence");
+    for (second, are_two) in [("bob", true), ("alice", false), ("Alice", false)] {
+        assert_eq!(ReversalProof::by_two(&label("alice"), &label(second), digest).is_some(), are_two, "{second}");
     }
 }
 
@@ -495,11 +502,10 @@ fn w4_our_own_cancel_is_final() {
 
 #[test]
 fn w5_a_foreign_consumer_stops_the_wallet_and_is_not_released_when_it_paid() {
-    let digest = Digest::of(b"evidence");
     for (logs, decidable) in [(vec![], true), (paid_out(), false)] {
         let verdict =
             is_payment("W5", &everybody(|node| slot(node, 8, 8, taken_by("foreign", true, logs.clone()))), &payment());
-        assert_eq!(verdict.operators_proof(&label("alice"), &label("bob"), digest).is_some(), decidable);
+        assert_eq!(verdict.is_for_two_people(), decidable);
     }
 }
 

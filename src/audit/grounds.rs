@@ -5,11 +5,11 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use wox_events::{
-    ChainEvent, Digest, Event, Recorded, Timestamp, TxHash,
+    ChainEvent, Digest, Event, Recorded, Timestamp, TxHash, WithdrawalId,
     chain::{Answer, Consumer, ScanAnswer, SlotAnswer, SlotUse, SourceKind, Standing, TransactionAnswer},
 };
 use wox_projections::{
-    EventRef, State,
+    EventRef, Replay, State,
     chain::{before, judged},
     verdict::{
         deposit,
@@ -128,7 +128,8 @@ pub fn looks(state: &State, subject: &Subject) -> Option<Vec<EventRef>> {
 
 /// The verdict about a subject, reached from the looks that were read. `None` when the log knows nothing of it.
 #[must_use]
-pub fn grounds(state: &State, subject: &Subject, read: &[Recorded]) -> Option<Grounds> {
+pub fn grounds(replay: &Replay, subject: &Subject, read: &[Recorded]) -> Option<Grounds> {
+    let state = &replay.state;
     let chain = &state.chain;
     let (name, verdict, rules) = match subject {
         Subject::Transaction { chain: id, tx } => {
@@ -136,12 +137,12 @@ pub fn grounds(state: &State, subject: &Subject, read: &[Recorded]) -> Option<Gr
             (tx.to_string(), Some((judged.verdict.row(), judged.verdict.says())), chain.policy(*id))
         }
         Subject::Withdrawal(id) => {
-            let judged = chain.withdrawal_verdict(state.withdrawals.get(id)?);
+            let judged = replay.withdrawal_verdict(&WithdrawalId::new(id).ok()?, state.withdrawals.get(id)?);
             let verdict = judged.map(|(verdict, _)| (verdict.row(), verdict.says()));
             (format!("withdrawal-{id}"), verdict, chain.policies().next())
         }
         Subject::Burn(id) => {
-            let judged = chain.burn_verdict(state.burns.get(id)?);
+            let judged = replay.burn_verdict(id, state.burns.get(id)?);
             let verdict = judged.map(|(verdict, _)| (verdict.row(), verdict.says()));
             (format!("burn-{id}"), verdict, chain.policies().next())
         }

@@ -21,7 +21,7 @@ use crate::{
     },
     exit_code::ExitCode,
     log::{EmbeddedLog, EventLog as _, Head},
-    recovery::{self, Applied, Finding, Verdict, apply::Recorded},
+    recovery::{self, Applied, Finding, Item, Verdict, apply::Recorded},
     replay,
 };
 
@@ -54,11 +54,11 @@ pub(super) struct ApplyArgs {
 pub(super) struct ApplyReport {
     /// The plan's id.
     plan: Digest,
-    /// True when events were appended.
+    /// True when something was appended that was not there yet.
     changes: bool,
     /// The events that were appended.
     appended: Vec<EventId>,
-    /// How many notices are queued because of the plan.
+    /// How many notices were queued.
     notices: usize,
     /// `verified`, `remaining` or `diverged`; of the last time when there was nothing to do.
     verdict: Option<String>,
@@ -86,14 +86,9 @@ pub(super) async fn run(args: ApplyArgs, context: Context) -> Result<ExitCode, C
     let log = store::open_to_write(&context).await?;
     let recorded = match plan::from_file(Path::new(&args.plan))? {
         // A plan made elsewhere, or with --preview, is proposed by whoever brings it.
-        Some(plan) if plan.log == log.head().await?.log => {
-            recovery::propose(&log, &plan, &context.actor, time::now()).await?
-        }
         Some(plan) => {
-            return Err(CliError::refused("wox::plan::other-log", "the plan was made for another log")
-                .at("plan's log", plan.log)
-                .at("store", context.store.display())
-                .next("name the store of that log with --store, or run wox plan on this one"));
+            let plan = plan::of_this_log(plan, &log, &context).await?;
+            recovery::propose(&log, &plan, &context.actor, time::now()).await?
         }
         None => recovery::apply::load(&log, plan::find(&log, &args.plan).await?).await?,
     };
@@ -174,6 +169,11 @@ async fn ask(recorded: &Recorded, context: &Context) -> Result<(), CliError> {
     }
 }
 
+/// True when events of an item are among those that were appended.
+fn is_new(item: &Item, appended: &[EventId]) -> bool {
+    item.steps.iter().any(|step| appended.contains(&step.id))
+}
+
 async fn report(
     log: &EmbeddedLog,
     recorded: &Recorded,
@@ -184,18 +184,14 @@ async fn report(
     let head = log.head().await?;
     log.close().await;
     let plan = &recorded.plan;
-    let appended = match applied {
-        Applied::Nothing => &[][..],
-        Applied::Appended(events) => events.as_slice(),
-    };
     // Only what the plan is about: a plan for one duel does not answer for every payment in doubt.
     let in_plan = |finding: &&Finding| plan.held.iter().any(|hold| hold.finding.subject == finding.subject);
     let unknown = verdict.remaining.iter().filter(|finding| finding.outcome_unknown).filter(in_plan).count();
     let body = ApplyReport {
         plan: plan.id,
-        changes: !appended.is_empty(),
-        appended: appended.to_vec(),
-        notices: plan.notices().count(),
+        changes: *applied != Applied::Nothing,
+        appended: applied.events().to_vec(),
+        notices: applied.notices(),
         verdict: Some(verdict.name().to_owned()),
         unrepaired: Some(verdict.unrepaired.clone()),
         remaining: Some(verdict.remaining.clone()),
@@ -204,19 +200,20 @@ async fn report(
         state: Some(verdict.state),
         head: Some(head),
     };
-    let mut document = Document::of(&body)
-        .line(format!(
-            "plan {} applied: {} appended in {}, {} queued, {unknown} unknown",
-            plan.short_id(),
-            counted(appended.len() as u64, "event"),
-            counted(plan.items.len() as u64, "stream"),
-            counted(plan.notices().count() as u64, "notice"),
-        ))
-        .line(format!(
-            "verdict: {}; {} in the log that the plan does not repair",
-            verdict.name(),
-            counted(verdict.remaining.len() as u64, "finding")
-        ));
+    let did = match applied {
+        Applied::Nothing => "nothing to append, all of it stands in the log already".to_owned(),
+        Applied::Appended { events, notices } => format!(
+            "{} appended in {}, {} queued, {unknown} unknown",
+            counted(events.len() as u64, "event"),
+            counted(plan.items.iter().filter(|item| is_new(item, events)).count() as u64, "stream"),
+            counted(*notices as u64, "notice"),
+        ),
+    };
+    let mut document = Document::of(&body).line(format!("plan {} applied: {did}", plan.short_id())).line(format!(
+        "verdict: {}; {} in the log that the plan does not repair",
+        verdict.name(),
+        counted(verdict.remaining.len() as u64, "finding")
+    ));
     for finding in verdict.unrepaired.iter().chain(&verdict.remaining) {
         document = document.line(finding.subject.to_string());
         for line in plan_view::finding_lines(finding) {

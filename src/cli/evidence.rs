@@ -20,7 +20,7 @@ use crate::{
         time,
     },
     log::EventLog,
-    recovery::{ApplyError, Evidence, GatherError, approval::ApprovalError, gather_upto},
+    recovery::{ApplyError, Evidence, GatherError, gather_upto},
     replay, rfc3339, snapshot,
 };
 
@@ -222,16 +222,6 @@ impl std::convert::From<ApplyError> for CliError {
                     .caused_by(error);
             }
         };
-        // The one that is refused is not the one who runs the next command: a name and a comment are theirs to give.
-        if let ApplyError::NotApproved(
-            ApprovalError::Missing { plan } | ApprovalError::Expired { plan } | ApprovalError::SamePerson { plan, .. },
-        ) = &error
-        {
-            let text = error.to_string();
-            let what = text.split_once("; ").map_or(text.as_str(), |(what, _)| what);
-            return CliError::of(kind, code, what)
-                .next(format!("another person runs `wox approve {plan} --comment LOOKED-AT-IT --as NAME`"));
-        }
         // These messages end with the next step, behind a semicolon.
         let text = error.to_string();
         match text.rsplit_once("; ") {

@@ -8,14 +8,14 @@ use std::{
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use wox_events::{Digest, Family};
+use wox_events::{Digest, Family, Revision};
 use wox_projections::recoveries::PlanRecord;
 
 use crate::{
     cli::{CliError, Context, as_of, evidence, plan_view, progress::Progress, render::Document, store, time},
     exit_code::ExitCode,
     log::{EmbeddedLog, EventLog as _},
-    recovery::{self, Evidence, Finding, Item, Plan, Scope, apply::Recorded},
+    recovery::{self, Evidence, Finding, Item, Plan, Scope, apply::Recorded, approval},
 };
 
 /// Say what is wrong in the log and what would repair it
@@ -104,9 +104,14 @@ pub(super) async fn make(args: MakingArgs, scope: &Scope, context: &Context) -> 
     log.close().await;
 
     if let (true, false, Some(hold)) = (scope.is_decision(), plan.changes, plan.held.first()) {
-        return Err(CliError::refused("wox::recover::does-not-fit", format!("{}: {}", hold.finding.says, hold.why))
-            .at("stream", &hold.finding.subject)
-            .next(&hold.next));
+        if let Some(error) = evidence::damage_error(&evidence, context) {
+            return Err(error);
+        }
+        let error = CliError::refused("wox::recover::does-not-fit", format!("{}: {}", hold.finding.says, hold.why));
+        // What is said of the log itself is about no stream.
+        let of_log = hold.finding.subject.family() == Some(Family::Ops);
+        let error = if of_log { error } else { error.at("stream", &hold.finding.subject) };
+        return Err(plan.held.iter().fold(error, |error, hold| error.next(&hold.next)));
     }
     plan_view::describe(document(&plan), &plan).print(context.output)?;
     if let Some(out) = &args.out {
@@ -180,15 +185,13 @@ pub(super) fn store_flag(context: &Context) -> String {
 /// The commands that come after a recorded plan.
 #[must_use]
 pub(super) fn next_steps(recorded: &Recorded, context: &Context) -> Vec<String> {
-    let id = recorded.plan.short_id();
-    let store = store_flag(context);
-    let approved = recorded.record.approvals.iter().any(|approval| approval.by != recorded.record.proposed_by);
-    let wox = context.program();
+    let Recorded { plan, record } = recorded;
+    let (wox, store) = (context.program(), store_flag(context));
     let mut steps = Vec::new();
-    if recorded.plan.needs_approval && !approved {
-        steps.push(format!("{wox} approve {id} --comment LOOKED-AT-IT --as ANOTHER-PERSON{store}"));
+    if approval::judge(plan, record, time::now()).is_err() {
+        steps.push(format!("{wox} {}{store}", approval::command(plan)));
     }
-    steps.push(format!("{wox} apply {id} --yes{store}"));
+    steps.push(format!("{wox} apply {} --yes{store}", plan.short_id()));
     steps
 }
 
@@ -218,6 +221,10 @@ async fn print(log: &EmbeddedLog, recorded: &Recorded, context: &Context) -> Res
     if recorded.record.applied.is_some() {
         return Ok(ExitCode::Done);
     }
+    if is_done(log, &recorded.plan).await? {
+        context.say("nothing to append: all of it stands in the log already");
+        return Ok(ExitCode::Done);
+    }
     for item in &recorded.plan.items {
         let actual = log.revision(&item.stream).await?;
         if actual != item.expected {
@@ -235,6 +242,35 @@ async fn print(log: &EmbeddedLog, recorded: &Recorded, context: &Context) -> Res
         return Ok(ExitCode::Differences);
     }
     Ok(ExitCode::Done)
+}
+
+/// True when every event of a plan stands in the log though the plan was not applied: a larger plan did its work. Ids
+/// follow from what is corrected, so the same repair is the same event in any plan (law 7).
+pub(super) async fn is_done(log: &EmbeddedLog, plan: &Plan) -> Result<bool, CliError> {
+    for item in &plan.items {
+        let there = log.read_stream(&item.stream).await?;
+        if item.steps.iter().any(|step| there.iter().all(|event| event.event.id != step.id)) {
+            return Ok(false);
+        }
+        // An attempt that was cut off before everybody was told waits to be finished.
+        for notice in &item.tells {
+            if log.revision(&notice.stream()).await? == Revision::NO_STREAM {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(plan.changes)
+}
+
+/// Refuses a plan of another log: what it says of streams and events says nothing here.
+pub(super) async fn of_this_log(plan: Plan, log: &EmbeddedLog, context: &Context) -> Result<Plan, CliError> {
+    if plan.log == log.head().await?.log {
+        return Ok(plan);
+    }
+    Err(CliError::refused("wox::plan::other-log", "the plan was made for another log")
+        .at("plan's log", plan.log)
+        .at("store", context.store.display())
+        .next("name the store of that log with --store, or run wox plan on this one"))
 }
 
 /// Largest plan file that is read: far more than the largest plan that a log takes.
@@ -285,7 +321,8 @@ pub(super) async fn find(log: &EmbeddedLog, text: &str) -> Result<Digest, CliErr
                 .next(format!("wox show {stream}"))
         }),
         [] => Err(CliError::failed("wox::plan::unknown", format!("there is no plan {text} in this log"))
-            .next("wox plan makes and records one; wox status lists those that wait")),
+            .next("wox plan makes and records one; wox status lists those that wait")
+            .next("a plan that appends nothing is not recorded and needs no approval")),
         _ => Err(CliError::usage("wox::plan::which", format!("more than one plan begins with {text}"))
             .next("give more digits")),
     }

@@ -96,7 +96,10 @@ pub(super) fn headline(plan: &Plan) -> String {
             Scope::Adjust { token, .. } => {
                 format!("what we hold of {token} is what the ledger owes; plan {} is empty", plan.short_id())
             }
-            Scope::All | Scope::Interrupted { .. } | Scope::Correct { .. } | Scope::Waive { .. } => {
+            Scope::Waive { position, .. } => {
+                format!("the event at position {position} was left out before; plan {} is empty", plan.short_id())
+            }
+            Scope::All | Scope::Interrupted { .. } | Scope::Correct { .. } => {
                 format!("nothing is wrong; plan {} is empty", plan.short_id())
             }
         }

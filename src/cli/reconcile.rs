@@ -7,7 +7,9 @@ use wox_events::{Amount, Label};
 use wox_projections::{Account, verdict::HoldingsVerdict};
 
 use crate::{
-    cli::{CliError, Context, chain, evidence, observe, plan, progress::Progress, render::Document, store},
+    cli::{
+        CliError, Context, chain, evidence, observe, plan, progress::Progress, reason::reason, render::Document, store,
+    },
     exit_code::ExitCode,
     log::EventLog as _,
     recovery::{Finding, Scope, Targets, diagnose},
@@ -37,7 +39,7 @@ pub(super) struct ReconcileArgs {
     #[arg(long, value_name = "ADDRESS", requires = "adjust")]
     token: Option<String>,
     /// Why; recorded with the decision
-    #[arg(long, requires = "adjust")]
+    #[arg(long, requires = "adjust", value_parser = reason)]
     why: Option<String>,
     #[command(flatten)]
     making: plan::MakingArgs,

@@ -2,7 +2,11 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use wox_events::{Label, PlayerId, Revision, StreamId, TxHash, chain::Intent, id::TextIdError};
+use wox_events::{
+    Label, PlayerId, Revision, StreamId, TxHash,
+    chain::Intent,
+    id::{TextIdError, is_same_person},
+};
 use wox_projections::verdict::DepositVerdict;
 
 use crate::{
@@ -11,6 +15,7 @@ use crate::{
         as_of::{self, AsOf},
         chain, evidence, observe, plan,
         progress::Progress,
+        reason::reason,
         rebuild,
         render::Document,
         row, store,
@@ -25,6 +30,9 @@ use crate::{
 /// Makes and records a plan as `wox plan` does, for one stream only. Without an id it lists what is wrong with things of
 /// that sort. Where the settings name a chain, it is asked about a deposit, withdrawal or burn first, and what it says is
 /// recorded.
+///
+/// Exit code 0 when there is nothing to do, 3 when a plan waits or something is held for a person, 4 when a decision does
+/// not fit, 6 when a payment's outcome is unknown.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
@@ -46,7 +54,7 @@ pub(super) struct RecoverArgs {
     id: Option<String>,
     /// Why you decide so: an event is left out, a deposit is a player's, a withdrawal goes back, a signer is to act, a duel
     /// goes on or not, a result was wrong; recorded with the decision
-    #[arg(long)]
+    #[arg(long, value_parser = reason)]
     why: Option<String>,
     /// An interrupted or stuck duel goes on from where it stopped, by your decision
     #[arg(long, requires = "why", conflicts_with_all = ["void", "player", "second", "correct"])]
@@ -64,7 +72,7 @@ pub(super) struct RecoverArgs {
     #[arg(long, value_name = "PLAYER", requires = "why", conflicts_with = "second")]
     player: Option<String>,
     /// Who else decides that a withdrawal goes back, or what is true of a deposit whose final block went away, and has to
-    /// approve it
+    /// approve it: another person, whatever the letter case
     #[arg(long, value_name = "ACTOR", requires = "why")]
     second: Option<String>,
     /// Set the thing's row in the game's database to what the log says; plans nothing
@@ -131,6 +139,13 @@ pub(super) async fn run(args: RecoverArgs, context: Context) -> Result<ExitCode,
         )
         .next("wox recover deposit 0x… --player ID --why …, or wox recover withdrawal ID --second NAME --why …"));
     }
+    if args.second.as_deref().is_some_and(|second| is_same_person(second, &context.actor)) {
+        return Err(CliError::refused(
+            "wox::recover::one-person",
+            format!("two people decide this, and {} is one", context.actor),
+        )
+        .next("name with --second who else looks at it; letter case makes no second person"));
+    }
     let category = args.what.split_once('-').map_or(args.what.as_str(), |(category, _)| category);
     if (args.resume || args.void) && category != "duel" || args.correct.is_some() && category != "tournament" {
         return Err(CliError::usage(
@@ -165,6 +180,10 @@ pub(super) async fn run(args: RecoverArgs, context: Context) -> Result<ExitCode,
                 CliError::usage("wox::recover::why", "leaving an event out needs a reason").next("--why REASON")
             })?;
             let position = as_of::position_of(&store::open_to_read(&context).await?, &point).await?;
+            if position.0 == 0 {
+                return Err(CliError::usage("wox::recover::which", "positions begin at 1")
+                    .next("wox plan lists what holds a stream"));
+            }
             plan::make(args.making, &Scope::Waive { position, why }, &context).await
         }
         (what, Some(id)) => {

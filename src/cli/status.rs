@@ -14,7 +14,7 @@ use crate::{
     },
     exit_code::ExitCode,
     log::{EmbeddedLog, EventLog as _, Head},
-    recovery::{self, ApplyError, Plan, apply::Recorded},
+    recovery::{self, ApplyError, apply::Recorded},
     rfc3339,
 };
 
@@ -99,9 +99,10 @@ async fn waiting(log: &EmbeddedLog) -> Result<Vec<(StreamId, &'static str)>, Cli
         let Ok(id) = stream.subject().parse() else { continue };
         let (state, done) = match recovery::apply::load(log, id).await {
             Ok(Recorded { record, .. }) if record.applied.is_some() => continue,
-            Ok(Recorded { plan, record }) => {
-                (if record.approvals.is_empty() { "proposed" } else { "approved" }, is_done(log, &plan).await?)
-            }
+            Ok(Recorded { plan, record }) => (
+                if record.approvals.is_empty() { "proposed" } else { "approved" },
+                super::plan::is_done(log, &plan).await?,
+            ),
             Err(ApplyError::Altered { .. }) => ("altered", false),
             Err(error) => return Err(error.into()),
         };
@@ -110,18 +111,6 @@ async fn waiting(log: &EmbeddedLog) -> Result<Vec<(StreamId, &'static str)>, Cli
         }
     }
     Ok(waiting)
-}
-
-/// True when every event of a plan stands in the log though the plan was not applied: a larger plan did its work. Ids
-/// follow from what is corrected, so the same repair is the same event in any plan (law 7).
-async fn is_done(log: &EmbeddedLog, plan: &Plan) -> Result<bool, CliError> {
-    for item in &plan.items {
-        let there = log.read_stream(&item.stream).await?;
-        if item.steps.iter().any(|step| there.iter().all(|event| event.event.id != step.id)) {
-            return Ok(false);
-        }
-    }
-    Ok(plan.changes)
 }
 
 /// Bytes of the store's files. A file that vanishes while we look counts as nothing.

@@ -16,11 +16,16 @@ use wox_projections::{
     verdict::{WithdrawalVerdict, withdrawal::Payment},
 };
 
-use crate::rfc3339;
+use super::stream;
+use crate::{recovery::Evidence, rfc3339};
 
 /// What a person does next about a withdrawal or a burn whose outcome is unknown: what can be asked of the signer, as it is
 /// typed, or what to wait for.
-fn next(state: &State, what: &str, id: &str, verdict: &WithdrawalVerdict, slots: &[Payment]) -> String {
+fn next(evidence: &Evidence, what: &str, id: &str, verdict: &WithdrawalVerdict, slots: &[Payment]) -> String {
+    let state = &evidence.replay.state;
+    if let Some(unseen) = unseen(evidence, what, id) {
+        return unseen;
+    }
     let asked = slots.iter().flat_map(|slot| &slot.asked).max_by_key(|asked| asked.at);
     let free = verdict.permits(Intent::Fence);
     if let Some(asked) = asked.filter(|_| free) {
@@ -41,8 +46,35 @@ fn next(state: &State, what: &str, id: &str, verdict: &WithdrawalVerdict, slots:
             Some(holder) => format!("slot {next} is {holder}'s: look at that first, wox recover {holder}"),
             None => format!("nobody in this log signed for slot {next}: have the signer say what it was, or fill it"),
         },
-        _ => verdict.next().to_owned(),
+        WithdrawalVerdict::NotSent
+        | WithdrawalVerdict::Executed { .. }
+        | WithdrawalVerdict::Reverted { .. }
+        | WithdrawalVerdict::Cancelled { .. } => format!("wox recover {what} {id} plans what follows"),
+        // Paid by a transaction that nobody journaled: as soon as the signer says that it is its own, it settles.
+        WithdrawalVerdict::ForeignConsumer { tx, paid_destination: true } => format!(
+            "never give it back, its address was paid: wox explain {what} {id} shows by what; if {tx} is the signer's own, \
+             have it append its TxSigned, and wox recover {what} {id} settles it; else stop paying from this wallet"
+        ),
+        WithdrawalVerdict::Anomaly { .. }
+        | WithdrawalVerdict::ForeignConsumer { .. }
+        | WithdrawalVerdict::ConsumedOtherwise { .. } => {
+            let decide = match what {
+                "withdrawal" => format!("two people decide: wox recover {what} {id} --second NAME --why REASON"),
+                // No decision gives a share back that still waits to be burned.
+                _ => format!("wox explain {what} {id} shows what took its slot; have the signer burn it in a new one"),
+            };
+            format!("{}; {decide}", verdict.next())
+        }
+        WithdrawalVerdict::PendingFinality | WithdrawalVerdict::Unknown { .. } => {
+            format!("{}: wox observe {what} {id}", verdict.next())
+        }
     }
+}
+
+/// What to do about an event of a withdrawal's or burn's stream that may be about a payment and is not in the state.
+fn unseen(evidence: &Evidence, what: &str, id: &str) -> Option<String> {
+    let place = evidence.replay.unseen_payment(&stream(what, id))?.position;
+    Some(format!("wox show {place} shows what is not in the state; the version of wox that wrote it can fold it"))
 }
 
 /// Whose a slot of the same wallet is.

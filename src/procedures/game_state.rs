@@ -15,12 +15,15 @@ pub mod unreturned_stake;
 pub mod unsettled_duel;
 
 use wox_events::{
-    CommandEvent, DuelEvent, DuelId, Duration, Label, PlayerId, StreamId, Timestamp, TournamentId,
+    CommandEvent, DuelEvent, DuelId, Duration, Event, Label, PlayerId, Position, Revision, StreamId, Timestamp,
+    TournamentId,
     duel::{EndReason, LatePost as Ordered},
 };
 use wox_projections::{
+    Projection as _,
     duels::{Duel, Phase},
     late_posts::{About, LatePost, late_posts},
+    tournaments::Tournaments,
 };
 
 use super::Steps;
@@ -171,6 +174,33 @@ fn match_of<'a>(evidence: &'a Evidence, duel: &DuelId) -> Option<(&'a Tournament
         let (slot, _) = round.results.iter().find(|(_, result)| result.duel.as_ref() == Some(duel))?;
         Some((id, index + 1, *slot))
     })
+}
+
+/// Orders whatever has to be played again once these steps stand in the log: it belongs into the same plan.
+fn order_replays(steps: Steps<'_>) -> Steps<'_> {
+    let evidence = steps.evidence;
+    let after = tournaments_after(evidence, &steps);
+    match after.get(steps.stream.subject()) {
+        Some(after) => unplayed_match::after_rebuilding(evidence, steps, after),
+        None => steps,
+    }
+}
+
+/// The tournaments as they are once these steps stand in the log.
+fn tournaments_after(evidence: &Evidence, steps: &Steps<'_>) -> Tournaments {
+    let mut after = evidence.replay.state.tournaments.clone();
+    let (mut position, mut revision) = (evidence.as_of, evidence.replay.revision(&steps.stream));
+    for step in &steps.steps {
+        (position, revision) = (Position(position.0 + 1), Revision(revision.0 + 1));
+        let recorded = step.to_recorded(&steps.stream, position, revision, evidence.now());
+        // One that is refused is found out when the whole plan is tried.
+        if let Ok(Event::Tournament(event)) = &recorded.event
+            && after.check(&recorded, event).is_ok()
+        {
+            after.evolve(&recorded, event);
+        }
+    }
+    after
 }
 
 /// True while two players have an open duel of this tournament.

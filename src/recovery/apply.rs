@@ -44,8 +44,33 @@ pub struct Recorded {
 pub enum Applied {
     /// There was nothing to append, or all of it was there already.
     Nothing,
-    /// These events were appended.
-    Appended(Vec<EventId>),
+    /// Something was appended that was not there yet.
+    Appended {
+        /// The events.
+        events: Vec<EventId>,
+        /// How many notices were queued.
+        notices: usize,
+    },
+}
+
+impl Applied {
+    /// The events that were appended.
+    #[must_use]
+    pub fn events(&self) -> &[EventId] {
+        match self {
+            Applied::Nothing => &[],
+            Applied::Appended { events, .. } => events,
+        }
+    }
+
+    /// How many notices were queued.
+    #[must_use]
+    pub fn notices(&self) -> usize {
+        match self {
+            Applied::Nothing => 0,
+            Applied::Appended { notices, .. } => *notices,
+        }
+    }
 }
 
 /// Why a plan was not applied, approved or recorded.
@@ -302,16 +327,16 @@ async fn append_items(
     let procedure = Label::new("apply").expect("an identity");
     let subject = Label::new(plan.stream().as_str()).expect("a stream name is an identity");
     append_last(log, &run, "started", &RecoveryEvent::RunStarted { procedure, subject }.into(), by, now).await?;
-    let mut appended = Vec::new();
+    let mut events = Vec::new();
     for item in pending {
-        let events = item.steps.iter().map(|step| step.to_event(record.proposed.id, record.proposed_at)).collect();
-        let request = AppendRequest { stream: item.stream.clone(), expected: item.expected, events };
+        let batch = item.steps.iter().map(|step| step.to_event(record.proposed.id, record.proposed_at)).collect();
+        let request = AppendRequest { stream: item.stream.clone(), expected: item.expected, events: batch };
         match log.append(request).await {
             // Somebody who applies the same plan was faster: it is there once.
             Ok(ack) if ack.repeat => {}
             Ok(_) => {
                 tracing::info!(plan = %plan.short_id(), stream = %item.stream, events = item.steps.len(), "compensated");
-                appended.extend(item.steps.iter().map(|step| step.id));
+                events.extend(item.steps.iter().map(|step| step.id));
             }
             Err(error @ (AppendError::Conflict { .. } | AppendError::IdConflict { .. })) => {
                 match is_there(log, plan, item).await {
@@ -329,16 +354,16 @@ async fn append_items(
         let key = format!("step:{}", item.stream);
         append_last(log, &run, &key, &RecoveryEvent::StepSucceeded { step }.into(), by, now).await?;
     }
-    tell(log, recorded).await?;
+    let notices = tell(log, recorded).await?;
     let verdict = Label::new("applied").expect("an identity");
     append_last(log, &run, "finished", &RecoveryEvent::RunFinished { verdict }.into(), by, now).await?;
     record_applied(log, plan, by, now).await?;
-    Ok(if appended.is_empty() { Applied::Nothing } else { Applied::Appended(appended) })
+    Ok(if events.is_empty() && notices == 0 { Applied::Nothing } else { Applied::Appended { events, notices } })
 }
 
 /// Queues the notices of a plan whose items stand in the log, and takes back those that are not right any more. Each stands
-/// in a stream of its own under an id of its own, so an attempt that was cut off is finished by the next one.
-async fn tell(log: &dyn EventLog, Recorded { plan, record }: &Recorded) -> Result<(), ApplyError> {
+/// in a stream of its own under an id of its own, so an attempt that was cut off is finished by the next one. Says how many it queued.
+async fn tell(log: &dyn EventLog, Recorded { plan, record }: &Recorded) -> Result<usize, ApplyError> {
     let (proposed, at) = (record.proposed.id, record.proposed_at);
     let mut queue = Vec::new();
     for notice in plan.notices() {
@@ -347,10 +372,12 @@ async fn tell(log: &dyn EventLog, Recorded { plan, record }: &Recorded) -> Resul
             queue.push(AppendRequest { stream: notice.stream(), expected: Revision::NO_STREAM, events });
         }
     }
+    let mut queued = 0;
     for answer in log.append_many(queue).await {
         match answer {
             // Somebody who applies the same plan was faster: it is queued once.
-            Ok(_) | Err(AppendError::Conflict { .. }) => {}
+            Err(AppendError::Conflict { .. }) => {}
+            Ok(ack) => queued += usize::from(!ack.repeat),
             Err(error) => return Err(error.into()),
         }
     }
@@ -370,7 +397,7 @@ async fn tell(log: &dyn EventLog, Recorded { plan, record }: &Recorded) -> Resul
             }
         }
     }
-    Ok(())
+    Ok(queued)
 }
 
 /// Records once that every item stands in the log, whoever else comes to the same end at the same time.

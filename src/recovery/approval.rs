@@ -1,6 +1,6 @@
 //! Who may let a plan be applied (law 6). Pure: recorded approvals, the clock and the actor arrive as values.
 
-use wox_events::{Actor, Timestamp};
+use wox_events::{Actor, Timestamp, id::is_same_person};
 use wox_projections::recoveries::PlanRecord;
 
 use super::{Plan, Scope};
@@ -13,15 +13,15 @@ pub struct Approval(());
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApprovalError {
     /// It moves money or is a person's decision, and nobody but its proposer has looked at it.
-    #[error("plan {plan} needs another person's approval and has none; another person runs `wox approve {plan}`")]
+    #[error("plan {plan} needs another person's approval and has none; {next}")]
     Missing {
         /// The plan.
         plan: String,
+        /// Who does what about it.
+        next: String,
     },
     /// The plan names the one person who has to look at it.
-    #[error(
-        "plan {plan} is to be approved by {second}, who is named in it, not by {by}; {second} runs `wox approve {plan} --as {second}`"
-    )]
+    #[error("plan {plan} is to be approved by {second}, who is named in it, not by {by}; {next}")]
     NotNamed {
         /// The plan.
         plan: String,
@@ -29,22 +29,26 @@ pub enum ApprovalError {
         second: String,
         /// Who tried.
         by: Actor,
+        /// Who does what about it.
+        next: String,
     },
     /// Every approval is too old.
-    #[error("the approval of plan {plan} has expired; another person runs `wox approve {plan}` again")]
+    #[error("the approval of plan {plan} has expired; {next}")]
     Expired {
         /// The plan.
         plan: String,
+        /// Who does what about it.
+        next: String,
     },
     /// The proposer tried to approve.
-    #[error(
-        "plan {plan} was proposed by {proposer}, who cannot approve it too; another person runs `wox approve {plan} --as NAME`"
-    )]
+    #[error("plan {plan} was proposed by {proposer}, who cannot approve it too; {next}")]
     SamePerson {
         /// The plan.
         plan: String,
         /// Who proposed it.
         proposer: Actor,
+        /// Who does what about it.
+        next: String,
     },
 }
 
@@ -56,29 +60,42 @@ pub fn judge(plan: &Plan, record: &PlanRecord, now: Timestamp) -> Result<Approva
     let mut by_others = record
         .approvals
         .iter()
-        .filter(|approval| approval.digest == plan.id && approval.by != record.proposed_by)
-        .filter(|approval| second(plan).is_none_or(|second| approval.by.as_str() == second))
+        .filter(|approval| approval.digest == plan.id && !is_same_person(&approval.by, &record.proposed_by))
+        .filter(|approval| second(plan).is_none_or(|second| is_same_person(&approval.by, second)))
         .peekable();
     if by_others.peek().is_none() {
-        return Err(ApprovalError::Missing { plan: plan.short_id() });
+        return Err(ApprovalError::Missing { plan: plan.short_id(), next: next(plan) });
     }
     if by_others.any(|approval| approval.at <= now && now < approval.expires_at) {
         return Ok(Approval(()));
     }
-    Err(ApprovalError::Expired { plan: plan.short_id() })
+    Err(ApprovalError::Expired { plan: plan.short_id(), next: next(plan) })
 }
 
 /// Judges whether a person may approve a plan: not their own.
 pub fn may_approve(plan: &Plan, record: &PlanRecord, by: &Actor) -> Result<(), ApprovalError> {
-    if record.proposed_by == *by {
-        return Err(ApprovalError::SamePerson { plan: plan.short_id(), proposer: by.clone() });
+    let (id, next) = (plan.short_id(), next(plan));
+    if is_same_person(&record.proposed_by, by) {
+        return Err(ApprovalError::SamePerson { plan: id, proposer: record.proposed_by.clone(), next });
     }
     match second(plan) {
-        Some(second) if by.as_str() != second => {
-            Err(ApprovalError::NotNamed { plan: plan.short_id(), second: second.to_owned(), by: by.clone() })
+        Some(second) if !is_same_person(by, second) => {
+            Err(ApprovalError::NotNamed { plan: id, second: second.to_owned(), by: by.clone(), next })
         }
         _ => Ok(()),
     }
+}
+
+/// Who has to run what, so that a plan is approved.
+fn next(plan: &Plan) -> String {
+    format!("{} runs `wox {}`", second(plan).unwrap_or("another person"), command(plan))
+}
+
+/// What is typed to approve a plan, behind the program's name.
+#[must_use]
+pub fn command(plan: &Plan) -> String {
+    let who = second(plan).unwrap_or("ANOTHER-PERSON");
+    format!("approve {} --comment LOOKED-AT-IT --as {who}", plan.short_id())
 }
 
 /// The second person whom a plan names in its proof.

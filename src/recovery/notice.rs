@@ -8,13 +8,15 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use wox_events::{
     Amount, CommandEvent, DepositEvent, DuelEvent, Event, EventId, Handle, Label, NewEvent, OpsEvent, PlayerEvent,
-    PlayerId, Provenance, StreamId, Timestamp, TournamentEvent, WithdrawalEvent,
-    record::JsonError,
-    tournament::{MatchEnd, PrizeKind},
+    PlayerId, Provenance, StreamId, Timestamp, TournamentEvent, WithdrawalEvent, record::JsonError,
+    tournament::MatchEnd,
 };
-use wox_projections::{Account, Posting, State};
+use wox_projections::{Account, Posting, State, duels::Duel, tournaments::Tournament};
 
 use super::{Finding, Hold, Item, Step, finding::engine_actor};
+
+/// The audience of what is told of whole plans.
+const OPERATORS: &str = "operators";
 
 /// A player, as people know them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
@@ -173,7 +175,7 @@ pub(super) fn report(items: &[Item]) -> Option<Notice> {
     let counted = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     let (events, streams) = (counted(events, "event"), counted(items.len(), "stream"));
     let text = format!("repaired by {events} in {streams}: {}", rows.join(", "));
-    Notice::new(first.id, "operators", text)
+    Notice::new(first.id, OPERATORS, text)
 }
 
 /// The notices that an item makes wrong: they tell of an event that it corrects or overtakes.
@@ -182,7 +184,9 @@ pub(super) fn taken_back(item: &Item, state: &State) -> Vec<TakenBack> {
     let mut taken = Vec::new();
     for (step, event) in decoded(item) {
         for overtaken in overtaken(&event, step, item, state) {
-            let notices = state.outbox.telling_of(overtaken).filter_map(|id| id.parse().ok().map(EventId));
+            // That something was repaired stays true, whatever is repaired later.
+            let of_players = state.outbox.telling_of(overtaken).filter(|(_, audience)| *audience != OPERATORS);
+            let notices = of_players.filter_map(|(id, _)| id.parse().ok().map(EventId));
             taken.extend(notices.map(|notice| TakenBack { notice, because: step.id }));
         }
     }
@@ -196,32 +200,56 @@ fn overtaken(event: &Event, step: &Step, item: &Item, state: &State) -> Vec<Even
     let mut ids: Vec<EventId> = named.filter_map(|id| serde_json::from_value(id).ok()).collect();
     let subject = item.stream.subject();
     match event {
-        // It was to go on, and now it counts for nobody.
-        Event::Duel(DuelEvent::DuelVoided { .. }) => {
-            ids.extend(state.duels.get(subject).and_then(|duel| duel.resumed));
+        Event::Duel(event) => {
+            ids.extend(state.duels.get(subject).into_iter().flat_map(|duel| of_past_duel(event, duel)))
         }
-        // It was owed, and now it is paid.
-        Event::Tournament(TournamentEvent::PrizePaid { prize, player, .. }) => {
-            let schedule = state.tournaments.get(subject).and_then(|tournament| tournament.schedule.as_ref());
-            ids.extend(schedule.map(|schedule| {
-                let (stream, cause) = (item.stream.as_str(), schedule.event.id.to_string());
-                let qualifier = format!("{prize}:{player}");
-                EventId::derived(&["wox/compensation", stream, &cause, "PrizeDeferred", &qualifier])
-            }));
-        }
-        // Two were to play again, and now others are.
-        Event::Tournament(TournamentEvent::BracketRebuilt { round, matches, .. }) => {
-            let rounds = state.tournaments.get(subject).map(|tournament| tournament.rounds.as_slice());
-            let before = rounds.and_then(|rounds| rounds.get(usize::from(*round).checked_sub(1)?));
-            let ordered = before.into_iter().flat_map(|before| before.ordered.iter().map(move |order| (before, order)));
-            ids.extend(ordered.filter_map(|(before, (slot, order))| {
-                let place = usize::from(*slot);
-                (before.pairings.get(place) != matches.get(place)).then_some(order.id)
-            }));
+        Event::Tournament(event) => {
+            ids.extend(state.tournaments.get(subject).into_iter().flat_map(|known| of_past_tournament(event, known)));
         }
         _ => {}
     }
     ids
+}
+
+/// What was said of a duel and is not so once this event stands.
+fn of_past_duel(event: &DuelEvent, duel: &Duel) -> Vec<EventId> {
+    match event {
+        // It was to go on with this turn, and now with another.
+        DuelEvent::DuelResumed { .. } => duel.resumed.into_iter().collect(),
+        // It was to go on, with what was posted meanwhile, and now it counts for nobody.
+        DuelEvent::DuelVoided { .. } => duel.resumed.into_iter().chain(duel.posts_ordered.iter().copied()).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// What was said of a tournament and is not so once this event stands.
+fn of_past_tournament(event: &TournamentEvent, known: &Tournament) -> Vec<EventId> {
+    let round = |number: u8| known.rounds.get(usize::from(number).checked_sub(1)?);
+    let orders = |number: u8, slot: u16| round(number).and_then(|round| round.orders.get(&slot)).into_iter().flatten();
+    match event {
+        // Two were to play, and now it is decided, or counts for nobody.
+        TournamentEvent::MatchDecided { round, slot, .. }
+        | TournamentEvent::MatchResultCorrected { round, slot, .. }
+        | TournamentEvent::MatchVoided { round, slot, .. } => orders(*round, *slot).copied().collect(),
+        // Two were to play, and now others are.
+        TournamentEvent::BracketRebuilt { round: number, matches, .. } => {
+            let others = |slot: &u16| {
+                let place = usize::from(*slot);
+                round(*number).is_some_and(|before| before.pairings.get(place) != matches.get(place))
+            };
+            let slots = round(*number).into_iter().flat_map(|before| before.orders.keys().copied()).filter(others);
+            slots.flat_map(|slot| orders(*number, slot).copied()).collect()
+        }
+        // It was owed, or had gone back because it was not theirs; now it is paid, or owed.
+        TournamentEvent::PrizePaid { prize, player, .. } | TournamentEvent::PrizeDeferred { prize, player, .. } => {
+            let owed = known.deferred.iter().filter(|owed| (owed.prize, &owed.player) == (*prize, player));
+            let payments = known.payments.iter().filter(|paid| (paid.prize, &paid.player) == (*prize, player));
+            owed.map(|owed| owed.event).chain(payments.filter_map(|paid| paid.reversed)).collect()
+        }
+        // What was owed by it is owed no more; what still is, is said anew.
+        TournamentEvent::PrizeScheduleWithdrawn { .. } => known.deferred.iter().map(|owed| owed.event).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// What has to be there before an item can be applied.
@@ -330,7 +358,7 @@ fn named(text: &str) -> impl Iterator<Item = String> + '_ {
 fn told(event: &Event, item: &Item, state: &State) -> Vec<(PlayerId, String)> {
     match event {
         Event::Duel(event) => of_duel(event, item, state),
-        Event::Tournament(event) => of_tournament(event, item.stream.subject(), state),
+        Event::Tournament(event) => of_tournament(event, item, state),
         Event::Deposit(event) => of_deposit(event),
         Event::Withdrawal(event) => of_withdrawal(event, item.stream.subject(), state),
         Event::Player(
@@ -419,7 +447,8 @@ fn of_duel(event: &DuelEvent, item: &Item, state: &State) -> Vec<(PlayerId, Stri
     }
 }
 
-fn of_tournament(event: &TournamentEvent, id: &str, state: &State) -> Vec<(PlayerId, String)> {
+fn of_tournament(event: &TournamentEvent, item: &Item, state: &State) -> Vec<(PlayerId, String)> {
+    let id = item.stream.subject();
     match event {
         TournamentEvent::EntryRefunded { player, entry, .. } => {
             let text = format!(
@@ -465,24 +494,33 @@ fn of_tournament(event: &TournamentEvent, id: &str, state: &State) -> Vec<(Playe
             std::iter::once(won).chain(lost).collect()
         }
         TournamentEvent::PrizePaid { prize, player, amount } => {
-            vec![(player.clone(), format!("you got {amount} G, the {} prize of tournament {id}", kind(*prize)))]
+            vec![(player.clone(), format!("you got {amount} G, the {} prize of tournament {id}", prize))]
         }
         TournamentEvent::PrizeDeferred { prize, player, amount, .. } => {
-            let prize = kind(*prize);
             let text =
                 format!("you are owed {amount} G, the {prize} prize of tournament {id}, until the pool has refilled");
             vec![(player.clone(), text)]
         }
         TournamentEvent::PrizeReversed { player, amount, .. } => {
-            let text = format!("{amount} G of a prize of tournament {id} went back into the pool: it was not yours");
+            // Whose it is may change once more; that the results changed stays true.
+            let why = if are_results_changed(item, state) { "the results have changed" } else { "it was not yours" };
+            let text = format!("{amount} G of a prize of tournament {id} went back into the pool: {why}");
             vec![(player.clone(), text)]
         }
         _ => Vec::new(),
     }
 }
 
-fn kind(prize: PrizeKind) -> String {
-    prize.to_string()
+/// True when prizes of a tournament were paid by results that are others now, or count for nobody.
+fn are_results_changed(item: &Item, state: &State) -> bool {
+    let withdraws = |event| matches!(event, Event::Tournament(TournamentEvent::PrizeScheduleWithdrawn { .. }));
+    let changed = |known: &Tournament| {
+        let mut rounds = known.rounds.iter();
+        known.withdrawn.is_some()
+            || rounds.any(|round| !round.voided.is_empty() || round.results.values().any(|result| result.corrected))
+    };
+    decoded(item).any(|(_, event)| withdraws(event))
+        || state.tournaments.get(item.stream.subject()).is_some_and(changed)
 }
 
 fn of_deposit(event: &DepositEvent) -> Vec<(PlayerId, String)> {

@@ -126,10 +126,25 @@ pub enum Choice {
 }
 
 impl Scope {
-    /// True for what a person decided about one thing: it fits or it is refused.
+    /// True for what a person decided about one thing: it fits or it is refused. What a signer is asked for decides
+    /// nothing, and asked twice is asked once.
     #[must_use]
     pub fn is_decision(&self) -> bool {
-        matches!(self, Scope::Interrupted { .. } | Scope::Correct { .. })
+        !matches!(self, Scope::All | Scope::Subject(_) | Scope::Transaction { .. } | Scope::Ask { .. })
+    }
+
+    /// The stream that it is about, where it is about one.
+    fn subject(&self) -> Option<&StreamId> {
+        match self {
+            Scope::All | Scope::Transaction { .. } | Scope::Adjust { .. } | Scope::Waive { .. } => None,
+            Scope::Subject(subject)
+            | Scope::Attribute { deposit: subject, .. }
+            | Scope::Release { withdrawal: subject, .. }
+            | Scope::Restore { deposit: subject, .. }
+            | Scope::Ask { subject, .. }
+            | Scope::Interrupted { duel: subject, .. }
+            | Scope::Correct { tournament: subject, .. } => Some(subject),
+        }
     }
 
     /// True when a second person has to look at it, whether it moves money or not.
@@ -321,8 +336,13 @@ pub fn plan(evidence: &Evidence, scope: &Scope) -> Result<Plan, JsonError> {
             cases = misdrawn_bracket::corrected_by_operator(evidence, tournament, (*round, *slot), winner);
         }
         Scope::Waive { position, why } => {
-            cases = vec![crate::procedures::log::waiver::propose(evidence, *position, why)?];
+            cases = crate::procedures::log::waiver::propose(evidence, *position, why)?;
         }
+    }
+    // What stands behind the event that holds a stream may change what is decided about it: that event comes first.
+    let is_held = scope.subject().is_some_and(|subject| evidence.replay.held().contains_key(subject));
+    if (scope.is_decision() || matches!(scope, Scope::Ask { .. })) && (is_held || cases.is_empty()) {
+        cases = undecided(diagnose(evidence).cases, scope);
     }
     let (mut items, mut held) = gather_by_stream(cases);
     let before = evidence.replay.state.conservation.drift;
@@ -383,6 +403,22 @@ pub fn plan(evidence: &Evidence, scope: &Scope) -> Result<Plan, JsonError> {
     };
     plan.id = plan.content_digest()?;
     Ok(plan)
+}
+
+/// Where a decision finds nothing to decide: what is wrong with its subject all the same, and what to do about that.
+fn undecided(cases: Vec<Case>, scope: &Scope) -> Vec<Case> {
+    let about = |case: &Case| scope.subject().is_some_and(|subject| case.finding.subject == *subject);
+    let held = |Case { finding, repair }: Case| {
+        let repair = match repair {
+            held @ Repair::Hold { .. } => held,
+            Repair::Compensate { .. } => Repair::Hold {
+                why: "it needs no decision: the log proves what is to be done".into(),
+                next: format!("wox recover {}", finding.subject),
+            },
+        };
+        Case { finding, repair }
+    };
+    cases.into_iter().filter(about).map(held).collect()
 }
 
 /// Most bytes of JSON that the items of a plan may have, and its holds: together with the rest they fit one event.

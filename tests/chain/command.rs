@@ -262,14 +262,15 @@ fn a_final_block_that_went_away_is_ended_by_the_two_who_are_named() {
         assert!(said.contains("D10") && said.contains("--second NAME --why REASON"), "{said}");
         desk.exits("apply alarm.plan --yes", 0);
         let decide = format!("{recover} --second bob --why ticket-93 -o over.plan");
-        assert!(desk.exits(&decide, 3).contains("it may still be mined again"));
+        assert!(desk.exits(&decide, 4).contains("it may still be mined again"));
         // Another transaction takes its slot: it can never come any more.
         let other = pay(PLAYER, 0, WATCHED, cents(7_000));
         desk.anvil.send(&other).await;
         desk.anvil.finalize().await;
         let said = desk.exits(&decide, 3);
         assert!(said.contains("take 50 G back from player ann") && said.contains("money moves again"), "{said}");
-        desk.exits("approve over.plan --comment x --as carol", 4);
+        let said = desk.exits("approve over.plan --comment x --as carol", 4);
+        assert!(said.contains("bob runs `wox approve ") && said.contains("--comment LOOKED-AT-IT --as bob`"), "{said}");
         desk.carry_out("over.plan");
         assert_eq!(desk.balance("ann"), "0");
         assert!(desk.exits(&decide, 0).contains("nothing to decide"));

@@ -295,7 +295,28 @@ fn w5_a_stranger_who_paid_the_same_address_cannot_even_be_decided() {
         waits(table, "W5").await;
         let scope =
             Scope::Release { withdrawal: stream(W), first: label("alice"), second: label("bob"), why: "x".into() };
-        assert!(!table.game.plan_for(&scope).await.changes);
+        let (plan, decision) = (plan(table).await, table.game.plan_for(&scope).await);
+        assert!(!decision.changes);
+        let next = &plan.held[0].next;
+        assert_eq!(*next, decision.held[0].next, "the decision and the verdict agree");
+        assert!(next.contains("never give it back") && !next.contains("--second"), "{next}");
+        assert!(next.contains("wox explain withdrawal 7") && next.contains("wox recover withdrawal 7"), "{next}");
+        // What is said to be done does it: the transaction was the signer's own.
+        signed(table, 0, &pay(HOT, 0, wallet(PLAYER).as_str(), cents(100))).await;
+        assert_eq!(table.look_into(W).await.row, "W3", "it paid 1 G of 96 G");
+    });
+}
+
+#[test]
+fn w5_a_payment_that_nobody_journaled_settles_once_its_signer_says_so() {
+    asked_for(async |anvil, table| {
+        signed(table, 0, &pay(HOT, 0, wallet(STRANGER).as_str(), cents(100))).await;
+        anvil.send(&payment(0)).await;
+        anvil.finalize().await;
+        waits(table, "W5").await;
+        signed(table, 0, &payment(0)).await;
+        assert_eq!(table.look_into(W).await.row, "W1");
+        assert_eq!(kinds(&plan(table).await), ["TxMined", "TxReplaced", "WithdrawalSettled"]);
     });
 }
 

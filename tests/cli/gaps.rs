@@ -37,12 +37,14 @@ fn a_finding_about_a_players_money_is_named_when_the_player_is_recovered() {
 fn an_event_to_leave_out_is_named_by_position_or_id() {
     let session = Session::new();
     session.run("demo --events 3000");
-    let event = json(&session.run("show 40 --store wox-demo --output json"));
+    let held = json(&session.run("plan --preview --store wox-demo --output json"))["held"].as_array().unwrap().clone();
+    let held = held.iter().find(|hold| hold["finding"]["procedure"] == "held_stream").unwrap();
+    let event = held["finding"]["since"].clone();
     let plan = |which: &str| {
         let words = format!("recover event {which} --why test --preview --store wox-demo --output json");
         json(&session.run(&words))["id"].clone()
     };
-    assert_eq!(plan(event["id"].as_str().unwrap()), plan("40"));
+    assert_eq!(plan(event["id"].as_str().unwrap()), plan(&event["position"].to_string()));
     assert_eq!(code(&session.run("recover event 99999999 --why test --store wox-demo")), 2);
 }
 

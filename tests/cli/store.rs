@@ -299,7 +299,7 @@ fn the_next_command_of_a_refused_apply_and_of_a_listing_can_be_pasted() {
     session.run("demo");
     let output = session.run("apply wox-demo/demo.plan --yes --store wox-demo");
     assert_eq!(code(&output), 4);
-    assert!(errors(&output).contains("--comment LOOKED-AT-IT --as NAME"), "{}", errors(&output));
+    assert!(errors(&output).contains("--comment LOOKED-AT-IT --as ANOTHER-PERSON"), "{}", errors(&output));
     let listed = session.run("recover pool --store wox-demo");
     assert!(errors(&listed).contains("recover pool-main --store wox-demo"), "{}", errors(&listed));
 }

@@ -318,7 +318,7 @@ async fn r10_a_correction_takes_along_what_stands_on_it_and_leaves_the_other_hal
           MatchVoided: void match 3/0
           BracketRebuilt: rebuild round 2 as it follows from the results
           BracketRebuilt: rebuild round 3 as far as it follows from the results; one match waits for the one before it
-          MatchReplayOrdered: p02 and p04 play 2/1
+          MatchReplayOrdered: player p02 and player p04 play 2/1
         ",
     );
     assert!(plan.needs_approval);
@@ -590,6 +590,209 @@ async fn r11_prizes_paid_before_anything_is_decided_are_left_to_people() {
     assert_eq!(plan.held[0].finding.says, "prizes were paid before the tournament was decided");
 }
 
+#[tokio::test]
+async fn r10_a_correction_that_is_taken_back_orders_in_its_own_plan_whatever_is_to_be_played_then() {
+    let game = paid_out().await;
+    let slot = slot_of(&game, 1, "p02").await;
+    game.carry_out(&game.plan_for(&correct(1, slot, "p05")).await).await;
+    for winner in ["p02", "p05", "p02"] {
+        let plan = game.plan_for(&correct(1, slot, winner)).await;
+        assert_eq!(
+            kinds(&plan),
+            ["MatchResultCorrected", "BracketRebuilt", "MatchReplayOrdered"],
+            "match 2/1 was taken away by the first one"
+        );
+        assert_eq!(plan.items[0].steps[2].says, format!("player {winner} and player p03 play 2/1"));
+        assert_eq!(game.carry_out(&plan).await.name(), "verified");
+        nothing(&game.plan().await);
+    }
+    // A final that waits, is filled, is ordered, and waits again: each time its order is another event.
+    for (semifinal, other) in [("p02", "p05"), ("p05", "p02"), ("p02", "p05")] {
+        game.tell(T, won(2, 1, semifinal, "p03")).await;
+        let order = game.plan().await;
+        assert_eq!(kinds(&order), ["MatchReplayOrdered"]);
+        assert_eq!(order.items[0].steps[0].says, format!("player p00 and player {semifinal} play 3/0"));
+        game.carry_out(&order).await;
+        game.carry_out(&game.plan_for(&correct(1, slot, other)).await).await;
+        nothing(&game.plan().await);
+    }
+    assert!(game.look().await.replay.held().is_empty());
+}
+
+/// What waits to be told and contradicts the bracket or the payments as they are now.
+fn untrue(evidence: &wox_recovery::recovery::Evidence) -> Vec<String> {
+    let state = &evidence.replay.state;
+    let tournament = state.tournaments.get("t").unwrap();
+    let handle = |player: &wox_events::PlayerId| format!("@{player}");
+    let is_true = |player: &str, text: &str| {
+        let round = || text.split("round ").nth(1)?.split(' ').next()?.parse::<usize>().ok();
+        let me = who(player);
+        let mine = |pairing: &&Pairing| [&pairing.first, &pairing.second].contains(&&Some(me.clone()));
+        if let Some(other) = text.split("you meet ").nth(1) {
+            let stated = &tournament.rounds[round().unwrap() - 1];
+            let place = stated.pairings.iter().position(|pairing| mine(&pairing));
+            return place.is_some_and(|slot| {
+                let pairing = &stated.pairings[slot];
+                let against = [&pairing.first, &pairing.second].into_iter().flatten().find(|side| **side != me);
+                let against = against.is_some_and(|against| other.starts_with(&handle(against)));
+                // What the game has decided meanwhile was true when it was ordered.
+                against && stated.results.get(&(slot as u16)).is_none_or(|result| !result.corrected)
+            });
+        }
+        if text.contains("was corrected: you ") {
+            let mut results = tournament.rounds[round().unwrap() - 1].results.values();
+            let won = text.ends_with("you won");
+            return results.any(|result| if won { result.winner == me } else { result.loser.as_ref() == Some(&me) });
+        }
+        if text.ends_with("it was not yours") {
+            let Some(schedule) = &tournament.schedule else { return false };
+            let amount = text.split(' ').next().unwrap();
+            return !schedule.prizes.iter().any(|prize| prize.player == me && prize.amount.to_string() == amount);
+        }
+        if text.starts_with("you got ") && text.contains("prize") {
+            let amount = text.split(' ').nth(2).unwrap();
+            let mut payments = tournament.payments.iter();
+            return payments
+                .any(|paid| paid.player == me && paid.amount.to_string() == amount && paid.reversed.is_none());
+        }
+        if text.starts_with("you are owed ") {
+            let amount = text.split(' ').nth(3).unwrap();
+            return tournament.deferred.iter().any(|owed| owed.player == me && owed.amount.to_string() == amount);
+        }
+        true
+    };
+    let pending = state.outbox.pending.values();
+    let of_players = pending.filter_map(|notice| Some((notice.audience.strip_prefix("player-")?, &notice.text)));
+    of_players
+        .filter(|(player, text)| !is_true(player, text))
+        .map(|(player, text)| format!("{player}: {text}"))
+        .collect()
+}
+
+#[tokio::test]
+async fn r22_nobody_is_told_that_a_prize_is_not_theirs_while_that_may_change() {
+    let game = paid_out().await;
+    game.carry_out(&game.plan_for(&correct(3, 0, "p02")).await).await;
+    game.carry_out(&game.plan_for(&correct(3, 0, "p00")).await).await;
+    let evidence = game.look().await;
+    assert_eq!(untrue(&evidence), Vec::<String>::new());
+    let of_winner = evidence.replay.state.outbox.pending.values().filter(|notice| notice.audience == "player-p00");
+    let texts: Vec<&str> = of_winner.map(|notice| notice.text.as_str()).collect();
+    assert!(texts.contains(&"you got 200 G, the first prize of tournament t"), "{texts:?}");
+    let second = "120 G of a prize of tournament t went back into the pool: the results have changed";
+    assert!(texts.contains(&second) && texts.len() == 3, "{texts:?}");
+
+    // A final that is to be played again is nobody's yet.
+    let slot = slot_of(&game, 1, "p02").await;
+    game.carry_out(&game.plan_for(&correct(1, slot, "p05")).await).await;
+    let evidence = game.look().await;
+    assert_eq!(untrue(&evidence), Vec::<String>::new());
+    let back = "200 G of a prize of tournament t went back into the pool: the results have changed";
+    let mut pending = evidence.replay.state.outbox.pending.values();
+    assert!(pending.any(|notice| notice.audience == "player-p00" && notice.text == back));
+}
+
+#[tokio::test]
+async fn r11_a_prize_is_owed_anew_each_time_a_correction_makes_it_owed() {
+    let game = paid_out().await;
+    game.carry_out(&game.plan_for(&correct(3, 0, "p02")).await).await;
+    let (bonus, withdrawable) = game.player_has("p02").await;
+    let cost = wox_events::Split { bonus, withdrawable };
+    game.tell("player-p02", PlayerEvent::PotionBrewed { potion: label("x"), cost }).await;
+    // Another tournament takes all that the pool holds.
+    let pool = game.look().await.replay.state.ledger.balance(&wox_projections::Account::Pool);
+    let open = TournamentEvent::TournamentOpened {
+        format: Format::SingleElimination,
+        title: label("cup"),
+        entry_fee: Amount::ZERO,
+        players_min: 2,
+        players_max: 8,
+        starts_at: game.now(),
+    };
+    game.tell("tournament-o", open).await;
+    let prizes = vec![wox_events::tournament::Prize { prize: PrizeKind::First, player: who("p07"), amount: pool }];
+    game.tell("tournament-o", TournamentEvent::PrizeScheduleFixed { pool_at: pool, total: pool, prizes }).await;
+    let paid = TournamentEvent::PrizePaid { prize: PrizeKind::First, player: who("p07"), amount: pool };
+    game.tell("tournament-o", paid).await;
+    let owed = "you are owed 200 G, the first prize of tournament t, until the pool has refilled";
+    for winner in ["p00", "p02", "p00", "p02", "p00"] {
+        game.carry_out(&game.plan_for(&correct(3, 0, winner)).await).await;
+        let evidence = game.look().await;
+        assert_eq!(untrue(&evidence), Vec::<String>::new());
+        let told = evidence.replay.state.outbox.pending.values().filter(|notice| notice.text == owed).count();
+        assert_eq!(told, usize::from(winner == "p00"), "{winner}");
+    }
+}
+
+/// What happens next: a correction there or back, a match that is open, a player who spends all, money for the pool.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    Correct(usize, usize),
+    Play,
+    Spend(usize),
+    Fill,
+}
+
+/// Random corrections, there and back, and what they lead to: each plan is whole, and what waits to be told is true.
+async fn corrected_again_and_again(choices: &[Next]) {
+    let game = paid_out().await;
+    let has_spent = choices.iter().any(|next| matches!(next, Next::Spend(_)));
+    for next in choices {
+        let tournament = game.look().await.replay.state.tournaments.get("t").unwrap().clone();
+        match *next {
+            Next::Correct(round, slot) => {
+                let round = round % tournament.rounds.len();
+                let slot = slot % tournament.rounds[round].pairings.len();
+                let Some(result) = tournament.result_of(round as u8 + 1, slot as u16) else { continue };
+                let winner = result.loser.as_ref().unwrap();
+                let plan = game.plan_for(&correct(round as u8 + 1, slot as u16, winner.as_str())).await;
+                assert!(plan.changes, "{plan:#?}");
+                game.carry_out(&plan).await;
+            }
+            Next::Play => {
+                let open = tournament.undecided().find_map(|(round, slot, pairing)| {
+                    Some((round, slot, pairing.first.clone()?, pairing.second.clone()?))
+                });
+                let Some((round, slot, first, second)) = open else { continue };
+                game.tell(T, won(round, slot, first.as_str(), second.as_str())).await;
+            }
+            Next::Spend(player) => {
+                let (bonus, withdrawable) = game.player_has(&name(player)).await;
+                let cost = wox_events::Split { bonus, withdrawable };
+                game.tell(&format!("player-{}", name(player)), PlayerEvent::PotionBrewed { potion: label("x"), cost })
+                    .await;
+            }
+            Next::Fill => {
+                let filled = wox_events::PoolEvent::PoolContributed { amount: g(100), source: label("treasury") };
+                game.tell("pool-main", filled).await;
+            }
+        }
+        // What the game did leads to a plan: the next match, the prizes, what is owed. What a correction did does not.
+        if !matches!(next, Next::Correct(..)) {
+            game.carry_out(&game.plan().await).await;
+        }
+        let evidence = game.look().await;
+        assert!(evidence.replay.held().is_empty(), "{:?}", evidence.replay.held());
+        assert_eq!(untrue(&evidence), Vec::<String>::new());
+        assert!(evidence.replay.state.conservation.drift.is_zero());
+        let rest = game.plan().await;
+        // Who had spent a prize, and was paid another one by this plan, can give it back by the next.
+        let money = kinds(&rest).into_iter().all(|kind| ["PrizeReversed", "PrizePaid"].contains(&kind));
+        assert!(!rest.changes || money && has_spent, "{}", crate::game::shown(&rest));
+        game.carry_out(&rest).await;
+        assert_eq!(untrue(&game.look().await), Vec::<String>::new());
+    }
+}
+
+fn next() -> impl Strategy<Value = Next> {
+    prop_oneof![
+        4 => (0_usize..3, 0_usize..4).prop_map(|(round, slot)| Next::Correct(round, slot)),
+        2 => Just(Next::Play),
+        1 => (0_usize..8).prop_map(Next::Spend),
+        1 => Just(Next::Fill),
+    ]
+}
+
 /// One random bracket, one random correction; then what a correction must and must not touch.
 async fn corrected_somewhere(players: usize, upsets: u64, at: (usize, usize)) {
     let game = field(players, "cup").await;
@@ -631,5 +834,13 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(corrected_somewhere(players, upsets, (round, slot)));
+    }
+
+    #[test]
+    fn corrections_there_and_back_leave_nothing_to_the_next_plan_and_nothing_untrue_to_be_told(
+        choices in proptest::collection::vec(next(), 1..14),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(corrected_again_and_again(&choices));
     }
 }

@@ -10,7 +10,7 @@ use wox_recovery::{
 };
 
 use crate::{
-    game::{Game, NOW, actor, duel_state, id_of, named, one, position, progress, says, split, stream},
+    game::{Game, NOW, actor, duel_state, id_of, named, nothing, one, position, progress, says, split, stream},
     logs::{BadReader, Reads},
 };
 
@@ -121,25 +121,6 @@ async fn an_event_left_out_by_name_lets_its_stream_play_on() {
     again =
         again.under(&Default::default()).map_or_else(Default::default, |_| panic!("a snapshot under other waivers"));
     assert_eq!(again.position, position(0));
-}
-
-#[tokio::test]
-async fn only_an_event_that_holds_its_stream_can_be_left_out() {
-    let game = poisoned(true).await;
-    for at in [1, POISON + 1, 10_000] {
-        let plan = game.plan_for(&Scope::Waive { position: position(at), why: "because".into() }).await;
-        assert!(!plan.changes);
-        says(
-            &plan,
-            &format!(
-                "
-                HELD waiver ops-control: position {at} holds no stream
-                  why: only an event that holds its stream can be left out
-                  next: `wox plan` lists the events that hold a stream, with their positions
-                "
-            ),
-        );
-    }
 }
 
 #[tokio::test]
@@ -255,4 +236,31 @@ async fn a_plan_made_on_damage_is_about_the_sound_part_only() {
     approve(&log, made.id, &actor("bob"), "ok", NOW).await.unwrap();
     let error = apply(&log, made.id, &actor("alice"), NOW, one(), &progress()).await.unwrap_err();
     assert!(matches!(error, ApplyError::Gather(GatherError::Beyond { .. }) | ApplyError::Damaged { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn only_an_event_that_holds_its_stream_can_be_left_out() {
+    let game = poisoned(true).await;
+    let waive = |at: u64| Scope::Waive { position: position(at), why: "x".into() };
+    says(
+        &game.plan_for(&waive(1)).await,
+        "
+        HELD waiver ops-control: the event at position 1 is good: it counts, so there is nothing to leave out
+          why: only an event that holds its stream can be left out: without one that counts, history would be another
+          next: what could be left out: wox recover event 15 --why REASON (it holds duel-d)
+        ",
+    );
+    says(
+        &game.plan_for(&waive(16)).await,
+        "
+        HELD waiver duel-d: duel-d@6 (position 16) is not what holds its stream
+          why: it waits behind an earlier event of its stream
+          next: wox show 15 shows what does; wox recover event 15 --why REASON leaves that out
+        ",
+    );
+    assert_eq!(game.plan_for(&waive(10_000)).await.held[0].finding.says, "there is no event at position 10000 yet");
+    game.carry_out(&game.plan_for(&waive(POISON)).await).await;
+    nothing(&game.plan_for(&waive(POISON)).await);
+    let good = game.plan_for(&waive(1)).await;
+    assert_eq!(good.held[0].next, "no event holds a stream now; what a good event did wrong is corrected: wox plan");
 }

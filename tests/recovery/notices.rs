@@ -91,7 +91,7 @@ async fn a_prize_that_goes_elsewhere_takes_its_notice_back() {
     assert_eq!(outbox.superseded, taken.len() as u64);
     assert_eq!(game.kinds(&first.stream()).await, ["NoticeQueued", "NoticeSuperseded"]);
     assert!(pending(&game).await.iter().any(|(who, text)| who == "player-ann"
-        && text == "100 G of a prize of tournament t went back into the pool: it was not yours"));
+        && text == "100 G of a prize of tournament t went back into the pool: the results have changed"));
     nothing(&game.plan().await);
 }
 
@@ -186,4 +186,19 @@ async fn a_crash_between_any_two_appends_loses_no_notice_and_doubles_none() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn operators_keep_the_report_of_a_repair_that_is_corrected_later() {
+    let (game, plan) = correction().await;
+    let reports = async || {
+        let outbox = game.look().await.replay.state.outbox;
+        outbox.pending.into_values().filter(|notice| notice.audience == "operators").count()
+    };
+    assert_eq!(reports().await, 1);
+    game.apply(&plan).await.unwrap();
+    assert_eq!(reports().await, 2);
+    let back = Scope::Correct { tournament: stream(T), round: 2, slot: 0, winner: who("ann"), why: "ticket-96".into() };
+    game.carry_out(&game.plan_for(&back).await).await;
+    assert_eq!(reports().await, 3, "what was repaired was repaired");
 }

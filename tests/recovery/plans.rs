@@ -7,7 +7,7 @@ use wox_recovery::{
     log::MemoryLog,
     log::{AppendError, EventLog},
     recovery::{
-        Applied, ApplyError, GatherError, Plan, apply, apply::record_act, approval::ApprovalError, approve,
+        Applied, ApplyError, GatherError, Plan, Scope, apply, apply::record_act, approval::ApprovalError, approve,
         gather_upto, policy::APPROVAL_VALIDITY, propose,
     },
 };
@@ -146,7 +146,7 @@ async fn nobody_approves_their_own_plan_and_the_attempt_is_recorded() {
     assert!(matches!(error, ApplyError::NotApproved(ApprovalError::SamePerson { .. })), "{error}");
     assert_eq!(last_refusal(&game, &plan).await, error.to_string());
     game.approve(&plan).await;
-    assert!(matches!(game.apply(&plan).await.unwrap(), Applied::Appended(_)));
+    assert!(matches!(game.apply(&plan).await.unwrap(), Applied::Appended { .. }));
 }
 
 #[tokio::test]
@@ -170,7 +170,10 @@ async fn an_approval_holds_for_a_day_and_not_longer() {
         assert!(matches!(error, ApplyError::NotApproved(ApprovalError::Expired { .. })), "{error}");
         assert_eq!(last_refusal(&game, &plan).await, error.to_string());
     }
-    assert!(matches!(apply(&game.log, plan.id, &by, at(-1), one(), &progress()).await.unwrap(), Applied::Appended(_)));
+    assert!(matches!(
+        apply(&game.log, plan.id, &by, at(-1), one(), &progress()).await.unwrap(),
+        Applied::Appended { .. }
+    ));
 }
 
 #[tokio::test]
@@ -187,7 +190,7 @@ async fn an_approval_of_another_plan_counts_for_nothing_and_is_no_obstacle() {
     let error = game.apply(&plan).await.unwrap_err();
     assert!(matches!(error, ApplyError::NotApproved(ApprovalError::Missing { .. })), "{error}");
     game.approve(&plan).await;
-    assert!(matches!(game.apply(&plan).await.unwrap(), Applied::Appended(_)));
+    assert!(matches!(game.apply(&plan).await.unwrap(), Applied::Appended { .. }));
 }
 
 #[tokio::test]
@@ -253,6 +256,28 @@ async fn applying_again_by_anybody_at_any_time_changes_nothing() {
     let run = stream(&format!("run-{}", plan.id));
     let kinds = ["RunStarted", "StepSucceeded", "StepSucceeded", "StepSucceeded", "RunFinished"];
     assert_eq!(game.kinds(&run).await, kinds);
+}
+
+#[tokio::test]
+async fn a_second_plan_of_what_was_applied_meanwhile_appends_and_queues_nothing() {
+    let mut game = Game::new();
+    game.active_duel().await;
+    game.wait(301).tick().await;
+    let void = |why: &str| {
+        let (duel, choice) = (stream("duel-d"), wox_recovery::recovery::Choice::Void);
+        Scope::Interrupted { duel, choice, why: why.into() }
+    };
+    let (first, second) = (game.plan_for(&void("ticket-1")).await, game.plan_for(&void("ticket-2")).await);
+    assert_ne!(first.id, second.id);
+    for plan in [&first, &second] {
+        game.propose(plan).await;
+        game.approve(plan).await;
+    }
+    let applied = game.apply(&first).await.unwrap();
+    assert_eq!((applied.events().len(), applied.notices()), (4, 3));
+    let again = game.apply(&second).await.unwrap();
+    assert_eq!(again, Applied::Nothing);
+    assert_eq!(game.look().await.replay.state.outbox.pending.len(), 3);
 }
 
 async fn crash_then_apply_again(appends: i64, fails: Fails) -> bool {

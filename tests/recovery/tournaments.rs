@@ -103,7 +103,7 @@ async fn a_misdrawn_round_is_rebuilt_and_played_again() {
         on tournament-t@11
           MatchVoided: void match 2/0
           BracketRebuilt: rebuild round 2 as it follows from the results
-          MatchReplayOrdered: ann and ben play 2/0
+          MatchReplayOrdered: player ann and player ben play 2/0
         ",
     );
     assert!(!plan.needs_approval, "no money moves");
@@ -148,8 +148,8 @@ async fn a_misdrawn_round_takes_the_rounds_and_the_prizes_that_stand_on_it_along
           MatchVoided: void match 1/1
           BracketRebuilt: rebuild round 1 as it follows from the draw
           BracketRebuilt: rebuild round 2 as far as it follows from the results; one match waits for the one before it
-          MatchReplayOrdered: ann and dot play 1/0
-          MatchReplayOrdered: ben and cid play 1/1
+          MatchReplayOrdered: player ann and player dot play 1/0
+          MatchReplayOrdered: player ben and player cid play 1/1
           PrizeScheduleWithdrawn: withdraw the prize schedule; its amounts stay frozen
           PrizeReversed: take 10 G back from player ann
             10 G withdrawable:ann -> pool

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
-    Amount, Digest, EventId, Timestamp, TxHash,
+    Amount, EventId, Timestamp, TxHash,
     chain::{Answer, BlockId, Consumer, Fees, Intent, ScanAnswer, SlotAnswer},
     id::Label,
     withdrawal::ReversalProof,
@@ -205,14 +205,10 @@ impl WithdrawalVerdict {
             | WithdrawalVerdict::Executed { .. }
             | WithdrawalVerdict::Reverted { .. }
             | WithdrawalVerdict::Cancelled { .. } => "apply the plan",
-            WithdrawalVerdict::Anomaly { .. } => {
-                "stop paying from this wallet; two people look at the transaction and decide"
-            }
-            WithdrawalVerdict::ForeignConsumer { .. } => {
-                "stop paying from this wallet, its key is shared or stolen; two people decide"
-            }
+            WithdrawalVerdict::Anomaly { .. } => "stop paying from this wallet and look at the transaction",
+            WithdrawalVerdict::ForeignConsumer { .. } => "stop paying from this wallet, its key is shared or stolen",
             WithdrawalVerdict::ConsumedOtherwise { .. } => {
-                "stop paying from this wallet; ask another archive node for the block; two people decide"
+                "stop paying from this wallet; ask another archive node for the block"
             }
             WithdrawalVerdict::PendingFinality => "wait until the block is final, then look again",
             WithdrawalVerdict::Pending => "wait; if it stays, ask the signer for a bump or a fence",
@@ -256,16 +252,6 @@ impl WithdrawalVerdict {
             WithdrawalVerdict::ForeignConsumer { paid_destination, .. } => !paid_destination,
             _ => false,
         }
-    }
-
-    /// The proof by decision of two people: only for W3, W5 and W6, and not when the foreign transaction paid.
-    #[must_use]
-    pub fn operators_proof(&self, first: &Label, second: &Label, evidence: Digest) -> Option<ReversalProof> {
-        (self.is_for_two_people() && first != second).then(|| ReversalProof::Operators {
-            first: first.clone(),
-            second: second.clone(),
-            evidence,
-        })
     }
 }
 

@@ -93,6 +93,10 @@ fn a_plan_needs_a_second_person() {
                 "plan-1 PlanApproved digest=%plan .by=alice",
                 "plan 1 is proposed by the same person, this event needs it approved by another",
             ),
+            (
+                "plan-1 PlanApproved digest=%plan .by=ALICE",
+                "plan 1 is proposed by the same person, this event needs it approved by another",
+            ),
             ("plan-2 PlanApproved digest=%plan .by=bob", "plan `2` does not exist"),
             ("plan-2 PlanApplied", "plan `2` does not exist"),
             ("plan-2 PlanVerified", "plan `2` does not exist"),

@@ -41,7 +41,7 @@ pub(super) async fn run(what: &str, id: &str, context: &Context) -> Result<ExitC
         read.extend(events.iter().filter(|event| event.revision == look.revision).map(wox_events::RawEvent::decode));
     }
     log.close().await;
-    let grounds = grounds(state, &subject, &read).ok_or_else(unknown)?;
+    let grounds = grounds(&evidence.replay, &subject, &read).ok_or_else(unknown)?;
     let agrees = grounds.reached_again;
     print(Explained { as_of: until, grounds }, context)?;
     if let Some(error) = evidence::damage_error(&evidence, context) {

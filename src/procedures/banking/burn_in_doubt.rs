@@ -45,7 +45,7 @@ fn case(evidence: &Evidence, id: &str, burn: &Burn) -> Option<Case> {
         }
         BurnPhase::Scheduled => None,
         BurnPhase::InDoubt => {
-            let (verdict, _) = state.chain.burn_verdict(burn)?;
+            let (verdict, _) = evidence.replay.burn_verdict(id, burn)?;
             let what = format!("{}, {}", verdict.row(), verdict.says());
             if let WithdrawalVerdict::Executed { tx, .. } = &verdict {
                 let settled = BurnEvent::BurnSettled { tx: tx.clone(), amount: burn.amount };
@@ -60,7 +60,7 @@ fn case(evidence: &Evidence, id: &str, burn: &Burn) -> Option<Case> {
             let next = match verdict.proof() {
                 // Nothing was burned, and nothing of it can follow: the share still waits in the queue.
                 Some(_) => "have the signer burn it again, in a new slot".to_owned(),
-                None => super::next(state, "burn", id, &verdict, &burn.slots),
+                None => super::next(evidence, "burn", id, &verdict, &burn.slots),
             };
             let severity = if waiting { Severity::Medium } else { Severity::Low };
             let finding = Finding { outcome_unknown: verdict.proof().is_none(), ..finding(severity, what) };

@@ -127,7 +127,9 @@ impl Asking<'_> {
         let Payment { wallet, nonce, destination, amount, .. } = payment;
         let look_again = format!("wox observe {} {}", self.subject.category(), self.subject.subject());
         if !verdict.permits(self.intent) {
-            return hold(format!("in this state a {} helps nobody", self.intent), verdict.next());
+            let (what, id) = (self.subject.category(), self.subject.subject());
+            let next = super::next(self.evidence, what, id, verdict, self.owed.slots);
+            return hold(format!("in this state a {} helps nobody", self.intent), next);
         }
         if let (Intent::Rebroadcast | Intent::Bump, Some(fence)) = (self.intent, payment.last_asked(Intent::Fence)) {
             let since = format!("{} asked for a fence at {}", fence.by, rfc3339::text(fence.at));

@@ -36,7 +36,7 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
         .withdrawals
         .iter()
         .flat_map(|(id, withdrawal)| {
-            let judged = state.chain.withdrawal_verdict(withdrawal);
+            let judged = evidence.replay.withdrawal_verdict(id, withdrawal);
             let doubt = Doubt { evidence, id, withdrawal, stream: stream("withdrawal", id.as_str()) };
             match withdrawal.phase {
                 WithdrawalPhase::Requested | WithdrawalPhase::Settled => Vec::new(),
@@ -57,22 +57,30 @@ pub fn released_by_operators(evidence: &Evidence, subject: &StreamId, first: &La
     let Ok(id) = WithdrawalId::new(subject.subject()) else { return Vec::new() };
     let Some(withdrawal) = state.withdrawals.get(id.as_str()) else { return Vec::new() };
     let doubt = Doubt { evidence, id: &id, withdrawal, stream: subject.clone() };
-    let Some((verdict, mut looks)) = state.chain.withdrawal_verdict(withdrawal) else { return Vec::new() };
-    let scanned = state.chain.scanned_without_payment(withdrawal);
+    let Some((verdict, mut looks)) = evidence.replay.withdrawal_verdict(&id, withdrawal) else { return Vec::new() };
+    // What was seen of the wallets says nothing of a payment that the stream itself may hide.
+    let unseen = evidence.replay.unseen_payment(subject);
+    let scanned = state.chain.scanned_without_payment(withdrawal).filter(|_| unseen.is_none());
     let decidable = verdict.is_for_two_people() || scanned.is_some();
     looks.extend(scanned.into_iter().flatten());
     let finding = doubt.finding(Severity::High, &format!("{}, {}", verdict.row(), verdict.says()));
     if !decidable {
-        let why = "what was seen of the chain leaves nothing to decide: a payment may exist and may still land";
-        return vec![Case { finding, repair: hold(why, verdict.next()) }];
+        let why = match &verdict {
+            WithdrawalVerdict::Executed { .. } => "it was paid: giving it back would pay twice",
+            WithdrawalVerdict::ForeignConsumer { .. } => {
+                "the player was paid from our wallet: giving it back would pay twice"
+            }
+            other if other.proof().is_some() => "it needs no decision: the log proves that no payment can follow",
+            _ => "what was seen of the chain leaves nothing to decide: a payment may exist and may still land",
+        };
+        let next = super::next(evidence, "withdrawal", id.as_str(), &verdict, &withdrawal.slots);
+        return vec![Case { finding, repair: hold(why, next) }];
     }
     let ids: Vec<String> = looks.iter().map(ToString::to_string).collect();
-    let proof = ReversalProof::Operators {
-        first: first.clone(),
-        second: second.clone(),
-        evidence: Digest::of(ids.join("\n").as_bytes()),
-    };
-    doubt.release(finding, &proof, Vec::new())
+    match ReversalProof::by_two(first, second, Digest::of(ids.join("\n").as_bytes())) {
+        Some(proof) => doubt.release(finding, &proof, Vec::new()),
+        None => vec![Case { finding, repair: hold("one person is not two", "name another person with --second") }],
+    }
 }
 
 /// A withdrawal that is looked at.
@@ -123,8 +131,7 @@ impl Doubt<'_> {
                 };
                 let finding = Finding { outcome_unknown: true, ..self.finding(severity, &what) };
                 let why = "a payment may exist and may still land: an unknown outcome is never compensated";
-                let state = &self.evidence.replay.state;
-                let next = super::next(state, "withdrawal", self.id.as_str(), &verdict, &self.withdrawal.slots);
+                let next = super::next(self.evidence, "withdrawal", self.id.as_str(), &verdict, &self.withdrawal.slots);
                 vec![Case { finding, repair: hold(why, next) }]
             }
         }
@@ -145,7 +152,10 @@ impl Doubt<'_> {
             finding: Finding { outcome_unknown: true, ..self.finding(Severity::High, &what) },
             repair: hold(
                 format!("{why}: an unknown outcome is never compensated"),
-                "have the chain looked at: wox observe (the sender's nonce at `finalized`)",
+                format!(
+                    "have the chain looked at: write [chain] into wox.toml (docs/chain.md), then wox observe withdrawal {}",
+                    self.id
+                ),
             ),
         }
     }
@@ -247,14 +257,16 @@ impl Doubt<'_> {
         let mut cases = Vec::new();
         if let Some(burn) = state.burns.get(self.id.as_str()) {
             let dead = || state.chain.burn_verdict(burn).is_some_and(|(verdict, _)| verdict.proof().is_some());
+            let unseen = super::unseen(self.evidence, "burn", self.id.as_str());
             match burn.phase {
                 BurnPhase::Cancelled => {}
-                BurnPhase::Scheduled => cases.push(self.call_off(burn.scheduled, &finding)),
-                BurnPhase::InDoubt if dead() => cases.push(self.call_off(burn.scheduled, &finding)),
-                BurnPhase::InDoubt => {
+                BurnPhase::Scheduled if unseen.is_none() => cases.push(self.call_off(burn.scheduled, &finding)),
+                BurnPhase::InDoubt if unseen.is_none() && dead() => cases.push(self.call_off(burn.scheduled, &finding)),
+                BurnPhase::Scheduled | BurnPhase::InDoubt => {
                     let repair = hold(
-                        "its share of the fee was signed for burning and may be burned",
-                        format!("have the burn looked at first: wox recover burn {}", self.id),
+                        "its share of the fee was signed for burning, or may have been, and may be burned",
+                        unseen
+                            .unwrap_or_else(|| format!("have the burn looked at first: wox recover burn {}", self.id)),
                     );
                     return vec![Case { finding: Finding { outcome_unknown: true, ..finding }, repair }];
                 }

@@ -61,7 +61,8 @@ fn radius(fallout: &Fallout<'_>) -> String {
     format!("; what stands on it counts for nobody: {} (experience gained stays)", places.join(", "))
 }
 
-/// Voids what does not stand, rebuilds the rounds, orders what can be played.
+/// Voids what does not stand, rebuilds the rounds, orders whatever can be played then: also what an earlier rebuild had
+/// taken away and ordered for others.
 fn rebuilt<'a>(mut steps: Steps<'a>, fallout: &Fallout<'_>, reason: &str) -> Steps<'a> {
     for (round, slot, result) in &fallout.voided {
         let voided = TournamentEvent::MatchVoided {
@@ -89,23 +90,7 @@ fn rebuilt<'a>(mut steps: Steps<'a>, fallout: &Fallout<'_>, reason: &str) -> Ste
         };
         steps = steps.add(cause, "", event, format!("rebuild round {number} {waits}"));
     }
-    for (number, _, matches) in &fallout.rebuilt {
-        for (slot, pairing) in (0u16..).zip(matches) {
-            let Some((_, _, result)) = fallout.voided.iter().find(|(round, at, _)| (round, *at) == (number, slot))
-            else {
-                continue;
-            };
-            let (Some(first), Some(second)) = (&pairing.first, &pairing.second) else { continue };
-            let order = TournamentEvent::MatchReplayOrdered {
-                round: *number,
-                slot,
-                first: first.clone(),
-                second: second.clone(),
-            };
-            steps = steps.add(result.event.id, "", order, format!("{first} and {second} play {number}/{slot}"));
-        }
-    }
-    steps
+    super::order_replays(steps)
 }
 
 /// What an operator decides: another player won a match. With it goes everything that stands on the wrong result. A hold

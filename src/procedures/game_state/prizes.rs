@@ -328,7 +328,7 @@ fn due_at(
     (withdraws, pool): (Option<EventId>, Amount),
     why: &str,
 ) -> Schedule {
-    let first = tournament.payments.iter().find(|payment| !payment.reversed);
+    let first = open_payment(tournament);
     let since = match (withdraws, first) {
         (None, Some(payment)) => payment.event.clone(),
         _ => placing.decided.clone(),
@@ -410,7 +410,7 @@ fn names_others(prizes: &[Prize], placing: &Placing<'_>) -> bool {
 }
 
 fn open_payment(tournament: &Tournament) -> Option<&Payment> {
-    tournament.payments.iter().find(|payment| !payment.reversed)
+    tournament.payments.iter().find(|payment| payment.reversed.is_none())
 }
 
 fn is_late(evidence: &Evidence, tournament: &Tournament, grace: wox_events::Duration) -> bool {

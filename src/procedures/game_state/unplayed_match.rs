@@ -8,7 +8,7 @@ use wox_projections::{
     EventRef,
     duels::{Duel, Phase},
     late_posts::late_posts,
-    tournaments::Tournament,
+    tournaments::{Tournament, Unplayed},
 };
 
 use super::super::{Procedure, Steps, stream};
@@ -29,6 +29,9 @@ struct Order<'a> {
     first: &'a PlayerId,
     second: &'a PlayerId,
     cause: EventId,
+    /// The event that states who plays it: the same match can be taken away once and ordered for others each time its
+    /// bracket is rebuilt.
+    stated: &'a EventRef,
     since: EventRef,
 }
 
@@ -44,27 +47,43 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
     }
     let mut cases = Vec::new();
     for (id, tournament) in state.tournaments.iter() {
+        // Where pairings do not follow, the plan that rebuilds them orders what is to be played too.
         if tournament.cancelled || tournament.closed.is_some() || tournament.fallout().is_some() {
             continue;
         }
-        let mut orders: Vec<Order<'_>> = tournament
-            .unplayed()
-            .map(|open| Order {
-                round: open.round,
-                slot: open.slot,
-                first: open.first,
-                second: open.second,
-                cause: open.voided,
-                since: tournament.rounds[usize::from(open.round) - 1].opened.clone(),
-            })
-            .collect();
-        for (duel_id, duel) in called_off.get(id).into_iter().flatten() {
-            let order = of_duel(evidence, tournament, duel_id, duel);
-            orders.extend(order.filter(|new| !orders.iter().any(|old| (old.round, old.slot) == (new.round, new.slot))));
-        }
-        cases.extend(case(evidence, id, &orders));
+        let called_off = called_off.get(id).map(Vec::as_slice).unwrap_or_default();
+        cases.extend(case(evidence, id, &orders(evidence, tournament, called_off)));
     }
     cases
+}
+
+/// Everything that has to be played again in a tournament as it will be once its bracket is rebuilt.
+pub(super) fn after_rebuilding<'a>(evidence: &Evidence, steps: Steps<'a>, rebuilt: &Tournament) -> Steps<'a> {
+    let is_of_it = |duel: &Duel| {
+        let id = duel.tournament.as_ref().map(TournamentId::as_str);
+        duel.phase == Phase::Voided && id == Some(steps.stream.subject())
+    };
+    let called_off: Vec<_> = evidence.replay.state.duels.iter().filter(|(_, duel)| is_of_it(duel)).collect();
+    let orders = orders(evidence, rebuilt, &called_off);
+    ordered(steps, &orders)
+}
+
+fn orders<'a>(evidence: &Evidence, tournament: &'a Tournament, called_off: &[(&DuelId, &Duel)]) -> Vec<Order<'a>> {
+    let of_result = |open: Unplayed<'a>| Order {
+        round: open.round,
+        slot: open.slot,
+        first: open.first,
+        second: open.second,
+        cause: open.voided,
+        stated: &tournament.rounds[usize::from(open.round) - 1].opened,
+        since: tournament.rounds[usize::from(open.round) - 1].opened.clone(),
+    };
+    let mut orders: Vec<Order<'_>> = tournament.unplayed().map(of_result).collect();
+    for (id, duel) in called_off {
+        let order = of_duel(evidence, tournament, id, duel);
+        orders.extend(order.filter(|new| !orders.iter().any(|old| (old.round, old.slot) == (new.round, new.slot))));
+    }
+    orders
 }
 
 /// The match of a duel that a plan is about to void.
@@ -91,25 +110,30 @@ fn of_duel<'a>(evidence: &Evidence, tournament: &'a Tournament, id: &DuelId, due
             && sides.contains(&&other.opponent)
             && other.opened.position > duel.opened.position
     });
-    (!ordered && !again).then_some(Order { round, slot, first, second, cause: duel.opened.id, since })
+    let (cause, stated) = (duel.opened.id, &stated.opened);
+    (!ordered && !again).then_some(Order { round, slot, first, second, cause, stated, since })
 }
 
 fn case(evidence: &Evidence, id: &TournamentId, orders: &[Order<'_>]) -> Option<Case> {
     let since = orders.first()?.since.clone();
     let stream = stream("tournament", id.as_str());
-    let mut steps = Steps::on(evidence, stream.clone());
-    let mut named = Vec::new();
-    for Order { round, slot, first, second, cause, .. } in orders {
+    let steps = ordered(Steps::on(evidence, stream.clone()), orders);
+    let named: Vec<String> = orders.iter().map(|order| format!("{}/{}", order.round, order.slot)).collect();
+    let says = format!("counts for nobody, and nobody was told to play again: match {}", named.join(", match "));
+    let finding = Finding { since: Some(since), ..PROCEDURE.finding("WOX-GAME-TOURN-001", &stream, says) };
+    Some(Case { finding, repair: steps.repair() })
+}
+
+fn ordered<'a>(mut steps: Steps<'a>, orders: &[Order<'_>]) -> Steps<'a> {
+    for Order { round, slot, first, second, cause, stated, .. } in orders {
         let order = TournamentEvent::MatchReplayOrdered {
             round: *round,
             slot: *slot,
             first: (*first).clone(),
             second: (*second).clone(),
         };
-        named.push(format!("{round}/{slot}"));
-        steps = steps.add(*cause, "", order, format!("player {first} and player {second} play {round}/{slot}"));
+        let says = format!("player {first} and player {second} play {round}/{slot}");
+        steps = steps.add(*cause, &stated.id.to_string(), order, says);
     }
-    let says = format!("counts for nobody, and nobody was told to play again: match {}", named.join(", match "));
-    let finding = Finding { since: Some(since), ..PROCEDURE.finding("WOX-GAME-TOURN-001", &stream, says) };
-    Some(Case { finding, repair: steps.repair() })
+    steps
 }

@@ -36,10 +36,9 @@ pub(super) fn cases(evidence: &Evidence, book: &Book<'_>) -> Vec<Case> {
     for (prize, fate) in book.unpaid.iter().zip(&book.fates) {
         let qualifier = format!("{}:{}", prize.prize, prize.player);
         // A prize that was paid and taken back is paid for another reason than the first time.
-        let taken_back = tournament
-            .payments
-            .iter()
-            .rfind(|payment| payment.reversed && payment.prize == prize.prize && payment.player == prize.player);
+        let taken_back = tournament.payments.iter().rfind(|payment| {
+            payment.reversed.is_some() && payment.prize == prize.prize && payment.player == prize.player
+        });
         let cause = taken_back.map_or(schedule, |payment| payment.event.id);
         let (kind, player, amount) = (prize.prize, prize.player.clone(), prize.amount);
         let waits = match fate {
@@ -57,11 +56,12 @@ pub(super) fn cases(evidence: &Evidence, book: &Book<'_>) -> Vec<Case> {
             Fate::Behind(pool) => format!("the pool has {pool} G left, and an older debt comes first"),
         };
         short.push(prize);
-        if !tournament.deferred.contains(prize) {
+        if !tournament.deferred.iter().any(|owed| owed.is(prize)) {
             let says = format!("owe {kind} prize of {amount} G to player {player}: {waits}");
             let reason = Label::new("pool-short").expect("an identity");
             let event = TournamentEvent::PrizeDeferred { prize: kind, player, amount, reason };
-            steps = steps.add(cause, &qualifier, event, says);
+            // By one schedule a prize is owed once; by another it is owed anew.
+            steps = steps.add(cause, &format!("{qualifier}:{schedule}"), event, says);
         }
         if lack.is_empty() {
             lack = waits;

@@ -1,0 +1,129 @@
+//! What people decide: by a name, with a reason, together with another person. What does not fit is refused with what fits.
+
+use std::process::Output;
+
+use crate::session::{Session, code, errors, json};
+
+fn demo() -> Session {
+    let session = Session::new();
+    session.run("demo");
+    session
+}
+
+/// Runs a command with one more word, which may be empty or blank.
+fn with(session: &Session, words: &str, last: &str) -> Output {
+    session.command(words).arg(last).args(["--store", "wox-demo"]).output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), errors(output))
+}
+
+#[test]
+fn a_decision_about_a_payment_nobody_has_looked_at_is_refused_with_what_holds_it() {
+    let session = demo();
+    let said = session.run("recover withdrawal 66 --second bob --why x --store wox-demo");
+    let text = text(&said);
+    assert_eq!(code(&said), 4, "{text}");
+    for part in ["is not confirmed since", "a payment may exist", "wox observe withdrawal 66", "docs/chain.md"] {
+        assert!(text.contains(part), "{part} is missing in {text}");
+    }
+    // What is over and done with needs no decision, and that is no error.
+    let settled = session.run("recover withdrawal 1 --second bob --why x --store wox-demo");
+    assert_eq!(code(&settled), 0, "{}", errors(&settled));
+}
+
+#[test]
+fn two_people_are_not_one_in_another_letter_case() {
+    let session = demo();
+    for second in ["alice", "Alice", "ALICE"] {
+        let said = session.run(&format!("recover withdrawal 66 --second {second} --why x --store wox-demo"));
+        assert_eq!(code(&said), 4, "{}", errors(&said));
+        assert!(errors(&said).contains("two people decide this, and alice is one"), "{}", errors(&said));
+    }
+    let plan = json(&session.run("plan --output json --store wox-demo"))["id"].as_str().unwrap()[..16].to_owned();
+    for proposer in ["demo", "Demo"] {
+        let said = session.run(&format!("approve {plan} --comment mine --as {proposer} --store wox-demo"));
+        assert_eq!(code(&said), 4, "{}", errors(&said));
+        let next = format!("another person runs `wox approve {plan} --comment LOOKED-AT-IT --as ANOTHER-PERSON`");
+        assert!(errors(&said).contains(&next), "{}", errors(&said));
+    }
+    let early = session.run(&format!("apply {plan} --yes --store wox-demo"));
+    assert_eq!(code(&early), 4);
+    assert!(errors(&early).contains("--comment LOOKED-AT-IT"), "{}", errors(&early));
+}
+
+#[test]
+fn a_reason_or_comment_says_something() {
+    let session = demo();
+    let plan = "wox-demo/demo.plan";
+    for blank in ["", "   ", "\t"] {
+        for words in [
+            "recover event 18328 --why".to_owned(),
+            "recover withdrawal 66 --second bob --why".to_owned(),
+            "recover duel 886 --void --why".to_owned(),
+            "reconcile --adjust unknown-origin --why".to_owned(),
+            format!("approve {plan} --comment"),
+        ] {
+            let said = with(&session, &words, blank);
+            assert_eq!(code(&said), 2, "{words} {blank:?}: {}", text(&said));
+            assert!(errors(&said).contains("such as ticket-91"), "{words} {blank:?}: {}", errors(&said));
+        }
+    }
+    let shown = json(&session.run(&format!("plan show {plan} --output json --store wox-demo")));
+    assert_eq!(shown["record"]["approvals"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn a_plan_that_appends_nothing_needs_no_approval() {
+    let session = demo();
+    let made = session.run("recover withdrawal 66 -o held.plan --output json --store wox-demo");
+    assert_eq!(code(&made), 3);
+    let id = json(&made)["id"].as_str().unwrap()[..16].to_owned();
+    let said = session.run("approve held.plan --comment x --as bob --store wox-demo");
+    assert_eq!(code(&said), 0, "{}", errors(&said));
+    assert!(text(&said).contains("appends nothing and needs no approval"), "{}", text(&said));
+    // By its id nobody knows it: it is not recorded, and that is said.
+    let said = session.run(&format!("approve {id} --comment x --as bob --store wox-demo"));
+    assert_eq!(code(&said), 1);
+    assert!(errors(&said).contains("a plan that appends nothing is not recorded"), "{}", errors(&said));
+    // Brought by somebody who applied it, it is recorded, and still needs none.
+    assert_eq!(code(&session.run("apply held.plan --yes --store wox-demo")), 0);
+    let said = session.run(&format!("approve {id} --comment x --as bob --store wox-demo"));
+    assert_eq!(code(&said), 0, "{}", errors(&said));
+    session.run("init --store other");
+    let other = session.run("approve held.plan --comment x --as bob --store other");
+    assert_eq!(code(&other), 4, "{}", errors(&other));
+}
+
+#[test]
+fn only_an_event_that_holds_its_stream_is_left_out_and_the_others_are_told_apart() {
+    let session = demo();
+    let last = String::from_utf8(session.run("show duel-894 --output jsonl --store wox-demo").stdout).unwrap();
+    let last: serde_json::Value = serde_json::from_str(last.lines().last().unwrap()).unwrap();
+    let last = last["position"].to_string();
+    for (position, part) in [("1", "is good: it counts"), (last.as_str(), "waits behind an earlier event")] {
+        let said = session.run(&format!("recover event {position} --why x --store wox-demo"));
+        assert_eq!(code(&said), 4, "{}", text(&said));
+        assert!(errors(&said).contains(part) && errors(&said).contains("wox recover event 18328"), "{}", errors(&said));
+    }
+    assert_eq!(code(&session.run("recover event 0 --why x --store wox-demo")), 2);
+}
+
+#[test]
+fn a_second_plan_of_what_was_applied_meanwhile_has_nothing_to_append() {
+    let session = demo();
+    let at = "--store wox-demo";
+    for (plan, why) in [("one.plan", "ticket-1"), ("two.plan", "ticket-2")] {
+        let made = session.run(&format!("recover event 18328 --why {why} -o {plan} {at}"));
+        assert_eq!(code(&made), 3, "{}", errors(&made));
+        assert_eq!(code(&session.run(&format!("approve {plan} --comment x --as bob {at}"))), 0);
+    }
+    let first = json(&session.run(&format!("apply one.plan --yes --output json {at}")));
+    assert_eq!((first["appended"].as_array().unwrap().len(), &first["notices"]), (1, &1.into()));
+    let shown = session.run(&format!("plan show two.plan {at}"));
+    assert!(errors(&shown).contains("nothing to append"), "{}", text(&shown));
+    let second = session.run(&format!("apply two.plan --yes {at}"));
+    assert!(text(&second).contains("nothing to append"), "{}", text(&second));
+    assert!(!text(&second).contains("queued"), "{}", text(&second));
+}
