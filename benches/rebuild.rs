@@ -26,8 +26,8 @@ use std::{
 use futures_util::TryStreamExt as _;
 use sqlx::AssertSqlSafe;
 use wox_events::{
-    Actor, Amount, DepositEvent, Digest, Event, EventId, Handle, Label, NewEvent, PlayerEvent, PlayerId, Provenance,
-    Revision, StreamId, Timestamp, TxHash, deposit::Finality, player::House,
+    Actor, Amount, DepositEvent, Digest, Event, EventId, Handle, Label, Name, NewEvent, PlayerEvent, PlayerId,
+    Provenance, Revision, StreamId, Timestamp, TxHash, deposit::Finality, player::House,
 };
 use wox_recovery::{
     log::{AppendRequest, EmbeddedLog, EventLog as _, embedded::Options},
@@ -72,24 +72,28 @@ fn label(text: &str) -> Label {
     Label::new(text).unwrap()
 }
 
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
 /// The events of one player and of one deposit.
 fn history(number: u64) -> [(StreamId, Vec<Event>); 2] {
     let handle = format!("wizard_{number:06}");
     let gained = |xp| PlayerEvent::ExperienceGained { xp, level: 1, reason: label("duel") };
     let created = PlayerEvent::PlayerCreated {
         handle: Handle::new(&handle).unwrap(),
-        name: label(&format!("Wizard_{number}")),
+        name: name(&format!("Wizard_{number}")),
         house: [House::Ravenclaw, House::Gryffindor, House::Slytherin, House::Hufflepuff][(number % 4) as usize],
         bonus: Amount::galleons(20),
     };
     let mut own = vec![
         created,
-        PlayerEvent::SpellLearned { spell: label("Incendio") },
-        PlayerEvent::SpellLearned { spell: label("Protego") },
+        PlayerEvent::SpellLearned { spell: name("Incendio") },
+        PlayerEvent::SpellLearned { spell: name("Protego") },
         gained(20),
         gained(10 + (number % 50) as u32),
         PlayerEvent::BonusGranted { amount: Amount::galleons(1 + number % 9), reason: label("quest") },
-        PlayerEvent::TitleAwarded { title: label("Apprentice") },
+        PlayerEvent::TitleAwarded { title: name("Apprentice") },
     ];
     if !number.is_multiple_of(10) {
         let quest = PlayerEvent::BonusGranted { amount: Amount::cents(25), reason: label("quest") };

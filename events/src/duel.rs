@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Amount, Bucket, Digest, Duration, EventId, PlayerId, Split, Timestamp, TournamentId, id::Label};
+use crate::{
+    Amount, Bucket, Digest, Duration, EventId, PlayerId, Split, Timestamp, TournamentId,
+    id::{Label, Name},
+};
 
 /// Duels: challenge, stakes, turns, end, and what recovery may add (streams `duel-<id>`; rows R08, R09, E2, E3).
 #[derive(
@@ -52,7 +55,7 @@ pub enum DuelEvent {
         /// Who cast.
         player: PlayerId,
         /// The spell.
-        spell: Label,
+        spell: Name,
         /// Whether it hit, as drawn by the game.
         hit: bool,
         /// Whether it was critical, as drawn.
@@ -75,7 +78,7 @@ pub enum DuelEvent {
         /// Who drank.
         player: PlayerId,
         /// The potion.
-        potion: Label,
+        potion: Name,
         /// Hit points afterwards.
         challenger_hp: u32,
         /// Hit points afterwards.
@@ -193,10 +196,10 @@ pub enum DuelEvent {
         opponent_hp: Option<u32>,
         /// The challenger's last spells, oldest first, where the log can hold them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        challenger_spells: Option<Vec<Label>>,
+        challenger_spells: Option<Vec<Name>>,
         /// The opponent's last spells, oldest first, where the log can hold them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        opponent_spells: Option<Vec<Label>>,
+        opponent_spells: Option<Vec<Name>>,
         /// What each side has in escrow; none once the duel is over. The split is **assumed**: the whole stake from the
         /// bonus balance, which is taken first and never becomes withdrawable by an assumption.
         stakes: Vec<ImportedStake>,

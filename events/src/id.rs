@@ -23,6 +23,9 @@ pub enum TextIdError {
     /// White space, a control character or anything outside printable ASCII: it would reach a terminal or a page.
     #[error("identity has a character outside printable ASCII without spaces")]
     Character,
+    /// A name begins or ends with a space, has two in a row, or a character outside printable ASCII.
+    #[error("name has a character outside printable ASCII, or a space that stands between no words")]
+    Spaced,
 }
 
 pub(crate) fn check_text_id(text: &str) -> Result<(), TextIdError> {
@@ -37,17 +40,33 @@ pub(crate) fn check_text_id(text: &str) -> Result<(), TextIdError> {
     }
 }
 
+/// As an identity, of one word or several.
+fn check_name(text: &str) -> Result<(), TextIdError> {
+    match text.len() {
+        0 => Err(TextIdError::Empty),
+        length if length > TEXT_ID_BYTES_MAX => Err(TextIdError::TooLong),
+        _ if text.split(' ').all(|word| check_text_id(word).is_ok()) => Ok(()),
+        _ => Err(TextIdError::Spaced),
+    }
+}
+
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
+        $crate::id::text_id!(
+            $(#[$doc])*
+            $name, $crate::id::check_text_id, "printable ASCII without spaces", "^[!#-\\[\\]-~]{1,128}$"
+        );
+    };
+    ($(#[$doc:meta])* $name:ident, $check:path, $of:literal, $pattern:literal) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
         pub struct $name(SmolStr);
 
         impl $name {
-            /// Takes the text when it is non-empty printable ASCII of at most 128 bytes.
+            #[doc = concat!("Takes the text when it is ", $of, ", 1 to 128 bytes.")]
             pub fn new(text: impl AsRef<str>) -> Result<Self, TextIdError> {
-                check_text_id(text.as_ref())?;
+                $check(text.as_ref())?;
                 Ok(Self(SmolStr::new(text)))
             }
             /// The identity as text.
@@ -82,7 +101,7 @@ macro_rules! text_id {
                 impl de::Visitor<'_> for Visitor {
                     type Value = $name;
                     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str("an identity: printable ASCII, 1 to 128 bytes")
+                        f.write_str(concat!("an identity: ", $of, ", 1 to 128 bytes"))
                     }
                     fn visit_str<E: de::Error>(self, text: &str) -> Result<$name, E> {
                         $name::new(text).map_err(E::custom)
@@ -96,7 +115,7 @@ macro_rules! text_id {
                 stringify!($name).into()
             }
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({"type": "string", "pattern": "^[!#-\\[\\]-~]{1,128}$"})
+                schemars::json_schema!({"type": "string", "pattern": $pattern, "maxLength": $crate::id::TEXT_ID_BYTES_MAX})
             }
         }
     };
@@ -128,8 +147,16 @@ text_id!(
     TxHash
 );
 text_id!(
-    /// Any other short name: a spell, a potion, a reason code, a post id, an address.
+    /// Any other short name of one word: a reason code, a post id, an address.
     Label
+);
+text_id!(
+    /// What the game calls something: a spell (`Avada Kedavra`), a potion, a title, a wizard. One word or several
+    /// (domain.md, "Players").
+    Name,
+    check_name,
+    "printable ASCII with single spaces between words",
+    "^[!#-\\[\\]-~]+( [!#-\\[\\]-~]+)*$"
 );
 
 /// Whether two names are one person's. Letter case makes no second person: whoever may do something only together with
@@ -183,5 +210,22 @@ pub struct LogId(#[schemars(with = "String")] pub Uuid);
 impl fmt::Display for LogId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_one_word_or_several_and_an_identity_has_one() {
+        for name in ["Incendio", "Avada Kedavra", "Elixir of Power"] {
+            assert_eq!(Name::new(name).unwrap().as_str(), name);
+            assert_eq!(Label::new(name).is_ok(), !name.contains(' '));
+        }
+        for wrong in ["", " ", " Incendio", "Incendio ", "Avada  Kedavra", "Zo\u{eb}", "a\tb", "a\"b", "a\u{1b}[31m"] {
+            assert!(Name::new(wrong).is_err(), "{wrong:?}");
+        }
+        assert!(Name::new("x".repeat(128)).is_ok() && Name::new("x".repeat(129)).is_err());
     }
 }

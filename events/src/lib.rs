@@ -39,7 +39,7 @@ pub use command::CommandEvent;
 pub use deposit::DepositEvent;
 pub use digest::Digest;
 pub use duel::DuelEvent;
-pub use id::{DuelId, EventId, Handle, Label, LogId, PlayerId, TournamentId, TxHash, WithdrawalId};
+pub use id::{DuelId, EventId, Handle, Label, LogId, Name, PlayerId, TournamentId, TxHash, WithdrawalId};
 pub use money::{Amount, AmountError, Bucket, Split};
 pub use ops::OpsEvent;
 pub use player::PlayerEvent;

@@ -4,7 +4,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Amount, Digest, EventId, Handle, Split, Timestamp, id::Label};
+use crate::{
+    Amount, Digest, EventId, Handle, Split, Timestamp,
+    id::{Label, Name},
+};
 
 /// Players: who they are and what the game grants them (streams `player-<platform user id>`).
 #[derive(
@@ -17,7 +20,7 @@ pub enum PlayerEvent {
         /// The handle at that moment.
         handle: Handle,
         /// The wizard's name, 3 to 20 characters.
-        name: Label,
+        name: Name,
         /// The house, for life.
         house: House,
         /// Granted to the bonus balance; 20 G under today's rules.
@@ -49,9 +52,9 @@ pub enum PlayerEvent {
     /// The player chose another wizard's name.
     PlayerRenamed {
         /// The name until now.
-        old: Label,
+        old: Name,
         /// The name from now on.
-        new: Label,
+        new: Name,
     },
     /// The game gave bonus Galleons: a quest, an event.
     BonusGranted {
@@ -81,17 +84,17 @@ pub enum PlayerEvent {
     /// A new spell at a new level.
     SpellLearned {
         /// The spell.
-        spell: Label,
+        spell: Name,
     },
     /// A title, for ever.
     TitleAwarded {
         /// The title.
-        title: Label,
+        title: Name,
     },
     /// A potion was brewed; what it cost went to the prize pool.
     PotionBrewed {
         /// The potion.
-        potion: Label,
+        potion: Name,
         /// Taken from the player's balances.
         cost: Split,
     },
@@ -115,16 +118,16 @@ pub enum PlayerEvent {
         table_digest: Digest,
         /// The wizard's name in the table, where the log can hold it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        name: Option<Label>,
+        name: Option<Name>,
         /// The house in the table.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         house: Option<House>,
         /// The spells in the table, in its order, where the log can hold them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        spells: Option<Vec<Label>>,
+        spells: Option<Vec<Name>>,
         /// The titles in the table, in its order, where the log can hold them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        titles: Option<Vec<Label>>,
+        titles: Option<Vec<Name>>,
         /// Hit points in the table: no event moves them, a lost row gets them back.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hp: Option<i32>,

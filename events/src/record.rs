@@ -11,7 +11,7 @@ text_id!(
     /// Who caused an event: `game`, `chain`, `wox`, or a person such as `alice`.
     Actor
 );
-use crate::id::{TextIdError, check_text_id};
+use crate::id::TextIdError;
 use serde::{Deserializer, de};
 
 /// The place of an event in the whole log: 1, 2, 3 … without gaps.

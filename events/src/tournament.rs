@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Amount, Digest, DuelId, EventId, PlayerId, Split, Timestamp, id::Label};
+use crate::{
+    Amount, Digest, DuelId, EventId, PlayerId, Split, Timestamp,
+    id::{Label, Name},
+};
 
 /// Tournaments: entries, bracket, matches, prizes (streams `tournament-<id>`; rows R10, R11).
 #[derive(
@@ -16,7 +19,7 @@ pub enum TournamentEvent {
         /// Single elimination or round robin.
         format: Format,
         /// The name people know, e.g. `daily` or `house-cup`.
-        title: Label,
+        title: Name,
         /// What a place costs; zero when free.
         entry_fee: Amount,
         /// Fewer than this and it does not start.

@@ -1,7 +1,11 @@
 //! Who plays: identity, house, experience, spells, wins and losses. Balances are the ledger's.
 
 use serde::{Deserialize, Serialize};
-use wox_events::{Amount, Handle, PlayerEvent, PlayerId, Recorded, id::Label, player::House};
+use wox_events::{
+    Amount, Handle, PlayerEvent, PlayerId, Recorded,
+    id::{Label, Name},
+    player::House,
+};
 
 use crate::{
     Table,
@@ -29,7 +33,7 @@ pub struct Player {
     /// Handles before it, oldest first.
     pub former_handles: Vec<Handle>,
     /// The wizard's name; unknown for an imported player whose name the log cannot hold.
-    pub name: Option<Label>,
+    pub name: Option<Name>,
     /// The house; unknown for an imported player without one in the table.
     pub house: Option<House>,
     /// 1 to 15.
@@ -41,9 +45,9 @@ pub struct Player {
     /// Duels lost.
     pub losses: u32,
     /// Spells, in the order they were learned.
-    pub spells: Vec<Label>,
+    pub spells: Vec<Name>,
     /// Titles, in the order they were awarded.
-    pub titles: Vec<Label>,
+    pub titles: Vec<Name>,
     /// Potions brewed.
     pub potions: u32,
 }

@@ -231,7 +231,8 @@ async fn money(what: &str, id: &str, args: &RecoverArgs, context: &Context) -> R
         }
     };
     let code = plan::make(args.making.clone(), &scope, context).await?;
-    if code == ExitCode::Done && seen.iter().any(|seen| seen.open) {
+    let decided = args.player.is_some() || args.second.is_some() || args.intent().is_some();
+    if code == ExitCode::Done && seen.iter().any(|seen| if decided { seen.unknown } else { seen.open }) {
         context.say(format!("that can still change: look again later with {} recover {what} {id}", context.program()));
         return Ok(ExitCode::Unknown);
     }

@@ -13,7 +13,7 @@ use super::{
     faults::{self, DuelFault},
     people::{self, SPELLS},
     tournaments::{self, Seat},
-    world::{Stream, Thread, World, label},
+    world::{Stream, Thread, World, label, name},
 };
 
 /// The most duels the game runs at once.
@@ -253,7 +253,7 @@ fn drink(world: &mut World, duel: &mut Duel, turn: u32) -> DuelEvent {
     DuelEvent::PotionUsed {
         turn,
         player: side.id.clone(),
-        potion: label("healing"),
+        potion: name("healing"),
         challenger_hp: duel.sides[0].hp,
         opponent_hp: duel.sides[1].hp,
         post: world.post(),
@@ -291,7 +291,7 @@ fn cast(world: &mut World, duel: &mut Duel, turn: u32) -> DuelEvent {
     DuelEvent::SpellCast {
         turn,
         player: duel.sides[mover].id.clone(),
-        spell: label(spell),
+        spell: name(spell),
         hit,
         critical,
         damage,

@@ -1,11 +1,15 @@
 //! Players: who they are, what they hold, what they learn, and the commands they post.
 
 use rand::Rng;
-use wox_events::{Amount, CommandEvent, EventId, Handle, PlayerEvent, PlayerId, Split, id::Label, player::House};
+use wox_events::{
+    Amount, CommandEvent, EventId, Handle, PlayerEvent, PlayerId, Split,
+    id::{Label, Name},
+    player::House,
+};
 
 use super::{
     banking,
-    world::{Stream, Thread, World, label, sum},
+    world::{Stream, Thread, World, label, name, sum},
 };
 
 /// A player as the demo needs to know them.
@@ -25,7 +29,7 @@ pub(super) struct Player {
     pub(super) frozen: bool,
     pub(super) potions: u8,
     handle: Handle,
-    name: Label,
+    name: Name,
     /// Towards the next level.
     xp: u32,
 }
@@ -86,11 +90,11 @@ pub(super) const SPELLS: [(u8, &str); 16] = [
     (8, "impedimenta"),
     (9, "confringo"),
     (10, "bombarda"),
-    (11, "petrificus_totalus"),
+    (11, "petrificus totalus"),
     (12, "sectumsempra"),
     (13, "crucio"),
     (14, "fiendfyre"),
-    (15, "avada_kedavra"),
+    (15, "avada kedavra"),
 ];
 /// Potions by the level that allows them, with their price in Galleons.
 const POTIONS: [(u8, &str, u64); 3] = [(1, "healing", 30), (3, "strength", 40), (5, "focus", 35)];
@@ -116,7 +120,7 @@ pub(super) fn join(world: &mut World) {
         frozen: false,
         potions: 0,
         handle: Handle::new(format!("{first}_{last}{suffix}")).expect("names are plain"),
-        name: label(format!("{first}{last}{suffix}")),
+        name: name(format!("{first}{last}{suffix}")),
         xp: 0,
     };
     let created = PlayerEvent::PlayerCreated {
@@ -199,14 +203,14 @@ pub(super) fn gain(world: &mut World, index: usize, xp: u32, reason: &'static st
     let gained = world.fact(&gained, Thread::of(cause));
     let gained = world.append_to_player(index, gained);
     for (_, spell) in SPELLS.iter().filter(|(taught, _)| (before + 1..=level).contains(taught)) {
-        let learned = world.fact(&PlayerEvent::SpellLearned { spell: label(spell) }, Thread::of(gained));
+        let learned = world.fact(&PlayerEvent::SpellLearned { spell: name(spell) }, Thread::of(gained));
         world.append_to_player(index, learned);
     }
 }
 
 /// A title, for ever.
 pub(super) fn award_title(world: &mut World, index: usize, title: &str, cause: EventId) {
-    let awarded = world.fact(&PlayerEvent::TitleAwarded { title: label(title) }, Thread::of(cause));
+    let awarded = world.fact(&PlayerEvent::TitleAwarded { title: name(title) }, Thread::of(cause));
     world.append_to_player(index, awarded);
 }
 
@@ -233,7 +237,7 @@ pub(super) fn brew(world: &mut World) {
     let (_, potion, cost) = POTIONS[world.rng.random_range(0..known)];
     let cost = world.players[index].purse.take(Amount::galleons(cost)).expect("an idle player was asked for 40 G");
     let command = command(world, index, "brew", potion, 200);
-    let brewed = world.fact(&PlayerEvent::PotionBrewed { potion: label(potion), cost }, Thread::of(command));
+    let brewed = world.fact(&PlayerEvent::PotionBrewed { potion: name(potion), cost }, Thread::of(command));
     world.append_to_player(index, brewed);
     banking::into_pool(world, cost.total().expect("the price of a potion is small"));
     if potion == "healing" {
@@ -255,7 +259,7 @@ pub(super) fn rename(world: &mut World) {
     }
     let player = &mut world.players[index];
     if player.name.as_str().len() <= 18 {
-        let new = label(format!("{}II", player.name));
+        let new = name(format!("{}II", player.name));
         let old = std::mem::replace(&mut player.name, new.clone());
         let command = command(world, index, "rename", new.as_str(), 200);
         let renamed = world.fact(&PlayerEvent::PlayerRenamed { old, new }, Thread::of(command));

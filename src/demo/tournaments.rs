@@ -11,7 +11,7 @@ use super::{
     banking,
     day::{self, Task},
     duels, faults, people,
-    world::{Stream, Thread, World, label, sum},
+    world::{Stream, Thread, World, name, sum},
 };
 
 /// A tournament that is not over.
@@ -137,7 +137,7 @@ pub(super) fn open(world: &mut World, rules: Rules, day: i64) {
     let starts_at = day::at(day, rules.starts.0, rules.starts.1);
     let opened = TournamentEvent::TournamentOpened {
         format: rules.format,
-        title: label(rules.title),
+        title: name(rules.title),
         entry_fee: rules.entry_fee,
         players_min: 8,
         players_max: rules.players_max,

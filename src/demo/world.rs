@@ -11,7 +11,8 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use smol_str::SmolStr;
 use wox_events::{
-    Actor, Amount, Digest, Duration, EventId, NewEvent, Provenance, Revision, StreamId, Timestamp, TxHash, id::Label,
+    Actor, Amount, Digest, Duration, EventId, NewEvent, Provenance, Revision, StreamId, Timestamp, TxHash,
+    id::{Label, Name},
     upcast,
 };
 
@@ -260,6 +261,11 @@ impl World {
 /// A label from text of the demo's own making.
 pub(super) fn label(text: impl AsRef<str>) -> Label {
     Label::new(text).expect("labels of the demo are plain")
+}
+
+/// A name from text of the demo's own making.
+pub(super) fn name(text: impl AsRef<str>) -> Name {
+    Name::new(text).expect("names of the demo are plain")
 }
 
 /// Adds two amounts of the demo.

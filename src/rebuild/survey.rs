@@ -2,7 +2,10 @@
 //! doing that is, and what stands in its way. The id is the digest of what all of it rests on: the same log, tables and
 //! code give the same id, so what a person looked at is what is carried out.
 
-use std::num::NonZeroUsize;
+use std::{
+    num::NonZeroUsize,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use serde::{Deserialize, Serialize};
 use strum::VariantArray as _;
@@ -19,6 +22,7 @@ use crate::{
         Difference, Image, Kind, Table,
         compare::{Compared, Details, Layout},
         image::Unholdable,
+        merge::Rendered,
         origin::{Origin, Seeker},
     },
     world::game_db::{Session, schema::Schema},
@@ -187,7 +191,7 @@ pub async fn survey(
 ) -> Result<Survey, RebuildError> {
     let (tables, drawn_in) = tied(&session.schema(Table::VARIANTS).await?, asked);
     let mut rendered = Vec::new();
-    let render = |image: &Image<'_>, layout: &Layout| rendered.push(image.rendered(layout, threads));
+    let render = |image: &Image<'_>, layout: &Layout| rendered.push(rendered_by(threads, image, layout));
     let look = look_each(session, folded, &tables, Details::OVERWRITTEN, progress, render).await?;
     let mut obstacles = obstacles(session, &look.schema, &tables).await?;
     let (other_log, older) = made_from(session, log, folded).await?;
@@ -199,12 +203,36 @@ pub async fn survey(
         folds: FOLD_HASH.to_owned(),
         tables: Vec::new(),
     };
-    for ((table, compared), (log, unfit)) in tables.iter().zip(&look.tables).zip(rendered) {
+    for ((table, compared), rendered) in tables.iter().zip(&look.tables).zip(rendered) {
         let lost = look.schema.table(*table).is_none();
-        obstacles.extend(unfit.into_iter().map(does_not_fit));
-        basis.tables.push(TableBasis { table: *table, lost, live: compared.digest, log });
+        obstacles.extend(rendered.unfit.into_iter().map(does_not_fit));
+        basis.tables.push(TableBasis { table: *table, lost, live: compared.digest, log: rendered.digest });
     }
     Ok(Survey { id: basis.id()?, basis, look, drawn_in, obstacles, other_log })
+}
+
+/// Renders a table on so many threads. Whoever renders which piece, the digest is the same.
+fn rendered_by(threads: NonZeroUsize, image: &Image<'_>, layout: &Layout) -> Rendered {
+    let pieces: Vec<_> = image.pieces().collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(rows) = pieces.get(at) else { return done };
+            done.push((at, image.rendered(rows.clone(), layout)));
+        }
+    };
+    let mut done = std::thread::scope(|scope| {
+        let helpers: Vec<_> = (1..threads.get().min(pieces.len())).map(|_| scope.spawn(work)).collect();
+        let mut done = work();
+        for helper in helpers {
+            done.extend(helper.join().unwrap_or_else(|panicked| std::panic::resume_unwind(panicked)));
+        }
+        done
+    });
+    done.sort_by_key(|(at, _)| *at);
+    Rendered::whole(done.into_iter().map(|(_, rendered)| rendered))
 }
 
 /// Whether a rebuild made the live tables from another log; and what is in the way of writing to them when it made them

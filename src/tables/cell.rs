@@ -4,7 +4,7 @@
 use std::{fmt, io::Write as _};
 
 use chrono::NaiveDate;
-use wox_events::{Amount, Label, Timestamp};
+use wox_events::{Amount, Name, Timestamp};
 
 use super::spec::{Kind, Standing};
 use crate::rfc3339;
@@ -36,7 +36,7 @@ pub enum Value<'a> {
     /// Where something stands; agrees with every word of that meaning.
     Status(Standing),
     /// A JSON list of names.
-    Labels(&'a [Label]),
+    Names(&'a [Name]),
     /// Any other JSON document, compact.
     Json(String),
     /// A moment; the table shows whole seconds.
@@ -95,7 +95,7 @@ impl Value<'_> {
             Value::Money(amount) => decimal(*amount, shape.scale, out),
             Value::Text(text) => out.extend_from_slice(text.as_bytes()),
             Value::Status(standing) => out.extend_from_slice(standing.word().as_bytes()),
-            Value::Labels(labels) => list(labels, out),
+            Value::Names(names) => list(names, out),
             Value::Json(json) => out.extend_from_slice(json.as_bytes()),
             Value::Time(time) => out.extend_from_slice(moment(*time, shape.scale).as_bytes()),
         }
@@ -119,7 +119,7 @@ impl Value<'_> {
             Value::Money(amount) => money(live) == Some((false, cut_off(*amount, shape.scale))),
             Value::Text(text) => live == text.as_bytes(),
             Value::Status(standing) => str::from_utf8(live).ok().and_then(Standing::of) == Some(*standing),
-            Value::Labels(labels) => labels_agree(labels, live),
+            Value::Names(names) => names_agree(names, live),
             Value::Json(json) => live == json.as_bytes() || json_value(live) == json_value(json.as_bytes()),
             Value::Time(time) => parse_time(live).is_some_and(|found| cut_time(found, shape) == cut_time(*time, shape)),
         }
@@ -249,21 +249,21 @@ fn decimal(amount: Amount, scale: u32, out: &mut Vec<u8>) {
 }
 
 /// `["a","b"]`. Names are printable ASCII without quotes and backslashes, so nothing is escaped.
-fn list(labels: &[Label], out: &mut Vec<u8>) {
+fn list(names: &[Name], out: &mut Vec<u8>) {
     out.push(b'[');
-    for (index, label) in labels.iter().enumerate() {
+    for (index, name) in names.iter().enumerate() {
         if index > 0 {
             out.push(b',');
         }
         out.push(b'"');
-        out.extend_from_slice(label.as_str().as_bytes());
+        out.extend_from_slice(name.as_str().as_bytes());
         out.push(b'"');
     }
     out.push(b']');
 }
 
 /// Compares a list with the JSON in a table without building either: 100,000 rows have 300,000 of these.
-fn labels_agree(labels: &[Label], live: &[u8]) -> bool {
+fn names_agree(names: &[Name], live: &[u8]) -> bool {
     let mut rest = live.trim_ascii();
     let mut eat = |token: &[u8]| -> bool {
         rest = rest.trim_ascii_start();
@@ -276,9 +276,9 @@ fn labels_agree(labels: &[Label], live: &[u8]) -> bool {
         }
     };
     let mut fast = eat(b"[");
-    for (index, label) in labels.iter().enumerate() {
+    for (index, name) in names.iter().enumerate() {
         fast = fast && (index == 0 || eat(b",")) && eat(b"\"");
-        fast = fast && eat_exact(&mut eat, label.as_str()) && eat(b"\"");
+        fast = fast && eat_exact(&mut eat, name.as_str()) && eat(b"\"");
     }
     if fast && eat(b"]") && rest.is_empty() {
         return true;
@@ -286,8 +286,8 @@ fn labels_agree(labels: &[Label], live: &[u8]) -> bool {
     // Written otherwise: escapes, or really something else.
     match json_value(live) {
         Some(serde_json::Value::Array(items)) => {
-            items.len() == labels.len()
-                && items.iter().zip(labels).all(|(item, label)| item.as_str() == Some(label.as_str()))
+            items.len() == names.len()
+                && items.iter().zip(names).all(|(item, name)| item.as_str() == Some(name.as_str()))
         }
         _ => false,
     }
@@ -346,9 +346,9 @@ mod tests {
 
     #[test]
     fn lists_agree_whatever_the_white_space_and_the_escapes() {
-        let labels: Vec<Label> = ["Incendio", "Protego"].map(|name| Label::new(name).unwrap()).into();
+        let names: Vec<Name> = ["Incendio", "Protego"].map(|name| Name::new(name).unwrap()).into();
         let shape = Shape::published(Kind::Json);
-        let value = Value::Labels(&labels);
+        let value = Value::Names(&names);
         for same in [r#"["Incendio","Protego"]"#, r#"[ "Incendio" , "Protego" ] "#, r#"["\u0049ncendio","Protego"]"#] {
             assert!(value.agrees(Some(same.as_bytes()), &shape), "{same}");
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
 use wox_events::{
-    Amount, DuelId, Label, PlayerId, Position, StreamId, Timestamp, WithdrawalId, deposit::ImportedCredit,
+    Amount, DuelId, Label, Name, PlayerId, Position, StreamId, Timestamp, WithdrawalId, deposit::ImportedCredit,
     player::House,
 };
 use wox_projections::{
@@ -372,7 +372,7 @@ pub fn source_of<'a>(state: &'a State, scribe: &Scribe, stream: &StreamId) -> Op
 fn player_cells<'a>(state: &'a State, scribe: &Scribe, id: &PlayerId, player: &'a Player) -> Vec<Cell<'a>> {
     let notes = scribe.player(id.as_str());
     let held = state.ledger.player(id).unwrap_or_default();
-    let list = |known: bool, labels: &'a [Label]| if known { Cell::Known(Value::Labels(labels)) } else { Cell::Kept };
+    let list = |known: bool, names: &'a [Name]| if known { Cell::Known(Value::Names(names)) } else { Cell::Kept };
     let xp = notes.and_then(|notes| notes.xp);
     vec![
         Cell::Known(Value::Text(player.handle.as_str())),

@@ -1,11 +1,7 @@
 //! The row that is written: what the log knows, over what stands in the table where the log has no word. A live value
 //! that agrees stays as it is spelt.
 
-use std::{
-    num::NonZeroUsize,
-    ops::Range,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::ops::Range;
 
 use sha2::{Digest as _, Sha256};
 use wox_events::Digest;
@@ -19,7 +15,7 @@ use super::{
 
 /// Most reasons that are kept; beyond that a table is simply too small.
 const REASONS_MAX: usize = 100;
-/// Rows that are rendered by one thread in one go. Another number is another digest.
+/// Rows that are rendered in one go. Another number is another digest.
 const PIECE_ROWS: usize = 4_096;
 
 impl Image<'_> {
@@ -59,44 +55,16 @@ impl Image<'_> {
         }
     }
 
-    /// The digest of everything the log says of this table, in the log's own order, and what the live columns cannot hold
-    /// of it. Pieces of the table are rendered on as many threads as asked for; the digest is over the digests of the
-    /// pieces, so it does not depend on how many there are.
+    /// The pieces in which this table is rendered.
+    pub fn pieces(&self) -> impl Iterator<Item = Range<usize>> {
+        let rows = self.len();
+        (0..rows).step_by(PIECE_ROWS).map(move |from| from..rows.min(from + PIECE_ROWS))
+    }
+
+    /// The digest of everything the log says of some rows of this table, in the log's own order, and what the live columns
+    /// cannot hold of it.
     #[must_use]
-    pub fn rendered(&self, layout: &Layout, threads: NonZeroUsize) -> (Digest, Vec<Unholdable>) {
-        self.rendered_in(layout, threads, PIECE_ROWS)
-    }
-
-    fn rendered_in(&self, layout: &Layout, threads: NonZeroUsize, piece: usize) -> (Digest, Vec<Unholdable>) {
-        let pieces: Vec<_> = (0..self.len()).step_by(piece).map(|from| from..self.len().min(from + piece)).collect();
-        let next = AtomicUsize::new(0);
-        let mut done: Vec<_> = std::thread::scope(|scope| {
-            let work = || {
-                let mut done = Vec::new();
-                loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(rows) = pieces.get(at) else { return done };
-                    done.push((at, self.rendered_piece(rows.clone(), layout)));
-                }
-            };
-            let helpers: Vec<_> = (1..threads.get().min(pieces.len())).map(|_| scope.spawn(work)).collect();
-            let mut done = work();
-            for helper in helpers {
-                done.extend(helper.join().unwrap_or_else(|panicked| std::panic::resume_unwind(panicked)));
-            }
-            done
-        });
-        done.sort_by_key(|(at, _)| *at);
-        let mut hasher = Sha256::new();
-        let mut unfit = Vec::new();
-        for (_, (digest, some)) in done {
-            hasher.update(digest.0);
-            unfit.extend(some.into_iter().take(REASONS_MAX - unfit.len()));
-        }
-        (Digest(hasher.finalize().into()), unfit)
-    }
-
-    fn rendered_piece(&self, rows: Range<usize>, layout: &Layout) -> (Digest, Vec<Unholdable>) {
+    pub fn rendered(&self, rows: Range<usize>, layout: &Layout) -> Rendered {
         let mut hasher = Sha256::new();
         let mut unfit = Vec::new();
         // Hashed row by row: one long piece costs less than many short ones.
@@ -129,7 +97,30 @@ impl Image<'_> {
             hasher.update(&waiting);
             waiting.clear();
         }
-        (Digest(hasher.finalize().into()), unfit)
+        Rendered { digest: Digest(hasher.finalize().into()), unfit }
+    }
+}
+
+/// What the log says of some rows, rendered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// Over all of it.
+    pub digest: Digest,
+    /// What the live columns cannot hold of it, a hundred reasons at most.
+    pub unfit: Vec<Unholdable>,
+}
+
+impl Rendered {
+    /// All pieces of a table together, in their order: the digest is over theirs.
+    #[must_use]
+    pub fn whole(pieces: impl IntoIterator<Item = Rendered>) -> Rendered {
+        let mut hasher = Sha256::new();
+        let mut unfit = Vec::new();
+        for piece in pieces {
+            hasher.update(piece.digest.0);
+            unfit.extend(piece.unfit.into_iter().take(REASONS_MAX - unfit.len()));
+        }
+        Rendered { digest: Digest(hasher.finalize().into()), unfit }
     }
 }
 
@@ -201,12 +192,13 @@ mod tests {
         let (replay, scribe) = folded();
         let image = Image::of(Table::Players, &replay.state, &scribe);
         let mut layout = Layout::published(Table::Players);
-        let (digest, unfit) = image.rendered(&layout, NonZeroUsize::MIN);
-        assert_eq!((image.rendered(&layout, NonZeroUsize::MIN).0, unfit), (digest, Vec::new()));
-        let spoken = |threads| image.rendered_in(&layout, NonZeroUsize::new(threads).unwrap(), 7);
-        assert_eq!(spoken(1), spoken(3), "whoever renders which piece");
+        let whole = |layout: &Layout| Rendered::whole(image.pieces().map(|rows| image.rendered(rows, layout)));
+        assert_eq!(whole(&layout), whole(&layout));
+        assert_eq!(whole(&layout).unfit, Vec::new());
+        let one = Rendered::whole([image.rendered(0..image.len() - 1, &layout)]);
+        assert_ne!(one.digest, whole(&layout).digest, "the last row counts");
         layout.shapes[7].whole_digits = 0;
-        let (_, unfit) = image.rendered(&layout, NonZeroUsize::MIN);
+        let unfit = whole(&layout).unfit;
         assert!(unfit[0].why.starts_with("withdrawable_galleons: "), "{unfit:?}");
         assert!(scribe.moved().0 > 0 && scribe.moved() == replay.position);
     }

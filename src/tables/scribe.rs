@@ -2,8 +2,8 @@
 //! being, which event last wrote which part of a row, experience that carries over, the last three spells of a side.
 
 use wox_events::{
-    Amount, BurnEvent, DepositEvent, DuelEvent, Event, Label, OpsEvent, PlayerEvent, PlayerId, Position, Recorded,
-    Timestamp, TxHash, WithdrawalEvent,
+    Amount, BurnEvent, DepositEvent, DuelEvent, Event, Label, Name, OpsEvent, PlayerEvent, PlayerId, Position,
+    Recorded, Timestamp, TxHash, WithdrawalEvent,
 };
 use wox_projections::{Account, Posting, Replay, postings::postings};
 
@@ -84,7 +84,7 @@ pub struct DuelNotes {
     /// The last turn.
     pub turn: Position,
     /// The last spells of challenger and opponent, oldest first, while it runs.
-    pub combo: [Vec<Label>; 2],
+    pub combo: [Vec<Name>; 2],
     /// True when it was taken over from a table whose last spells the log cannot hold.
     pub combo_unknown: bool,
     /// True while its hit points are those of a table it was taken over from, and no number that can be.

@@ -370,14 +370,16 @@ async fn a_handle_nobody_vouches_for_is_refused_or_held_as_nobody_else() {
 async fn odd_cells_stay_in_the_table_and_are_counted() {
     let game = small(
         "ALTER TABLE players MODIFY name VARCHAR(100) CHARACTER SET latin1, MODIFY withdrawable_galleons DECIMAL(36,18);
-         INSERT INTO players (twitter_handle, name, house, withdrawable_galleons, spells, created_at) VALUES
-            ('alice', 'Zo\u{eb} the Grey', 'Ravenclaw', 0.000000000000000001, '[\"Avada Kedavra\"]', '0000-00-00 00:00:00');",
+         INSERT INTO players (twitter_handle, name, house, withdrawable_galleons, spells, titles, created_at) VALUES
+            ('alice', 'Zo\u{eb} the Grey', 'Ravenclaw', 0.000000000000000001, '[\"Avada Kedavra\"]', '[\" \"]', '0000-00-00 00:00:00');",
         "alice,17\n",
     )
     .await;
     let report = game.json(IMPORT, 0);
     let kept: Vec<_> = report["kept"].as_array().unwrap().iter().map(|kept| kept["column"].as_str().unwrap()).collect();
-    assert_eq!(kept, ["created_at", "name", "spells"]);
+    assert_eq!(kept, ["created_at", "name", "titles"]);
+    let opened = game.json("show player-17", 0)["events"][0]["data"].clone();
+    assert_eq!(opened["spells"], serde_json::json!(["Avada Kedavra"]), "the game's own names have spaces");
     assert_eq!(report["totals"]["withdrawable"], "0.000000000000000001", "dust is an amount");
     assert_eq!(told(&game.json("diff", 0)), Vec::<String>::new());
 }

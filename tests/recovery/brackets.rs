@@ -11,7 +11,7 @@ use wox_projections::bracket;
 use wox_recovery::recovery::{Plan, Scope};
 
 use crate::{
-    game::{Game, g, id_of, label, named, nothing, says, split, stream, who},
+    game::{Game, called, g, id_of, label, named, nothing, says, split, stream, who},
     tournaments::{T, first_round_played, opened, paid, pair, prize, won},
 };
 
@@ -27,7 +27,7 @@ async fn field(players: usize, title: &str) -> Game {
     }
     let open = TournamentEvent::TournamentOpened {
         format: Format::SingleElimination,
-        title: label(title),
+        title: called(title),
         entry_fee: g(50),
         players_min: 2,
         players_max: 128,
@@ -112,7 +112,7 @@ async fn r10_who_withdrew_before_the_draw_gets_the_entry_back_once() {
     }
     let open = TournamentEvent::TournamentOpened {
         format: Format::SingleElimination,
-        title: label("cup"),
+        title: called("cup"),
         entry_fee: g(30),
         players_min: 2,
         players_max: 8,
@@ -232,7 +232,7 @@ async fn r10_duplicate_entrants_are_refused_in_the_draw_and_rebuilt_in_a_round()
     game.player("ann", 100).await;
     let open = TournamentEvent::TournamentOpened {
         format: Format::SingleElimination,
-        title: label("cup"),
+        title: called("cup"),
         entry_fee: g(50),
         players_min: 2,
         players_max: 8,
@@ -698,12 +698,12 @@ async fn r11_a_prize_is_owed_anew_each_time_a_correction_makes_it_owed() {
     game.carry_out(&game.plan_for(&correct(3, 0, "p02")).await).await;
     let (bonus, withdrawable) = game.player_has("p02").await;
     let cost = wox_events::Split { bonus, withdrawable };
-    game.tell("player-p02", PlayerEvent::PotionBrewed { potion: label("x"), cost }).await;
+    game.tell("player-p02", PlayerEvent::PotionBrewed { potion: called("x"), cost }).await;
     // Another tournament takes all that the pool holds.
     let pool = game.look().await.replay.state.ledger.balance(&wox_projections::Account::Pool);
     let open = TournamentEvent::TournamentOpened {
         format: Format::SingleElimination,
-        title: label("cup"),
+        title: called("cup"),
         entry_fee: Amount::ZERO,
         players_min: 2,
         players_max: 8,
@@ -759,7 +759,7 @@ async fn corrected_again_and_again(choices: &[Next]) {
             Next::Spend(player) => {
                 let (bonus, withdrawable) = game.player_has(&name(player)).await;
                 let cost = wox_events::Split { bonus, withdrawable };
-                game.tell(&format!("player-{}", name(player)), PlayerEvent::PotionBrewed { potion: label("x"), cost })
+                game.tell(&format!("player-{}", name(player)), PlayerEvent::PotionBrewed { potion: called("x"), cost })
                     .await;
             }
             Next::Fill => {

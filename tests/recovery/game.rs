@@ -5,7 +5,7 @@ use std::{fmt::Write as _, num::NonZeroUsize, sync::Arc};
 
 use wox_events::{
     Actor, AgentEvent, Amount, DepositEvent, Digest, DuelEvent, DuelId, Event, EventId, Handle, Json, Label, LogId,
-    NewEvent, PlayerEvent, PlayerId, Position, Provenance, Revision, Split, StreamId, Timestamp, TxHash,
+    Name, NewEvent, PlayerEvent, PlayerId, Position, Provenance, Revision, Split, StreamId, Timestamp, TxHash,
     deposit::Finality, player::House,
 };
 use wox_recovery::{
@@ -37,6 +37,11 @@ pub fn who(player: &str) -> PlayerId {
 
 pub fn label(text: &str) -> Label {
     Label::new(text).unwrap()
+}
+
+/// What the game calls something.
+pub fn called(text: &str) -> Name {
+    Name::new(text).unwrap()
 }
 
 pub fn actor(name: &str) -> Actor {
@@ -152,7 +157,7 @@ impl<L: EventLog> Game<L> {
     pub async fn player(&self, player: &str, deposited: u64) {
         let created = PlayerEvent::PlayerCreated {
             handle: Handle::new(format!("@{player}")).unwrap(),
-            name: label(player),
+            name: called(player),
             house: House::Hufflepuff,
             bonus: g(20),
         };
@@ -194,7 +199,7 @@ impl<L: EventLog> Game<L> {
 
     /// Everything a player has to spend goes into a potion, at least as far as `bonus` and `withdrawable` say.
     pub async fn spend(&self, player: &str, bonus: u64, withdrawable: u64) {
-        let brewed = PlayerEvent::PotionBrewed { potion: label("Healing"), cost: split(bonus, withdrawable) };
+        let brewed = PlayerEvent::PotionBrewed { potion: called("Healing"), cost: split(bonus, withdrawable) };
         self.tell(&format!("player-{player}"), brewed).await;
     }
 

@@ -126,7 +126,7 @@ async fn an_event_left_out_by_name_lets_its_stream_play_on() {
 #[tokio::test]
 async fn what_a_held_event_caused_waits_with_it() {
     let game = poisoned(true).await;
-    let title = PlayerEvent::TitleAwarded { title: crate::game::label("enchanter") };
+    let title = PlayerEvent::TitleAwarded { title: crate::game::called("enchanter") };
     let (kind, version, data) = wox_events::Event::from(title).encode().unwrap();
     game.tell_raw("player-ann", &kind, version, data, Some(id_of("duel-d", 5))).await;
     let evidence = game.look().await;

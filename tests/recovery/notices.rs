@@ -8,7 +8,7 @@ use wox_recovery::{
 };
 
 use crate::{
-    game::{Game, NOW, actor, g, label, nothing, one, progress, stream, who},
+    game::{Game, NOW, actor, called, g, label, nothing, one, progress, stream, who},
     logs::{FailingLog, Fails},
     tournaments::{T, paid, scheduled},
 };
@@ -73,7 +73,7 @@ async fn the_id_of_a_notice_follows_from_the_event_and_from_who_is_told() {
 #[tokio::test]
 async fn a_prize_that_goes_elsewhere_takes_its_notice_back() {
     let mut game = scheduled().await;
-    game.wait(301).tell("player-ann", PlayerEvent::TitleAwarded { title: label("idle") }).await;
+    game.wait(301).tell("player-ann", PlayerEvent::TitleAwarded { title: called("idle") }).await;
     let paying = game.plan().await;
     game.carry_out(&paying).await;
     let first = paying.notices().find(|notice| notice.audience.as_str() == "player-ann").unwrap().clone();
@@ -102,7 +102,7 @@ async fn a_prize_that_was_owed_is_told_anew_when_it_is_paid() {
     let name = "tournament-o";
     let opened = TournamentEvent::TournamentOpened {
         format: wox_events::tournament::Format::SingleElimination,
-        title: label("cup"),
+        title: called("cup"),
         entry_fee: wox_events::Amount::ZERO,
         players_min: 2,
         players_max: 8,
@@ -128,7 +128,7 @@ async fn a_prize_that_was_owed_is_told_anew_when_it_is_paid() {
 async fn a_notice_that_was_sent_is_not_pending_and_can_still_be_taken_back() {
     let mut game = scheduled().await;
     game.tell(T, paid(PrizeKind::First, "ann", 100)).await;
-    game.wait(301).tell("player-ann", PlayerEvent::TitleAwarded { title: label("idle") }).await;
+    game.wait(301).tell("player-ann", PlayerEvent::TitleAwarded { title: called("idle") }).await;
     let plan = game.plan().await;
     game.carry_out(&plan).await;
     let ben = plan.notices().find(|notice| notice.audience.as_str() == "player-ben").unwrap().clone();
@@ -147,7 +147,7 @@ async fn a_notice_that_was_sent_is_not_pending_and_can_still_be_taken_back() {
 /// The engine paid all prizes and told so; then the final is corrected, approved, and its plan waits to be applied.
 async fn correction() -> (Game, Plan) {
     let mut game = scheduled().await;
-    game.wait(301).tell("player-ann", PlayerEvent::TitleAwarded { title: label("idle") }).await;
+    game.wait(301).tell("player-ann", PlayerEvent::TitleAwarded { title: called("idle") }).await;
     game.carry_out(&game.plan().await).await;
     let correct =
         Scope::Correct { tournament: stream(T), round: 2, slot: 0, winner: who("ben"), why: "ticket-95".into() };

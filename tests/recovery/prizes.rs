@@ -7,7 +7,7 @@ use wox_events::{
 use wox_recovery::recovery::Plan;
 
 use crate::{
-    game::{Game, g, label, nothing, says, shown, split, who},
+    game::{Game, called, g, label, nothing, says, shown, split, who},
     tournaments::{T, drawn, first_round_played, opened, paid, pair, prize, scheduled, won},
 };
 
@@ -28,9 +28,9 @@ async fn r11_the_schedule_is_frozen_before_the_rest_is_paid_with_the_pool_of_bef
     // 10 % of 6000 G are 600 G; after a first prize of 300 G it would be 570.
     let mut game = decided(5800).await;
     game.tell(T, paid(PrizeKind::First, "ann", 300)).await;
-    game.wait(300).tell("player-ann", PlayerEvent::TitleAwarded { title: label("idle") }).await;
+    game.wait(300).tell("player-ann", PlayerEvent::TitleAwarded { title: called("idle") }).await;
     nothing(&game.plan().await);
-    game.wait(1).tell("player-ann", PlayerEvent::TitleAwarded { title: label("idler") }).await;
+    game.wait(1).tell("player-ann", PlayerEvent::TitleAwarded { title: called("idler") }).await;
     let plan = game.plan().await;
     says(
         &plan,
@@ -106,7 +106,7 @@ async fn partial(frozen_first: bool, how: [Paid; 4]) {
             game.tell(T, paid(kind, player, *amount)).await;
         }
     }
-    game.wait(3601).tell("player-ann", PlayerEvent::TitleAwarded { title: label("idle") }).await;
+    game.wait(3601).tell("player-ann", PlayerEvent::TitleAwarded { title: called("idle") }).await;
     let plan = game.plan().await;
     let right = frozen_first && how == [Paid::Right; 4];
     assert_eq!(plan.changes, !right, "{frozen_first} {how:?}");
@@ -123,7 +123,7 @@ async fn partial(frozen_first: bool, how: [Paid; 4]) {
 #[tokio::test]
 async fn r11_a_daily_is_worth_400_at_least_and_what_the_pool_lacks_is_owed_not_lost() {
     let mut game = decided(0).await;
-    game.wait(3601).tell("player-ann", PlayerEvent::TitleAwarded { title: label("idle") }).await;
+    game.wait(3601).tell("player-ann", PlayerEvent::TitleAwarded { title: called("idle") }).await;
     let plan = game.plan().await;
     let steps: Vec<&str> = plan.items[0].steps.iter().map(|step| step.says.as_str()).collect();
     assert_eq!(
@@ -160,7 +160,7 @@ async fn promised(game: &Game, id: &str, player: &str, amount: u64) {
     let name = format!("tournament-{id}");
     let opened = TournamentEvent::TournamentOpened {
         format: Format::SingleElimination,
-        title: label("cup"),
+        title: called("cup"),
         entry_fee: Amount::ZERO,
         players_min: 2,
         players_max: 8,
@@ -186,7 +186,7 @@ async fn r11_the_oldest_debt_is_paid_first_and_no_younger_one_overtakes_it() {
     // The first to be opened is the last to be scheduled.
     let late = TournamentEvent::TournamentOpened {
         format: Format::SingleElimination,
-        title: label("cup"),
+        title: called("cup"),
         entry_fee: Amount::ZERO,
         players_min: 2,
         players_max: 8,
@@ -245,7 +245,7 @@ async fn r11_a_cancelled_tournament_gives_every_entry_back_in_its_split() {
     }
     let open = TournamentEvent::TournamentOpened {
         format: Format::SingleElimination,
-        title: label("daily"),
+        title: called("daily"),
         entry_fee: g(50),
         players_min: 8,
         players_max: 8,

@@ -5,7 +5,7 @@ use wox_events::{
     tournament::{Format, MatchEnd, Pairing, Prize, PrizeKind},
 };
 
-use crate::game::{Game, g, id_of, label, named, nothing, says, split, who};
+use crate::game::{Game, called, g, id_of, label, named, nothing, says, split, who};
 
 pub const T: &str = "tournament-t";
 const PLAYERS: [&str; 4] = ["ann", "ben", "cid", "dot"];
@@ -37,7 +37,7 @@ pub async fn drawn(format: Format) -> Game {
     }
     let opened = TournamentEvent::TournamentOpened {
         format,
-        title: label("daily"),
+        title: called("daily"),
         entry_fee: g(50),
         players_min: 2,
         players_max: 8,
@@ -176,10 +176,10 @@ async fn a_round_robin_in_which_two_meet_twice_is_left_to_people() {
 async fn prizes_nobody_was_paid_are_paid_once_the_tournament_has_stopped() {
     let mut game = scheduled().await;
     game.tell(T, paid(PrizeKind::First, "ann", 100)).await;
-    game.wait(300).tell("player-ann", wox_events::PlayerEvent::TitleAwarded { title: label("idle") }).await;
+    game.wait(300).tell("player-ann", wox_events::PlayerEvent::TitleAwarded { title: called("idle") }).await;
     nothing(&game.plan().await);
     game.clock += 1;
-    game.tell("player-ann", wox_events::PlayerEvent::TitleAwarded { title: label("idler") }).await;
+    game.tell("player-ann", wox_events::PlayerEvent::TitleAwarded { title: called("idler") }).await;
     let plan = game.plan().await;
     says(
         &plan,
@@ -263,7 +263,7 @@ async fn two_tournaments_do_not_promise_the_same_pool_twice() {
     let other = "tournament-u";
     let opened = TournamentEvent::TournamentOpened {
         format: Format::SingleElimination,
-        title: label("cup"),
+        title: called("cup"),
         entry_fee: Amount::ZERO,
         players_min: 2,
         players_max: 8,

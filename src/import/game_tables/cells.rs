@@ -1,6 +1,6 @@
 //! Cells of a row, read strictly: what cannot be read is a reason to refuse the row, by the name of the column.
 
-use wox_events::{Amount, Label, Timestamp, TxHash};
+use wox_events::{Amount, Label, Name, Timestamp, TxHash, id::TextIdError};
 
 use crate::tables::{
     Table, cell,
@@ -22,16 +22,16 @@ pub(super) struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn name(&self, at: usize) -> &'static str {
+    fn column(&self, at: usize) -> &'static str {
         self.table.columns()[at].name
     }
 
     pub(super) fn refuse(&self, at: usize, what: impl std::fmt::Display) -> Refused {
-        format!("{}: {what}", self.name(at))
+        format!("{}: {what}", self.column(at))
     }
 
     pub(super) fn keep(&mut self, at: usize, what: &'static str) {
-        self.kept.push((self.name(at), what));
+        self.kept.push((self.column(at), what));
     }
 
     /// The cell, or why it is not what its column holds.
@@ -54,12 +54,21 @@ impl<'a> Row<'a> {
 
     /// Text the log can hold as a name; anything else stays in the table.
     pub(super) fn label(&mut self, at: usize) -> Result<Option<Label>, Refused> {
+        self.held(at, |text| Label::new(text))
+    }
+
+    pub(super) fn name(&mut self, at: usize) -> Result<Option<Name>, Refused> {
+        self.held(at, |text| Name::new(text))
+    }
+
+    /// A text that the log holds in its own form, where it can.
+    fn held<T>(&mut self, at: usize, form: impl Fn(&str) -> Result<T, TextIdError>) -> Result<Option<T>, Refused> {
         let Some(text) = self.text_or_null(at)? else { return Ok(None) };
-        let label = Label::new(text).ok();
-        if label.is_none() && !text.is_empty() {
+        let held = form(text).ok();
+        if held.is_none() && !text.is_empty() {
             self.keep(at, "characters that names in the log do not have");
         }
-        Ok(label)
+        Ok(held)
     }
 
     pub(super) fn whole_or_null(&self, at: usize) -> Result<Option<i64>, Refused> {
@@ -111,14 +120,14 @@ impl<'a> Row<'a> {
     }
 
     /// A list of names; any other JSON stays in the table.
-    pub(super) fn labels(&mut self, at: usize) -> Result<Option<Vec<Label>>, Refused> {
+    pub(super) fn names(&mut self, at: usize) -> Result<Option<Vec<Name>>, Refused> {
         let Some(text) = self.text_or_null(at)? else { return Ok(None) };
-        let names: Option<Vec<String>> = serde_json::from_str(text).ok();
-        let labels = names.and_then(|names| names.iter().map(|name| Label::new(name).ok()).collect());
-        if labels.is_none() {
+        let texts: Option<Vec<String>> = serde_json::from_str(text).ok();
+        let names = texts.and_then(|texts| texts.iter().map(|name| Name::new(name).ok()).collect());
+        if names.is_none() {
             self.keep(at, "no list of names that the log can hold");
         }
-        Ok(labels)
+        Ok(names)
     }
 
     /// A transaction hash in lower case; anything else stays in the table.

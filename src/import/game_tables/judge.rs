@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use smol_str::SmolStr;
 use wox_events::{
-    Actor, Amount, BurnEvent, DepositEvent, Digest, DuelEvent, Event, EventId, Handle, Label, NewEvent, OpsEvent,
+    Actor, Amount, BurnEvent, DepositEvent, Digest, DuelEvent, Event, EventId, Handle, Label, Name, NewEvent, OpsEvent,
     PlayerEvent, PlayerId, PoolEvent, Provenance, Split, StreamId, Timestamp, TxHash, WithdrawalEvent, WithdrawalId,
     burn::ImportedBurn,
     deposit::ImportedCredit,
@@ -233,10 +233,10 @@ impl<'a> Judge<'a> {
             wins: row.whole(10, "a number from 0 on")?,
             losses: row.whole(11, "a number from 0 on")?,
             table_digest: self.digest(row.table),
-            name: row.label(1)?,
+            name: row.name(1)?,
             house,
-            spells: row.labels(8)?,
-            titles: row.labels(12)?,
+            spells: row.names(8)?,
+            titles: row.names(12)?,
             hp,
             potions: row.json_text(9)?.map(str::to_owned),
             created_at: row.time_or_null(13)?,
@@ -443,14 +443,14 @@ fn house(word: &str) -> Option<House> {
 }
 
 /// The last spells of both sides; only while the duel runs, and only in the form the log can give back.
-fn combo(row: &mut Row<'_>, active: bool) -> Result<[Option<Vec<Label>>; 2], Refused> {
-    const NONE: [Option<Vec<Label>>; 2] = [None, None];
+fn combo(row: &mut Row<'_>, active: bool) -> Result<[Option<Vec<Name>>; 2], Refused> {
+    const NONE: [Option<Vec<Name>>; 2] = [None, None];
     let Some(text) = row.json_text(8)?.filter(|_| active) else { return Ok(NONE) };
     let (first, second) = (row.text(1)?, row.text(2)?);
     let history: Option<HashMap<String, Vec<String>>> = serde_json::from_str(text).ok();
     let Some(history) = history.filter(|history| history.len() == 2) else { return Ok(NONE) };
-    let spells = |handle: &str| -> Option<Vec<Label>> {
-        history.get(handle)?.iter().map(|spell| Label::new(spell).ok()).collect()
+    let spells = |handle: &str| -> Option<Vec<Name>> {
+        history.get(handle)?.iter().map(|spell| Name::new(spell).ok()).collect()
     };
     match (spells(first), spells(second)) {
         (Some(first), Some(second)) => Ok([Some(first), Some(second)]),
