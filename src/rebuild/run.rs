@@ -91,7 +91,7 @@ const NAMED_MAX: usize = 1_000;
 /// Takes the fence; refused when another rebuild is at work. What the last one left is beside it.
 pub async fn fence(db: &GameDb) -> Result<(Fence, Option<Control>), RebuildError> {
     match Fence::take(db).await? {
-        Taken::Ours(fence, left) => Ok((fence, left)),
+        Taken::Ours(fence, left) => Ok((fence, left.map(|left| *left))),
         Taken::Busy { connection, holder } => Err(RebuildError::Busy { connection, holder }),
     }
 }

@@ -98,7 +98,7 @@ pub struct Fence {
 #[derive(Debug)]
 pub enum Taken {
     /// Nobody else is at work. What the last rebuild left is beside it.
-    Ours(Fence, Option<Control>),
+    Ours(Fence, Option<Box<Control>>),
     /// Another connection is at work.
     Busy {
         /// Its number, where the server says it.
@@ -143,7 +143,7 @@ impl Fence {
         let last = session.control().await?;
         // Somebody may have dropped the control table; the tables that were kept still say how many rebuilds there were.
         let epoch = last.as_ref().map_or(0, |last| last.epoch).max(session.epoch_of_kept_tables().await?);
-        Ok(Taken::Ours(Fence { session, epoch }, last))
+        Ok(Taken::Ours(Fence { session, epoch }, last.map(Box::new)))
     }
 
     /// True while the server still knows this connection as the one that is at work.
