@@ -443,10 +443,11 @@ fn log_to_stderr(verbose: u8) {
         2 => "debug",
         _ => "trace",
     };
-    // What sqlx says of single statements is no news to an operator; -vvv shows it all the same.
-    let sqlx = if verbose > 2 { level } else { "error" };
+    // What libraries say of single statements and certificates is no news to an operator: our own messages say it once.
+    // -vvv shows it all the same.
+    let (sqlx, tls) = if verbose > 2 { (level, level) } else { ("error", "off") };
     let asked = std::env::var("WOX_LOG").ok().filter(|filter| !filter.is_empty());
-    let filter = asked.unwrap_or_else(|| format!("{level},sqlx={sqlx}"));
+    let filter = asked.unwrap_or_else(|| format!("{level},sqlx={sqlx},rustls_platform_verifier={tls}"));
     // A second subscriber in one process only happens in tests; the first one stays.
     let _already_set = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(filter))

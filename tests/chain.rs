@@ -18,6 +18,8 @@ mod desk;
 mod duplicates;
 #[path = "recovery/game.rs"]
 mod game;
+#[path = "chain/https.rs"]
+mod https;
 #[path = "chain/sources.rs"]
 mod sources;
 #[path = "support/storm.rs"]

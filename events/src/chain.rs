@@ -251,6 +251,28 @@ pub enum Fault {
     UnknownType,
 }
 
+impl Fault {
+    /// How it failed, for people.
+    #[must_use]
+    pub fn says(self) -> &'static str {
+        match self {
+            Fault::Unreachable => "no connection, or a certificate that is not trusted",
+            Fault::Status => "an HTTP status that is not 200",
+            Fault::Redirected => "it wants to be asked elsewhere",
+            Fault::TooLarge => "more bytes than an answer may have",
+            Fault::NotJson => "an answer that is no JSON-RPC",
+            Fault::WrongId => "the answer to another request",
+            Fault::Refused => "it refused",
+            Fault::Unsupported => "it cannot answer that",
+            Fault::Malformed => "an answer of another shape",
+            Fault::Unrelated => "an answer about something else",
+            Fault::HashMismatch => "a transaction that does not hash to its hash",
+            Fault::SenderMismatch => "a signature that is not the sender's",
+            Fault::UnknownType => "a type of transaction that this build cannot judge",
+        }
+    }
+}
+
 /// Which source answered, which chain it is on, and where it stood.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

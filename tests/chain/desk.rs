@@ -75,13 +75,13 @@ impl Desk {
     }
 
     pub fn run(&self, words: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_wox"))
-            .args(words)
-            .current_dir(self.path())
-            .env("WOX_PROGRESS", "none")
-            .env("WOX_ACTOR", "alice")
-            .output()
-            .unwrap()
+        self.command(words).output().unwrap()
+    }
+
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wox"));
+        command.args(words).current_dir(self.path()).env("WOX_PROGRESS", "none").env("WOX_ACTOR", "alice");
+        command
     }
 
     /// Runs a command that ends so; gives everything it said, which holds no secret.

@@ -1,6 +1,6 @@
 //! Who votes, and whether enough of them say the same (banking.md 4, "A source VOTES only if …").
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
@@ -106,32 +106,43 @@ fn qualifies<'a>(
     policy: &'a Policy,
     at: Timestamp,
     standing: &'a Standing,
-) -> Result<(&'a Label, &'a BlockId), &'static str> {
+) -> Result<(&'a Label, &'a BlockId), Cow<'static, str>> {
     let declared = policy.sources.iter().find(|source| source.name == standing.source).ok_or("is not declared")?;
     if declared.kind != SourceKind::Node {
-        return Err("is no node and only corroborates");
+        return Err("is no node and only corroborates".into());
     }
-    if standing.chain.found().ok_or("does not name its chain")? != &policy.chain
-        || standing.genesis.found().ok_or("does not name its chain")? != &policy.genesis
-    {
-        return Err("is on another chain");
+    let chain = said(&standing.chain, "does not name its chain")?;
+    let genesis = said(&standing.genesis, "does not name its chain")?;
+    if chain != &policy.chain || genesis != &policy.genesis {
+        return Err("is on another chain".into());
     }
     let (Some(latest), Some(safe), Some(finalized)) =
         (standing.latest.found(), standing.safe.found(), standing.finalized.found())
     else {
-        return Err("does not say where it stands");
+        return Err("does not say where it stands".into());
     };
     if finalized.number > safe.number || safe.number > latest.number {
-        return Err("states heads out of order");
+        return Err("states heads out of order".into());
     }
     if at.since(finalized.time) > policy.finalized_age_max {
-        return Err("lags");
+        return Err("lags".into());
     }
-    let anchor = standing.anchor.found().ok_or("does not show its final block")?;
+    let anchor = said(&standing.anchor, "does not show its final block")?;
     if anchor.number > finalized.number {
-        return Err("shows a block that is not final");
+        return Err("shows a block that is not final".into());
     }
     Ok((&declared.operator, anchor))
+}
+
+/// What a source said, or what it did instead: no answer, an error and `null` are three things.
+fn said<'a, T>(answer: &'a Answer<T>, otherwise: &'static str) -> Result<&'a T, Cow<'static, str>> {
+    match answer {
+        Answer::Found(found) => Ok(found),
+        Answer::Null {} => Err(format!("{otherwise}: it says null").into()),
+        Answer::Timeout {} => Err(format!("{otherwise}: no answer in time").into()),
+        Answer::Error { class } => Err(format!("{otherwise}: {}", class.says()).into()),
+        Answer::NotAsked {} => Err(otherwise.into()),
+    }
 }
 
 /// Whether at least `quorum` voters say the same and none says otherwise.
