@@ -49,7 +49,6 @@ mod reason;
 mod rebuild;
 mod reconcile;
 mod recover;
-mod row;
 mod schema;
 mod show;
 mod spelling;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     append, apply, approve, bisect, config_show, demo, diff, digest, doctor, error, explain, export, import, init,
-    observe, plan, progress, rebuild, reconcile, recover, render::Shape, row, schema, show, state, status, verify,
+    observe, plan, progress, rebuild, reconcile, recover, render::Shape, schema, show, state, status, verify,
 };
 use crate::{audit, recovery, tables};
 
@@ -89,7 +89,7 @@ shapes! {
     "wox/rebuild/v1", "rebuild" => rebuild::RebuildReport;
     "wox/rebuild-table/v1", "rebuild, one line a table" => rebuild::TableReport;
     "wox/revert/v1", "rebuild --revert" => rebuild::RevertReport;
-    "wox/row/v1", "recover WHAT ID --write" => row::RowReport;
+    "wox/row/v1", "recover WHAT ID --write" => recover::RowReport;
     "wox/assess/v1", "assess" => super::assess::AssessReport;
     "wox/check/v1", "assess, one line a check" => crate::assess::Check;
     "wox/looks/v1", "observe" => observe::Observed;

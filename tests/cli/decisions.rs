@@ -127,3 +127,23 @@ fn a_second_plan_of_what_was_applied_meanwhile_has_nothing_to_append() {
     assert!(text(&second).contains("nothing to append"), "{}", text(&second));
     assert!(!text(&second).contains("queued"), "{}", text(&second));
 }
+
+#[test]
+fn a_decision_goes_with_what_it_is_about_and_says_so() {
+    let session = demo();
+    for (words, says) in [
+        ("recover duel 3 --second bob --why x", "--second goes with a withdrawal or a deposit"),
+        ("recover withdrawal 66 --void --why x", "--void goes with a duel"),
+        ("recover duel 3 --fence --why x", "--fence goes with a withdrawal or a burn"),
+        ("recover withdrawal 66 --player 7 --why x", "--player goes with a deposit"),
+        ("recover duel 3 --correct 1/0 --winner 7 --why x", "--correct goes with a tournament"),
+        ("recover tournament cup --correct first --winner 7 --why x", "`first` names no match"),
+        ("recover duel --void --why x", "a decision is about one thing"),
+        ("recover all --void --why x", "--void goes with a duel"),
+        ("recover duel 3 --why x", "--why goes with `event` or a decision only"),
+    ] {
+        let said = session.run(&format!("{words} --store wox-demo"));
+        assert_eq!(code(&said), 2, "{words}: {}", errors(&said));
+        assert!(errors(&said).contains(says) && errors(&said).contains("help: "), "{words}: {}", errors(&said));
+    }
+}

@@ -37,7 +37,7 @@ const ROW_WAIT: u32 = 10;
 
 /// What was found and done with one row.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct RowReport {
+pub(in crate::cli) struct RowReport {
     /// The stream it is about.
     stream: StreamId,
     /// Its table.
