@@ -168,6 +168,28 @@ async fn read(
     Ok(())
 }
 
+/// Reads every row of a table, or of a copy of it under another name, in the order of its key.
+pub async fn each_row(
+    session: &mut Session,
+    name: &str,
+    columns: &[String],
+    progress: &RowProgress,
+    mut take: impl FnMut(&[Option<&[u8]>]),
+) -> Result<(), LookError> {
+    let mut rows = session.rows(name, columns);
+    let mut batch = Batch::default();
+    while rows.next(&mut batch).await? {
+        let mut cells = Vec::with_capacity(columns.len());
+        for row in 0..batch.len() {
+            batch.row(row, &mut cells);
+            take(&cells);
+        }
+        progress.add(batch.len() as u64);
+        progress.go_on()?;
+    }
+    Ok(())
+}
+
 /// The digest over every row of a table, or of a copy of it under another name; the one a comparison gives too.
 pub async fn digest(
     session: &mut Session,
@@ -176,17 +198,7 @@ pub async fn digest(
     progress: &RowProgress,
 ) -> Result<Digest, LookError> {
     let mut hasher = RowHasher::default();
-    let mut rows = session.rows(name, columns);
-    let mut batch = Batch::default();
-    while rows.next(&mut batch).await? {
-        let mut cells = Vec::with_capacity(columns.len());
-        for row in 0..batch.len() {
-            batch.row(row, &mut cells);
-            hasher.row(&cells);
-        }
-        progress.add(batch.len() as u64);
-        progress.go_on()?;
-    }
+    each_row(session, name, columns, progress, |cells| hasher.row(cells)).await?;
     Ok(hasher.finish())
 }
 
@@ -200,16 +212,9 @@ pub async fn compare(
     progress: &RowProgress,
 ) -> Result<Compared, LookError> {
     let mut comparison = Comparison::of(image, layout, details);
-    let mut rows = session.rows(name, columns);
-    let mut batch = Batch::default();
-    while rows.next(&mut batch).await? {
-        let mut cells = Vec::with_capacity(columns.len());
-        for row in 0..batch.len() {
-            batch.row(row, &mut cells);
-            comparison.row(&cells);
-        }
-        progress.add(batch.len() as u64);
-        progress.go_on()?;
-    }
+    each_row(session, name, columns, progress, |cells| {
+        comparison.row(cells);
+    })
+    .await?;
     Ok(comparison.finish().compared)
 }

@@ -5,7 +5,10 @@ use serde::Serialize;
 use strum::VariantArray as _;
 use wox_events::{Digest, Position, StreamId};
 
-use super::{Folded, LookError, RebuildError, look::RowProgress};
+use super::{
+    Folded, LookError, RebuildError,
+    look::{RowProgress, each_row},
+};
 use crate::{
     tables::{
         Batch, Difference, Image, Table, cell,
@@ -207,20 +210,12 @@ async fn find(
 ) -> Result<(Option<Cells>, Option<Difference>), RowError> {
     let mut comparison = Comparison::of(image, &live.layout, Details::ALL);
     let mut seen = None;
-    let mut rows = session.rows(live.table.name(), &live.columns);
-    let mut batch = Batch::default();
-    while rows.next(&mut batch).await? {
-        let mut cells = Vec::with_capacity(live.columns.len());
-        for at in 0..batch.len() {
-            batch.row(at, &mut cells);
-            if comparison.row(&cells) == Fate::Row(row) {
-                seen = Some(cells.iter().map(|cell| cell.map(<[u8]>::to_vec)).collect());
-            }
+    each_row(session, live.table.name(), &live.columns, progress, |cells| {
+        if comparison.row(cells) == Fate::Row(row) {
+            seen = Some(cells.iter().map(|cell| cell.map(<[u8]>::to_vec)).collect());
         }
-        progress.add(batch.len() as u64);
-        progress.go_on()?;
-    }
-    drop(rows);
+    })
+    .await?;
     let finished = comparison.finish();
     if let Some((_, pending)) = finished.late.iter().find(|(late, _)| *late == row) {
         seen = Some(pending.cells().iter().map(|cell| cell.map(<[u8]>::to_vec)).collect());

@@ -19,13 +19,10 @@ use crate::{
     },
     import::table_dump::{self, BadDump, Dump},
     log::EmbeddedLog,
-    rebuild::{
-        LookError,
-        look::{RowProgress, compare},
-    },
+    rebuild::look::{self, RowProgress, compare},
     rfc3339,
     tables::{
-        Batch, Image, Table,
+        Image, Table,
         compare::{Compared, Details, Layout},
     },
     world::game_db::{GameDb, Session},
@@ -291,26 +288,22 @@ async fn beside(db: &GameDb, dump: &Dump, mut beside: Beside, context: &Context)
     Ok(beside)
 }
 
+/// Reads the rows of a table; Ctrl-C stops it at the next batch.
 async fn each_row(
     session: &mut Session,
     table: Table,
     columns: &[String],
     context: &Context,
-    mut take: impl FnMut(&[Option<&[u8]>]),
+    take: impl FnMut(&[Option<&[u8]>]),
 ) -> Result<(), CliError> {
-    let mut rows = session.rows(table.name(), columns);
-    let mut batch = Batch::default();
-    while rows.next(&mut batch).await? {
-        let mut cells = Vec::with_capacity(columns.len());
-        for row in 0..batch.len() {
-            batch.row(row, &mut cells);
-            take(&cells);
-        }
-        if context.interrupt.asked() {
-            return Err(LookError::Interrupted.into());
-        }
-    }
-    Ok(())
+    let counter = RowProgress::default();
+    let reading = look::each_row(session, table.name(), columns, &counter, take);
+    let stopping = async {
+        context.interrupt.wait().await;
+        counter.stop();
+        std::future::pending::<()>().await
+    };
+    tokio::select! { read = reading => Ok(read?), () = stopping => Ok(()) }
 }
 
 #[cfg(test)]

@@ -22,13 +22,13 @@ use crate::{
     exit_code::ExitCode,
     import::game_tables::{Book, Judge, Opening, Options, Roster, Survey, Totals, Unmapped, Verdict},
     log::{AppendError, AppendRequest, EmbeddedLog, EventLog, Head, embedded},
-    rebuild::{LookError, look::RowProgress},
+    rebuild::{
+        LookError,
+        look::{RowProgress, each_row},
+    },
     rfc3339,
     tables::{Batch, Table},
-    world::game_db::{
-        Session,
-        schema::{LiveTable, Schema},
-    },
+    world::game_db::{Session, schema::Schema},
 };
 
 /// Take over the tables of a running game
@@ -346,29 +346,9 @@ async fn survey(session: &mut Session, schema: &Schema, counter: &RowProgress) -
     let mut survey = Survey::default();
     for live in &schema.tables {
         survey.table(live.table);
-        each_row(session, live, counter, |cells| survey.row(live.table, cells)).await?;
+        each_row(session, live.table.name(), &live.columns, counter, |cells| survey.row(live.table, cells)).await?;
     }
     Ok(survey)
-}
-
-async fn each_row(
-    session: &mut Session,
-    live: &LiveTable,
-    counter: &RowProgress,
-    mut take: impl FnMut(&[Option<&[u8]>]),
-) -> Result<(), LookError> {
-    let mut rows = session.rows(live.table.name(), &live.columns);
-    let mut batch = Batch::default();
-    while rows.next(&mut batch).await? {
-        let mut cells = Vec::with_capacity(live.columns.len());
-        for row in 0..batch.len() {
-            batch.row(row, &mut cells);
-            take(&cells);
-        }
-        counter.add(batch.len() as u64);
-        counter.go_on()?;
-    }
-    Ok(())
 }
 
 /// What the second reading came to.
@@ -389,7 +369,7 @@ async fn judged(
     let mut judged = Judged::default();
     for live in &schema.tables {
         let table = live.table;
-        each_row(session, live, counter, |cells| match judge.row(table, cells) {
+        each_row(session, live.table.name(), &live.columns, counter, |cells| match judge.row(table, cells) {
             Verdict::Import(opening) => {
                 *judged.imported.entry(table).or_default() += 1;
                 for (column, what) in opening.kept {
