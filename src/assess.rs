@@ -10,6 +10,7 @@ use wox_events::{Label, OpsEvent, Position};
 use wox_projections::{EventRef, Replay, State, invariants};
 
 use crate::{
+    rebuild::survey::Made,
     recovery::observe::Targets,
     tables::{Table, compare::Compared},
     world::game_db::{GameDbError, health::TableChecked, schema::Schema},
@@ -200,6 +201,24 @@ pub fn checked(table: Table, said: &Result<TableChecked, GameDbError>) -> Check 
             format!("wox rebuild {table} makes it again from the log; REPAIR TABLE does nothing for InnoDB and may drop rows elsewhere"),
         ),
         Err(error) => check.not_checked(error.to_string(), "grant SELECT on the table, or free what is named"),
+    }
+}
+
+/// The check of [`made`].
+pub const MADE_FROM: (&str, &str, &str) =
+    ("tables_made_from", "R33", "the tables were not made from another log, or from more of this one");
+
+/// What the tables were made from, held against the log.
+#[must_use]
+pub fn made(made: &Made) -> Check {
+    let check = Check::new(MADE_FROM.0, MADE_FROM.1, MADE_FROM.2);
+    match (&made.older, made.other_log) {
+        (Some(older), _) => check.violated(older.what.clone(), older.next.clone()),
+        (None, true) => check.violated(
+            "they were made from another log",
+            "name the store from which they were made with --store; wox rebuild shows what would change",
+        ),
+        (None, false) => check.found("nothing speaks against it"),
     }
 }
 

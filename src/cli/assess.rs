@@ -23,6 +23,7 @@ use crate::{
     rebuild::{
         Folded, Look,
         look::{RowProgress, look},
+        survey::made,
     },
     rfc3339,
     tables::{Table, compare::Details},
@@ -223,6 +224,21 @@ impl Looker<'_> {
         self.server = Some(reached.found.clone());
         self.checks.push(reached);
         self.health(&mut session).await;
+        if let Some(folded) = &folded {
+            match made(&mut session, log, folded).await {
+                Ok(made) => self.checks.push(assess::made(&made)),
+                Err(error) => {
+                    let (name, row, says) = assess::MADE_FROM;
+                    self.checks.push(assess::failed(
+                        name,
+                        row,
+                        says,
+                        &error.to_string(),
+                        "wox rebuild says what to do",
+                    ));
+                }
+            }
+        }
         self.look_at_tables(&mut session, folded.as_ref()).await?;
         session.close().await;
         // The log is folded again, up to the dump: one state at a time is enough.

@@ -19,6 +19,8 @@ use crate::{
         Look,
         fold::watched,
         look::{RowProgress, look},
+        row::RowError,
+        survey::made,
     },
     replay,
     tables::{
@@ -117,6 +119,8 @@ pub(super) struct TableCounts {
     pub missing: u64,
     /// Rows that should not be there.
     pub surplus: u64,
+    /// Rows that the import left out by name: the log has no word on them, and they stay as they are.
+    pub left_out: u64,
     /// Over every live row as it was read.
     pub digest: wox_events::Digest,
 }
@@ -124,8 +128,14 @@ pub(super) struct TableCounts {
 impl TableCounts {
     /// The counts of a comparison.
     pub(super) fn of(compared: &Compared, lost: bool) -> TableCounts {
-        let Compared { table, live, expected, equal, changed, missing, surplus, digest, .. } = *compared;
-        TableCounts { table, lost, live, log: expected, equal, changed, missing, surplus, digest }
+        let Compared { table, live, expected, equal, changed, missing, surplus, left_out, digest, .. } = *compared;
+        TableCounts { table, lost, live, log: expected, equal, changed, missing, surplus, left_out, digest }
+    }
+
+    /// Says that rows were left out of the import, when some were.
+    pub(super) fn left_out_line(&self) -> Option<String> {
+        let rows = counted(self.left_out, "row");
+        (self.left_out > 0).then(|| format!("{} of {} that the import left out stay as they are", rows, self.table))
     }
 
     /// As a row for people.
@@ -156,6 +166,7 @@ pub(super) async fn run(args: DiffArgs, context: Context) -> Result<ExitCode, Cl
         game_db::rows_watched(look(&mut session, &folded, &tables, Details::ALL, &counter), &counter, &phase, &context)
             .await?;
     phase.finish();
+    let made = made(&mut session, &log, &folded).await.map_err(RowError::from)?;
     session.close().await;
     drop(folded);
 
@@ -169,6 +180,7 @@ pub(super) async fn run(args: DiffArgs, context: Context) -> Result<ExitCode, Cl
         phase.finish();
         seeker.tell(&mut result.differences);
     }
+    made.judge(&mut result.differences);
     let result = result.into_result();
     if let Some(path) = &args.html {
         std::fs::write(path, html::page(&result)).map_err(|error| {
@@ -179,7 +191,17 @@ pub(super) async fn run(args: DiffArgs, context: Context) -> Result<ExitCode, Cl
         })?;
         context.say(format!("report written: {}", path.display()));
     }
-    print(&result, &context)
+    if made.other_log {
+        context.say("the tables were made from another log than this store's: what differs says little");
+    }
+    // A comparison with the past is with less than the tables know, and says so itself.
+    let Some(older) = made.older.filter(|_| context.as_of.is_none()) else {
+        return print(&result, true, &context);
+    };
+    let code = print(&result, false, &context)?;
+    context.say(format!("{}; what it does not know shows as changed outside the engine", older.what));
+    context.say(format!("next: {}", older.next));
+    Ok(code)
 }
 
 /// The result with what the search for origins needs and nobody is shown.
@@ -235,13 +257,16 @@ fn filtered(looked: Look, args: &DiffArgs) -> Found {
     Found { result, differences, layouts }
 }
 
-fn print(result: &DiffResult, context: &Context) -> Result<ExitCode, CliError> {
+fn print(result: &DiffResult, advise: bool, context: &Context) -> Result<ExitCode, CliError> {
     let mut document = Document::of(result)
         .records::<Difference>("differences")
         .table(COUNTS_HEADER, result.tables.iter().map(TableCounts::cells));
     let rows: Vec<_> = result.differences.iter().take(SHOWN_ROWS_MAX).flat_map(rows_of).collect();
     if !rows.is_empty() {
         document = document.line("").table(ROWS_HEADER, rows);
+    }
+    for table in &result.tables {
+        document = table.left_out_line().into_iter().fold(document, Document::line);
     }
     if result.differences.len() > SHOWN_ROWS_MAX {
         let more = (result.differences.len() - SHOWN_ROWS_MAX) as u64;
@@ -263,7 +288,7 @@ fn print(result: &DiffResult, context: &Context) -> Result<ExitCode, CliError> {
         Some(_) => !result.differences.is_empty(),
         None => result.tables.iter().any(|table| table.changed + table.missing + table.surplus > 0),
     };
-    if differs {
+    if differs && advise {
         let (wox, store) = (context.program(), super::plan::store_flag(context));
         context.say(format!(
             "next: where the log is right, {wox} rebuild{store} makes the tables anew; a wrong event is found with {wox} plan{store}"

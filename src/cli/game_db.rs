@@ -110,6 +110,14 @@ impl From<GameDbError> for CliError {
                 "free some space on the database's disk (tables that earlier rebuilds kept are called _wox_old_…), then run the command again",
             ),
             GameDbError::Moved { .. } => ("wox::game-db::moved", "run the command again once the migration is over"),
+            GameDbError::NoDefault { .. } => (
+                "wox::game-db::no-default",
+                "the log knows nothing of that column: give it a default (ALTER TABLE … ALTER COLUMN … SET DEFAULT …), then run the command again",
+            ),
+            GameDbError::Control { .. } => (
+                "wox::game-db::control",
+                "somebody edited it: drop the table _wox_control, and look at every row (wox diff) before anything is written",
+            ),
             GameDbError::Timeout => (
                 "wox::game-db::timeout",
                 "look what the server is busy with (SHOW FULL PROCESSLIST), then run the command again",

@@ -118,6 +118,8 @@ pub(super) struct RebuildReport {
     unlooked: u64,
     /// What has to be out of the way first.
     obstacles: Vec<Obstacle>,
+    /// True when a rebuild made the live tables from another log.
+    other_log: bool,
     /// What the log knows and no table can hold.
     unholdable: Vec<Unholdable>,
     /// What was done, when something was.
@@ -367,7 +369,7 @@ impl Job {
             let told = CliError::refused("wox::rebuild::moved", format!("not done: {}", moved.join("; ")));
             return Err(told.at("confirmed", confirmed).at("now", survey.id.short()).next(looked));
         }
-        if survey.other_log {
+        if survey.made.other_log {
             let told =
                 CliError::refused("wox::rebuild::other-log", "not done: the live tables were made from another log");
             return Err(told.next(format!("{looked} shows what would change with an id that a person confirms")));
@@ -544,6 +546,7 @@ impl Job {
             RebuildError::SwitchedUnread { .. } => CliError::failed("wox::rebuild::unread", what)
                 .next(format!("{} diff{} reads them", self.context.program(), store_flag(&self.context)))
                 .next(format!("{again} writes down what is missing; to undo it: {}", self.command_alone("--revert"))),
+            RebuildError::NotOurs { next, .. } => CliError::refused("wox::rebuild::not-ours", what).next(next),
             RebuildError::NothingToRevert { .. } => CliError::refused("wox::rebuild::nothing-to-revert", what)
                 .next(format!("{again} shows how things stand")),
             RebuildError::WrittenSince { tables, id } => {
@@ -622,6 +625,7 @@ fn report_of(survey: &Survey, verdict: &'static str, rebuilt: Option<&Rebuilt>) 
         outside: survey.outside().count() as u64,
         unlooked: survey.unlooked(),
         obstacles: survey.obstacles.clone(),
+        other_log: survey.made.other_log,
         unholdable: survey.look.unholdable.clone(),
         done: rebuilt.map(|rebuilt| DoneReport {
             epoch: rebuilt.epoch,
@@ -642,6 +646,9 @@ fn lines_of(survey: &Survey, document: Document) -> Document {
     let counts = survey.look.tables.iter().zip(&survey.basis.tables);
     let counts = counts.map(|(compared, basis)| TableCounts::of(compared, basis.lost).cells());
     let mut document = document.table(COUNTS_HEADER, counts);
+    for (compared, basis) in survey.look.tables.iter().zip(&survey.basis.tables) {
+        document = TableCounts::of(compared, basis.lost).left_out_line().into_iter().fold(document, Document::line);
+    }
     for table in &survey.drawn_in {
         document = document.line(format!("{table} is replaced along: foreign keys tie it to what was asked for"));
     }
@@ -662,6 +669,9 @@ fn lines_of(survey: &Survey, document: Document) -> Document {
     }
     if survey.unlooked() > 0 {
         document = document.line(format!("{} more that differ were only counted", grouped(survey.unlooked())));
+    }
+    if survey.made.other_log {
+        document = document.line("the live tables were made from another log than this store's");
     }
     for obstacle in &survey.obstacles {
         document = document.line(format!("in the way: {}; {}", obstacle.what, obstacle.next));

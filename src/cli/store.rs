@@ -1,15 +1,35 @@
 //! Opening the store a command works on, and what its errors mean to an operator.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Once};
 
 use crate::{
-    cli::{CliError, Context, render::counted},
-    log::{AppendError, EmbeddedLog, ReadError, embedded::OpenError},
+    cli::{CliError, Context, plan, render::counted},
+    log::{
+        AppendError, EmbeddedLog, EventLog as _, ReadError,
+        embedded::{OpenError, watermark_of},
+    },
 };
 
-/// Opens the store for looking at it. Needs no lock: a writer may be at work.
+/// Opens the store for looking at it. Needs no lock: a writer may be at work. A store that holds fewer events than were
+/// acknowledged may be looked at, and whoever looks is told.
 pub(super) async fn open_to_read(context: &Context) -> Result<EmbeddedLog, CliError> {
-    Ok(EmbeddedLog::open_read_only(&context.store).await?)
+    static TOLD: Once = Once::new();
+    // Before the head: a writer at work moves both, and the watermark last.
+    let watermark = watermark_of(&context.store).ok().flatten();
+    let log = EmbeddedLog::open_read_only(&context.store).await?;
+    if let Some(watermark) = watermark
+        && let Ok(head) = log.head().await
+        && head.position < watermark
+    {
+        let lost = counted(watermark.0 - head.position.0, "event");
+        let next = format!("next: {} doctor{}", context.program(), plan::store_flag(context));
+        TOLD.call_once(|| {
+            context.say(format!(
+                "{lost} that were acknowledged are missing here: this store is an older copy, and what follows does not know them\n{next}"
+            ));
+        });
+    }
+    Ok(log)
 }
 
 /// Opens the store for appending; another writer is refused.

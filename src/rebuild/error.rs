@@ -83,6 +83,14 @@ pub enum RebuildError {
         /// Why.
         source: Box<RebuildError>,
     },
+    /// The rebuild that would be put back was made from another log, or from a later state of this one.
+    #[error("not done: {what}")]
+    NotOurs {
+        /// What is known.
+        what: String,
+        /// What to do about it.
+        next: String,
+    },
     /// There is nothing to put back.
     #[error("there is nothing to put back: {why}")]
     NothingToRevert {
@@ -114,6 +122,7 @@ impl RebuildError {
             RebuildError::Busy { .. }
                 | RebuildError::Obstacles { .. }
                 | RebuildError::Fenced
+                | RebuildError::NotOurs { .. }
                 | RebuildError::NothingToRevert { .. }
                 | RebuildError::WrittenSince { .. }
         )

@@ -16,7 +16,7 @@ use crate::{
     world::game_db::{
         GameDbError, Session,
         schema::Schema,
-        shadow::{old_name, undone_name},
+        shadow::{OLD, old_name, undone_name},
         switch::{Control, Fence, Held, Rename},
     },
 };
@@ -54,12 +54,22 @@ pub async fn revert(
     confirmed: Option<&str>,
 ) -> Result<Reverted, RebuildError> {
     let nothing = |why: String| Err(RebuildError::NothingToRevert { why });
-    let Some(mut control) = last else { return nothing("no rebuild was ever made here".into()) };
+    let Some(mut control) = last else {
+        let kept = fence.session().tables_called(OLD).await?;
+        return nothing(match kept.is_empty() {
+            true => "no rebuild was ever made here".into(),
+            false => format!(
+                "the control table is gone, so nobody knows which of the kept tables belong together: {}",
+                kept.join(", ")
+            ),
+        });
+    };
     match control.phase.as_str() {
         "reverted" => return Ok(Reverted::Already { epoch: control.epoch }),
         "done" => {}
         _ => return nothing(format!("rebuild {} was not switched", control.epoch)),
     }
+    ours(order, &control).await?;
     let tables = tables_of(&control);
     for table in &tables {
         let old = old_name(control.epoch, *table);
@@ -79,6 +89,24 @@ pub async fn revert(
     let done = put_back(order, fence, &mut control, &tables, &schema, &live, confirmed, &mut session).await;
     session.close().await;
     done.map(|()| Reverted::Done { epoch: control.epoch, tables })
+}
+
+/// Whether this store may put back what the control row speaks of: the steps are written down in it.
+async fn ours(order: Order<'_>, control: &Control) -> Result<(), RebuildError> {
+    let Some(made) = &control.sources.live else { return Ok(()) };
+    let head = order.log.head().await?;
+    let what = if made.log != head.log {
+        format!("rebuild {} was made from another log", control.epoch)
+    } else if made.as_of > head.position || order.log.root_at(made.as_of).await? != made.root {
+        format!(
+            "rebuild {} was made from this log up to position {}, and this store is an older copy or went on from one",
+            control.epoch, made.as_of
+        )
+    } else {
+        return Ok(());
+    };
+    let next = "run the command on the store from which the rebuild was made (--store)".into();
+    Err(RebuildError::NotOurs { what, next })
 }
 
 async fn look_at(session: &mut Session, tables: &[Table]) -> Result<(Schema, Vec<Digest>), RebuildError> {

@@ -174,8 +174,11 @@ async fn make(
             let mut written = Batch::of(live.columns.len());
             for row in 0..batch.len() {
                 batch.row(row, &mut cells);
-                if let Fate::Row(at) = comparison.row(&cells) {
-                    image.merge(at, &live.layout, &cells, &mut written);
+                match comparison.row(&cells) {
+                    Fate::Row(at) => image.merge(at, &live.layout, &cells, &mut written),
+                    // What the import left out by name is not ours to take away.
+                    Fate::LeftOut => cells.iter().for_each(|cell| written.push(*cell)),
+                    Fate::Later | Fate::Surplus => {}
                 }
             }
             to.send((Fill::Whole, written)).await?;
@@ -186,6 +189,9 @@ async fn make(
     let mut late = Batch::of(live.columns.len());
     for (at, row) in &finished.late {
         image.merge(*at, &live.layout, &row.cells(), &mut late);
+    }
+    for row in &finished.left_out {
+        row.cells().iter().for_each(|cell| late.push(*cell));
     }
     to.send((Fill::Whole, late)).await?;
     for some in finished.missing.chunks(MADE_ROWS) {

@@ -15,6 +15,7 @@ use wox_projections::FOLD_HASH;
 use super::{
     Folded, Look, LookError, RebuildError,
     look::{RowProgress, look_each},
+    settle::tables_of,
 };
 use crate::{
     log::EventLog,
@@ -78,8 +79,8 @@ pub struct Survey {
     pub drawn_in: Vec<Table>,
     /// What has to be out of the way first.
     pub obstacles: Vec<Obstacle>,
-    /// True when a rebuild made the live tables from another log.
-    pub other_log: bool,
+    /// What the live tables were made from.
+    pub made: Made,
 }
 
 impl Basis {
@@ -143,6 +144,7 @@ impl Survey {
     pub fn tell(&mut self, seeker: Seeker) {
         let mut changed: Vec<_> = self.changed().cloned().collect();
         seeker.tell(&mut changed);
+        self.made.judge(&mut changed);
         let mut told = changed.into_iter();
         let places = self.look.tables.iter_mut().flat_map(|table| &mut table.differences);
         for place in places.filter(|difference| difference.kind == Kind::Changed) {
@@ -194,8 +196,8 @@ pub async fn survey(
     let render = |image: &Image<'_>, layout: &Layout| rendered.push(rendered_by(threads, image, layout));
     let look = look_each(session, folded, &tables, Details::OVERWRITTEN, progress, render).await?;
     let mut obstacles = obstacles(session, &look.schema, &tables).await?;
-    let (other_log, older) = made_from(session, log, folded).await?;
-    obstacles.extend(older);
+    let made = made(session, log, folded).await?;
+    obstacles.extend(made.older.clone());
     let mut basis = Basis {
         log: folded.log,
         as_of: folded.scribe.moved(),
@@ -208,7 +210,7 @@ pub async fn survey(
         obstacles.extend(rendered.unfit.into_iter().map(does_not_fit));
         basis.tables.push(TableBasis { table: *table, lost, live: compared.digest, log: rendered.digest });
     }
-    Ok(Survey { id: basis.id()?, basis, look, drawn_in, obstacles, other_log })
+    Ok(Survey { id: basis.id()?, basis, look, drawn_in, obstacles, made })
 }
 
 /// Renders a table on so many threads. Whoever renders which piece, the digest is the same.
@@ -235,31 +237,56 @@ fn rendered_by(threads: NonZeroUsize, image: &Image<'_>, layout: &Layout) -> Ren
     Rendered::whole(done.into_iter().map(|(_, rendered)| rendered))
 }
 
-/// Whether a rebuild made the live tables from another log; and what is in the way of writing to them when it made them
-/// from events that this store does not have. A store that was put back from an older copy, or went on from one, knows
-/// less than the tables, and would take away what happened since.
-pub async fn made_from(
-    session: &mut Session,
-    log: &dyn EventLog,
-    folded: &Folded,
-) -> Result<(bool, Option<Obstacle>), RebuildError> {
-    let Some(made) = session.control().await?.and_then(|control| control.sources.live) else {
-        return Ok((false, None));
-    };
+/// What the live tables were made from, as far as the control row says.
+#[derive(Clone, Debug, Default)]
+pub struct Made {
+    /// True when a rebuild made them from another log.
+    pub other_log: bool,
+    /// What is in the way of writing to them: a store that was put back from an older copy, or went on from one, knows less
+    /// than they do, and would take away what happened since.
+    pub older: Option<Obstacle>,
+    /// The tables that the last rebuild made from this log, and the last event that had moved a row of them.
+    from: Option<(Vec<Table>, Position)>,
+}
+
+/// Looks at what the live tables were made from.
+pub async fn made(session: &mut Session, log: &dyn EventLog, folded: &Folded) -> Result<Made, RebuildError> {
+    let Some(control) = session.control().await? else { return Ok(Made::default()) };
+    let Some(made) = &control.sources.live else { return Ok(Made::default()) };
     if made.log != folded.log {
-        return Ok((true, None));
+        return Ok(Made { other_log: true, ..Made::default() });
     }
     let how = if made.as_of > folded.as_of {
         format!("this store ends at {}: it is an older copy", folded.as_of)
     } else if log.root_at(made.as_of).await? != made.root {
         "this store has other events there: it went on from an older copy".to_owned()
     } else {
-        return Ok((false, None));
+        let from = (control.phase == "done").then(|| (tables_of(&control), made.as_of));
+        return Ok(Made { from, ..Made::default() });
     };
     let what = format!("the tables were made from this log up to position {}, and {how}", made.as_of);
     let next = "run the command on the store from which they were made (--store); only where that is gone for good, drop \
                 the table _wox_control, which says so, and look at every row before you confirm";
-    Ok((false, Some(Obstacle { what, next: next.into() })))
+    Ok(Made { older: Some(Obstacle { what, next: next.into() }), ..Made::default() })
+}
+
+impl Made {
+    /// Takes in that a table made from an event cannot have missed it: whoever gave it an older value, or took the row away,
+    /// did so afterwards and outside the engine (R33).
+    pub fn judge(&self, differences: &mut [Difference]) {
+        let Some((tables, as_of)) = &self.from else { return };
+        for difference in differences.iter_mut().filter(|difference| tables.contains(&difference.table)) {
+            for field in &mut difference.fields {
+                if matches!(field.origin, Some(Origin::Behind { missed }) if missed <= *as_of) {
+                    field.origin = Some(Origin::Outside);
+                }
+            }
+            let there = difference.fields.iter().all(|field| field.wrote <= *as_of);
+            if difference.kind == Kind::Missing && there && difference.note.is_none() {
+                difference.note = Some("the last rebuild made this row: it was taken away outside the engine".into());
+            }
+        }
+    }
 }
 
 fn does_not_fit(unfit: Unholdable) -> Obstacle {

@@ -33,6 +33,8 @@ pub enum Value<'a> {
     Money(Amount),
     /// Text.
     Text(&'a str),
+    /// A hash in hexadecimal digits; upper case is another spelling of it.
+    Hash(&'a str),
     /// Where something stands; agrees with every word of that meaning.
     Status(Standing),
     /// A JSON list of names.
@@ -93,7 +95,7 @@ impl Value<'_> {
             Value::Null => return false,
             Value::Int(number) => put(out, format_args!("{number}")),
             Value::Money(amount) => decimal(*amount, shape.scale, out),
-            Value::Text(text) => out.extend_from_slice(text.as_bytes()),
+            Value::Text(text) | Value::Hash(text) => out.extend_from_slice(text.as_bytes()),
             Value::Status(standing) => out.extend_from_slice(standing.word().as_bytes()),
             Value::Names(names) => list(names, out),
             Value::Json(json) => out.extend_from_slice(json.as_bytes()),
@@ -118,6 +120,7 @@ impl Value<'_> {
             Value::Int(number) => whole(live) == Some(*number),
             Value::Money(amount) => money(live) == Some((false, cut_off(*amount, shape.scale))),
             Value::Text(text) => live == text.as_bytes(),
+            Value::Hash(hash) => live.eq_ignore_ascii_case(hash.as_bytes()),
             Value::Status(standing) => str::from_utf8(live).ok().and_then(Standing::of) == Some(*standing),
             Value::Names(names) => names_agree(names, live),
             Value::Json(json) => live == json.as_bytes() || json_value(live) == json_value(json.as_bytes()),
@@ -135,7 +138,9 @@ impl Value<'_> {
             Value::Money(amount) if amount.base_units() / Amount::ONE_GALLEON >= 10u128.pow(shape.whole_digits) => {
                 format!("{amount} G has more than {} digits before the point", shape.whole_digits)
             }
-            Value::Text(text) if shape.chars_max.is_some_and(|max| text.chars().count() as u64 > max) => {
+            Value::Text(text) | Value::Hash(text)
+                if shape.chars_max.is_some_and(|max| text.chars().count() as u64 > max) =>
+            {
                 format!("`{text}` is longer than {} characters", shape.chars_max.unwrap_or_default())
             }
             Value::Time(time) if !time_fits(*time, shape.timestamp) => "the moment is outside its range".to_owned(),

@@ -110,6 +110,8 @@ pub enum Fate {
     Later,
     /// The log has no such row.
     Surplus,
+    /// The import left it out by name: it stays as it is.
+    LeftOut,
 }
 
 /// Details that are kept; beyond that differences are only counted.
@@ -208,6 +210,8 @@ pub struct Finished {
     pub late: Vec<(usize, Pending)>,
     /// Rows of the image that no live row is.
     pub missing: Vec<usize>,
+    /// Live rows of which only the end showed that the import left them out.
+    pub left_out: Vec<Pending>,
 }
 
 /// What a comparison came to.
@@ -227,6 +231,8 @@ pub struct Compared {
     pub missing: u64,
     /// Rows that should not be there.
     pub surplus: u64,
+    /// Rows that the import left out by name: the log has no word on them.
+    pub left_out: u64,
     /// The differences, at most [`DETAILS_MAX`] of them.
     pub differences: Vec<Difference>,
     /// Live values that cannot be read where the log has no word on them, as many as differences.
@@ -263,6 +269,7 @@ impl<'a> Comparison<'a> {
             changed: 0,
             missing: 0,
             surplus: 0,
+            left_out: 0,
             differences: Vec::new(),
             oddities: Vec::new(),
             digest: Digest([0; 32]),
@@ -285,7 +292,10 @@ impl<'a> Comparison<'a> {
     pub fn row(&mut self, cells: &[Option<&[u8]>]) -> Fate {
         self.result.live += 1;
         self.hasher.row(cells);
-        let fate = self.place(cells);
+        let fate = match self.place(cells) {
+            Fate::Surplus if self.is_left_out(cells) => Fate::LeftOut,
+            fate => fate,
+        };
         match fate {
             Fate::Row(row) => self.compare(row, cells),
             Fate::Later => {
@@ -293,14 +303,21 @@ impl<'a> Comparison<'a> {
                 self.pending.push(Pending { cells });
             }
             Fate::Surplus => self.surplus(cells),
+            Fate::LeftOut => self.result.left_out += 1,
         }
         fate
+    }
+
+    /// Whether the import left this row out.
+    fn is_left_out(&self, cells: &[Option<&[u8]>]) -> bool {
+        let key = cell::shown(cells.first().copied().flatten());
+        key.is_some_and(|key| self.image.left_out(&key).is_some())
     }
 
     /// Ends the table: pairs what was left open, and counts what is missing.
     #[must_use]
     pub fn finish(mut self) -> Finished {
-        let mut late = Vec::new();
+        let (mut late, mut left_out) = (Vec::new(), Vec::new());
         for pending in std::mem::take(&mut self.pending) {
             let cells = pending.cells();
             match self.place_late(&cells) {
@@ -309,13 +326,17 @@ impl<'a> Comparison<'a> {
                     self.compare(row, &cells);
                     late.push((row, pending));
                 }
+                None if self.is_left_out(&cells) => {
+                    self.result.left_out += 1;
+                    left_out.push(pending);
+                }
                 None => self.surplus(&cells),
             }
         }
         let missing: Vec<usize> = (0..self.seen.len()).filter(|row| !self.seen[*row]).collect();
         missing.iter().for_each(|row| self.missing(*row));
         self.result.digest = self.hasher.finish();
-        Finished { compared: self.result, late, missing }
+        Finished { compared: self.result, late, missing, left_out }
     }
 
     fn place(&mut self, cells: &[Option<&[u8]>]) -> Fate {

@@ -219,6 +219,12 @@ impl<'a> Image<'a> {
         self.scribe.player(player.as_str()).map_or(Position(0), |notes| notes.last.handle)
     }
 
+    /// Why the import left out the row with this key, when it did. Such a row is nobody's business but the game's.
+    #[must_use]
+    pub fn left_out(&self, key: &str) -> Option<&'a str> {
+        self.scribe.left_out(self.table, key)
+    }
+
     /// What the log has to say of a live row that it has no place for.
     #[must_use]
     pub fn why_surplus(&self, key: &str) -> String {
@@ -488,7 +494,7 @@ fn withdrawal_cells<'a>(
         handle(state, &withdrawal.player),
         Cell::Known(Value::Money(withdrawal.amount)),
         fee.map_or(Cell::Kept, |fee| Cell::Known(Value::Money(fee))),
-        settled.map_or(Cell::Kept, |tx| Cell::Known(Value::Text(tx.as_str()))),
+        settled.map_or(Cell::Kept, |tx| Cell::Known(Value::Hash(tx.as_str()))),
         Cell::Known(Value::Status(standing)),
         notes.and_then(|notes| notes.requested).map_or(Cell::Kept, |requested| Cell::Filled(Value::Time(requested))),
         completed,
@@ -525,7 +531,7 @@ fn transaction_cells<'a>(scribe: &'a Scribe, hash: &'a str, deposits: &[(&'a str
     });
     let standing = deposits.iter().flat_map(|(_, deposit)| &deposit.credits).any(|credit| !credit.debited);
     vec![
-        Cell::Known(Value::Text(hash)),
+        Cell::Known(Value::Hash(hash)),
         block.map_or(Cell::Kept, |block| Cell::Filled(Value::Int(block))),
         party(notes, 0),
         party(notes, 1),
@@ -546,7 +552,7 @@ fn imported_cells<'a>(scribe: &'a Scribe, hash: &'a str, imported: &'a Imported)
     };
     let block = notes.and_then(|notes| notes.block).and_then(|block| i64::try_from(block).ok());
     vec![
-        Cell::Known(Value::Text(hash)),
+        Cell::Known(Value::Hash(hash)),
         block.map_or(Cell::Kept, |block| Cell::Filled(Value::Int(block))),
         party(notes.and_then(|notes| notes.from.as_ref())),
         party(notes.and_then(|notes| notes.to.as_ref())),

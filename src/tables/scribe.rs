@@ -1,13 +1,14 @@
 //! Looks on while the log is folded and notes what the tables need and the folds have no use for: when rows came into
 //! being, which event last wrote which part of a row, experience that carries over, the last three spells of a side.
 
+use smol_str::SmolStr;
 use wox_events::{
     Amount, BurnEvent, DepositEvent, DuelEvent, Event, Label, Name, OpsEvent, PlayerEvent, PlayerId, Position,
     Recorded, Timestamp, TxHash, WithdrawalEvent,
 };
 use wox_projections::{Account, Posting, Replay, postings::postings};
 
-use super::Index;
+use super::{Index, image::key_form, spec::Table};
 use crate::replay::Watch;
 
 /// How many spells a combo remembers (domain.md, "Duels").
@@ -23,6 +24,7 @@ pub struct Scribe {
     deposits: Index<String, DepositNotes>,
     moved: Position,
     imports: Index<String, ImportNotes>,
+    left_out: Index<(Table, SmolStr), String>,
     applied: u64,
     level: Option<u8>,
     moves: Vec<Posting>,
@@ -194,6 +196,12 @@ impl Scribe {
     #[must_use]
     pub fn import(&self, deposit: &str) -> Option<&ImportNotes> {
         self.imports.get(deposit)
+    }
+
+    /// Why the import left a row of the tables out, when it did: the log has no word on it.
+    #[must_use]
+    pub fn left_out(&self, table: Table, key: &str) -> Option<&str> {
+        self.left_out.get(&(table, SmolStr::new(key_form(key)))).map(String::as_str)
     }
 
     fn note_money(&mut self, at: Position) {
@@ -388,10 +396,11 @@ fn carried_over(before: Option<u32>, gained: u32, from: u8, to: u8) -> Option<u3
     before?.checked_add(gained)?.checked_sub(taken)
 }
 
-/// Records of recovery and operations, but for the decision to leave an event out. What cannot be read may be anything.
+/// Records of recovery and operations, but for the decision to leave an event or a row out. What cannot be read may be
+/// anything.
 fn moves_nothing(event: &Recorded) -> bool {
     match &event.event {
-        Ok(Event::Ops(OpsEvent::EventWaived { .. })) | Err(_) => false,
+        Ok(Event::Ops(OpsEvent::EventWaived { .. } | OpsEvent::GenesisRowLeftOut { .. })) | Err(_) => false,
         Ok(event) => matches!(event, Event::Ops(_) | Event::Recovery(_)),
     }
 }
@@ -433,6 +442,11 @@ impl Watch for Scribe {
                 }
             }
             Event::Deposit(decoded) => self.note_deposit(event, decoded),
+            Event::Ops(OpsEvent::GenesisRowLeftOut { table, key, reason }) => {
+                if let Ok(table) = table.as_str().parse() {
+                    self.left_out.insert((table, SmolStr::new(key_form(key))), reason.clone());
+                }
+            }
             _ => {}
         }
         self.note_money(event.position);

@@ -385,6 +385,41 @@ async fn odd_cells_stay_in_the_table_and_are_counted() {
 }
 
 #[tokio::test]
+async fn rows_that_were_left_out_by_name_stay_and_are_nobodys_edit() {
+    let tx = format!("0x{}", "AB".repeat(32));
+    let rows = format!(
+        "{TWO} INSERT INTO players (twitter_handle, level, bonus_galleons) VALUES ('dan', -1, 3);
+         INSERT INTO active_duels (id, player1, player2, bet_amount, status) VALUES (9, 'alice', 'dan', 1, 'weird');
+         INSERT INTO burn_queue (id, amount, status) VALUES (4, 1, 'odd');
+         INSERT INTO withdrawal_requests (id, twitter_handle, amount, fee, tx_hash, status) VALUES
+            (1, 'alice', 10, 0.5, '{tx}', 'completed'), (3, 'Bob', 1, 2, NULL, 'pending');"
+    );
+    let game = small(&rows, "alice,17\nbob,18\ndan,19\n").await;
+    assert_eq!(code(&game.run(IMPORT)), 4);
+    let report = game.json(&format!("{IMPORT} --leave-out"), 0);
+    assert_eq!(refused(&report).len(), 4, "{report}");
+    let diff = game.json("diff", 0);
+    assert_eq!(told(&diff), Vec::<String>::new(), "and a hash in upper case is the same hash");
+    let left_out: u64 =
+        diff["tables"].as_array().unwrap().iter().map(|table| table["left_out"].as_u64().unwrap()).sum();
+    assert_eq!(left_out, 4);
+    // A rebuild that has something else to do keeps them.
+    game.db.run("UPDATE players SET wins = 99 WHERE twitter_handle = 'alice'").await;
+    let shown = game.json("rebuild", 3);
+    let confirm = format!("rebuild --confirm {}", shown["id"].as_str().unwrap());
+    assert_eq!(game.json(&confirm, 0)["verdict"], "verified");
+    for (table, row) in [
+        ("players WHERE twitter_handle = 'dan' AND level = -1", "1"),
+        ("active_duels WHERE id = 9 AND status = 'weird'", "1"),
+        ("burn_queue WHERE id = 4 AND status = 'odd'", "1"),
+        ("withdrawal_requests WHERE id = 3", "1"),
+        ("players WHERE wins = 99", "0"),
+    ] {
+        assert_eq!(game.cell(&format!("SELECT COUNT(*) FROM {table}")).await, row, "{table}");
+    }
+}
+
+#[tokio::test]
 async fn a_payment_that_two_rows_name_pays_one_of_them() {
     let (one, other) = (format!("0x{}", "ab".repeat(32)), format!("0x{}", "cd".repeat(32)));
     let upper = one.to_uppercase().replace("0X", "0x");

@@ -49,6 +49,7 @@ pub fn confirmed(game: &Game) -> Output {
     game.run(&format!("rebuild --confirm {} --progress none", id(game)))
 }
 
+#[track_caller]
 pub fn said(output: &Output, code: i32, parts: &[&str]) {
     let text = errors(output);
     assert_eq!(output.status.code(), Some(code), "{text}");

@@ -279,6 +279,17 @@ async fn a_store_that_knows_less_than_the_tables_writes_nothing_into_them() {
         said(&row, 4, &["wox::recover::older-log", "_wox_control"]);
         assert_eq!(game.cell(new).await, "1", "{store}");
     }
+    // What the tables know and the copy does not is said by those who look, and nobody puts back what it never made.
+    for store in ["older", "fork"] {
+        let diff = game.run(&format!("diff --store {store}"));
+        said(&diff, 3, &["made from this log up to position", "older copy"]);
+        assert!(!errors(&diff).contains("makes the tables anew"), "{}", errors(&diff));
+        let assessed = game.json(&format!("assess --store {store}"), 3);
+        let check = assessed["checks"].as_array().unwrap().iter().find(|check| check["name"] == "tables_made_from");
+        assert_eq!(check.unwrap()["status"], "violated");
+        said(&game.run(&format!("rebuild --revert --store {store}")), 4, &["wox::rebuild::not-ours", "--store"]);
+    }
+    assert_eq!(game.cell(new).await, "1");
     // Another log is another game's, or this one's taken over anew: a person may say so, a machine may not.
     said(&game.run("demo --store other --progress none --events 3000 --sound --seed 9"), 0, &[]);
     said(
@@ -286,6 +297,16 @@ async fn a_store_that_knows_less_than_the_tables_writes_nothing_into_them() {
         4,
         &["wox::rebuild::other-log"],
     );
+    // Rows that happen to be the same need nothing; the first that is not asks a person.
+    let foreign = game.json("state players --store other", 0)["value"]["players"].clone();
+    let asked = foreign.as_object().unwrap().keys().find_map(|id| {
+        let shown = game.run(&format!("recover player {id} --write --store other"));
+        (shown.status.code() != Some(0)).then_some(shown)
+    });
+    said(&asked.unwrap(), 3, &["--confirm"]);
+    said(&game.run("rebuild --revert --store other"), 4, &["made from another log"]);
+    let shown = game.json("rebuild --store other", 3);
+    assert_eq!(shown["other_log"], true);
     // The store from which they were made goes on; and once the tables are put back, the older one knows enough.
     said(&game.run("rebuild"), 0, &[]);
     said(&game.run("rebuild --revert"), 0, &[]);
@@ -295,4 +316,57 @@ async fn a_store_that_knows_less_than_the_tables_writes_nothing_into_them() {
     said(&game.run("rebuild"), 3, &[]);
     said(&game.run("rebuild --yes"), 0, &[]);
     assert!(game.json("rebuild --store older", 3)["obstacles"][0]["what"].as_str().unwrap().contains("older copy"));
+}
+
+#[tokio::test]
+async fn a_table_made_from_an_event_cannot_have_missed_it() {
+    let game = Game::in_step(DEMO).await;
+    let players = game.json("state players", 0)["value"]["players"].as_object().unwrap().clone();
+    let player = players.keys().next().unwrap().clone();
+    let old = players[&player]["handle"].as_str().unwrap().to_owned();
+    std::fs::write(
+        game.dir.path().join("rename.jsonl"),
+        renamed(&game, &player, "7f1c3f0e-8c5c-4a9b-9a53-0d6f6f0f5b04", "brand_new"),
+    )
+    .unwrap();
+    said(&game.run("append rename.jsonl"), 0, &[]);
+    // The table has missed the event: nobody's edit, and no person is needed.
+    let missed = game.json(&format!("diff --table players --id {player}"), 3);
+    assert!(missed["differences"][0]["fields"][0]["origin"]["behind"].is_object(), "{missed}");
+    said(&game.run("rebuild --yes"), 0, &[]);
+    // It was made from the event now: whoever gives it the old value does so outside the engine.
+    game.db
+        .run(&format!(
+            "SET foreign_key_checks = 0; UPDATE players SET twitter_handle = '{old}' WHERE twitter_handle = 'brand_new'"
+        ))
+        .await;
+    let edited = game.json(&format!("diff --table players --id {player}"), 3);
+    assert_eq!(edited["differences"][0]["fields"][0]["origin"], "outside", "{edited}");
+    said(&game.run("rebuild --yes"), 4, &["changed outside the engine"]);
+    game.db.run(&format!("SET foreign_key_checks = 0; DELETE FROM players WHERE twitter_handle = '{old}'")).await;
+    let taken = game.json(&format!("diff --table players --id {player}"), 3);
+    assert!(taken["differences"][0]["note"].as_str().unwrap().contains("taken away outside the engine"), "{taken}");
+}
+
+#[tokio::test]
+async fn a_control_table_that_is_gone_or_edited_says_what_to_do() {
+    let game = Game::in_step(DEMO).await;
+    spoil(&game).await;
+    said(&confirmed(&game), 0, &[]);
+    game.db.run("UPDATE _wox_control SET sources = '{'").await;
+    said(&game.run("rebuild"), 1, &["wox::game-db::control", "drop the table _wox_control"]);
+    game.db.run("DROP TABLE _wox_control").await;
+    said(&game.run("rebuild --revert"), 4, &["the control table is gone", "_wox_old_1_players"]);
+    said(&game.run("rebuild"), 0, &[]);
+}
+
+#[tokio::test]
+async fn columns_that_cannot_show_money_or_need_a_value_are_named() {
+    let game = Game::in_step(DEMO).await;
+    game.db.run("ALTER TABLE players MODIFY bonus_galleons DECIMAL(10,0)").await;
+    said(&game.run("diff"), 1, &["wox::game-db::schema", "cannot show hundredths of a Galleon", "DECIMAL(10,2)"]);
+    game.db.run("ALTER TABLE players MODIFY bonus_galleons DECIMAL(10,2)").await;
+    game.db.run("ALTER TABLE burn_queue ADD COLUMN tenant INT NOT NULL").await;
+    game.db.run("DELETE FROM burn_queue LIMIT 1").await;
+    said(&confirmed(&game), 1, &["wox::game-db::no-default", "SET DEFAULT"]);
 }

@@ -22,7 +22,7 @@ use crate::{
         fold::{fold, watched},
         look::RowProgress,
         row::{Change, RowError, RowLook, look_at, table_of, write as write_row},
-        survey::{Obstacle, made_from},
+        survey::{Made, Obstacle, made},
     },
     replay,
     tables::{
@@ -82,11 +82,12 @@ pub(super) async fn write(
     let progress = Progress::new(context.progress, 1);
     let folded = game_db::folded(&log, until, progress.phase(1, "replay", "events", Some(until.0)), context).await?;
     let stream = stream_of(what, id, &folded)?;
-    if let (_, Some(Obstacle { what, next })) = made_from(&mut session, &log, &folded).await.map_err(RowError::from)? {
-        return Err(CliError::refused("wox::recover::older-log", what).next(next));
+    let made = made(&mut session, &log, &folded).await.map_err(RowError::from)?;
+    if let Some(Obstacle { what, next }) = &made.older {
+        return Err(CliError::refused("wox::recover::older-log", what.clone()).next(next.clone()));
     }
     let look = look_at(&mut session, &folded, table, &stream, &RowProgress::default()).await?;
-    let origin = origin(&log, until, &look).await?;
+    let origin = origin(&log, until, &look, &made).await?;
     say_held(&folded, &stream, context);
     let mut report = RowReport {
         stream: stream.clone(),
@@ -123,10 +124,13 @@ pub(super) async fn write(
             .at("now", report.id.short())
             .next(again("")));
         }
-        None if origin == Some(Origin::Outside) => {
-            book.act("recover", "row_unconfirmed", told("somebody changed it outside the engine")).await?;
-            let line =
-                format!("row {} of {table} ({stream}) was changed outside the engine; nothing was written", look.key);
+        None if origin == Some(Origin::Outside) || made.other_log => {
+            let why = match made.other_log {
+                true => "is of tables that were made from another log than this store's",
+                false => "was changed outside the engine",
+            };
+            book.act("recover", "row_unconfirmed", told(&format!("it {why}"))).await?;
+            let line = format!("row {} of {table} ({stream}) {why}; nothing was written", look.key);
             changes(Document::of(&report).line(line), &report).print(context.output)?;
             context.say(format!("next: {}", again(&format!(" --confirm {}", report.id.short()))));
             return Ok(ExitCode::Differences);
@@ -253,7 +257,7 @@ fn say_held(folded: &Folded, stream: &StreamId, context: &Context) {
 }
 
 /// Where the live values come from: the worst that can be said of any of them.
-async fn origin(log: &EmbeddedLog, until: Position, look: &RowLook) -> Result<Option<Origin>, CliError> {
+async fn origin(log: &EmbeddedLog, until: Position, look: &RowLook, made: &Made) -> Result<Option<Origin>, CliError> {
     let Some(difference) = &look.difference else { return Ok(None) };
     let mut differences: Vec<Difference> = vec![difference.clone()];
     let Some(seeker) = Seeker::of(&differences, |table| (table == look.table).then_some(&look.layout)) else {
@@ -262,6 +266,7 @@ async fn origin(log: &EmbeddedLog, until: Position, look: &RowLook) -> Result<Op
     let counter = Arc::new(replay::Progress::default());
     let (seeker, _) = watched(log, until, evidence::threads(None), &counter, seeker).await?;
     seeker.tell(&mut differences);
+    made.judge(&mut differences);
     let origins: Vec<_> = differences.iter().flat_map(|found| &found.fields).filter_map(|field| field.origin).collect();
     let outside = origins.iter().find(|origin| **origin == Origin::Outside);
     Ok(outside.or(origins.first()).copied())

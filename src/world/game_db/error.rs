@@ -76,6 +76,18 @@ pub enum GameDbError {
         /// What the server said.
         message: String,
     },
+    /// A column that the log knows nothing of has to be given a value, and has no default.
+    #[error("a row cannot be made: {message}")]
+    NoDefault {
+        /// What the server said.
+        message: String,
+    },
+    /// The control row of rebuilds is not what one writes.
+    #[error("the control row in _wox_control cannot be read: {what}")]
+    Control {
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// A statement took too long.
     #[error("a statement took too long")]
     Timeout,
@@ -147,6 +159,7 @@ impl From<sqlx::Error> for GameDbError {
             // Of a table that could not be made: no space on the device, no more room.
             1005 if message.contains("errno: 28") || message.contains("errno: 135") => GameDbError::Full { message },
             1412 => GameDbError::Moved { message },
+            1364 => GameDbError::NoDefault { message },
             // MariaDB and MySQL: the statement's own time limit.
             1969 | 3024 => GameDbError::Timeout,
             number => GameDbError::Statement { number, message },

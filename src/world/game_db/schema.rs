@@ -275,6 +275,13 @@ fn shape(table: Table, column: &Column, found: &Described, problems: &mut Vec<Pr
         problem(true, what, next);
     }
     let scale = found.scale.unwrap_or(0);
+    if column.kind == Kind::Money && fits && scale < 2 {
+        problem(
+            true,
+            format!("it has {scale} decimals: it cannot show hundredths of a Galleon"),
+            format!("ALTER TABLE {table} MODIFY {} DECIMAL(10,2)", column.name),
+        );
+    }
     if column.kind == Kind::Money && fits && scale > 18 {
         problem(
             true,

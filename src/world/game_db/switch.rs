@@ -108,7 +108,7 @@ pub enum Taken {
     },
 }
 
-const UNREADABLE: &str = "the control row does not say what the tables were made from (drop the table _wox_control)";
+const UNREADABLE: &str = "it does not say what the tables were made from";
 
 /// The fence's name: one a database.
 const LOCK_NAME: &str = "CONCAT('wox-rebuild:', LEFT(MD5(DATABASE()), 32))";
@@ -206,7 +206,7 @@ impl Session {
             bound_to: text(row, 2)?,
             tables: text(row, 3)?,
             digests: text(row, 4)?,
-            sources: sources.map_err(|_| GameDbError::Answer { what: UNREADABLE })?.unwrap_or_default(),
+            sources: sources.map_err(|_| GameDbError::Control { what: UNREADABLE })?.unwrap_or_default(),
             changed_at: text(row, 5)?,
         }))
     }
@@ -221,7 +221,7 @@ impl Session {
     }
 
     async fn write_control(&mut self, control: &Control) -> Result<(), GameDbError> {
-        let sources = serde_json::to_string(&control.sources).map_err(|_| GameDbError::Answer { what: UNREADABLE })?;
+        let sources = serde_json::to_string(&control.sources).map_err(|_| GameDbError::Control { what: UNREADABLE })?;
         let values = format!(
             "epoch = {}, phase = {}, bound_to = {}, tables = {}, digests = {}, sources = {}",
             control.epoch,
