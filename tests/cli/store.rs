@@ -277,6 +277,10 @@ fn the_doctor_sees_a_store_that_was_put_back() {
     let output = session.run("doctor");
     assert_eq!(code(&output), 1);
     assert!(String::from_utf8_lossy(&output.stdout).contains("behind its watermark at 2"), "{output:?}");
+    // Whoever looks is told, once.
+    let looked = session.run("status");
+    let told = "acknowledged are missing here: this store is an older copy";
+    assert_eq!(errors(&looked).matches(told).count(), 1, "{}", errors(&looked));
     std::fs::remove_file(&mark).unwrap();
     let output = session.run("doctor");
     assert_eq!(code(&output), 1);
