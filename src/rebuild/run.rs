@@ -382,6 +382,8 @@ impl Work<'_> {
         let folded = further(self.order.log, folded, self.order.threads, &Arc::new(Progress::default())).await?;
         let same_log = folded.scribe.moved() == held_against;
         if slipped.is_empty() && same_log && self.untouched(shadows).await? {
+            // Nobody waits until a whole game is freed.
+            tokio::task::spawn_blocking(move || drop(folded));
             let notes = vec![self.run.done("verify"), self.run.finished("verified")];
             let written = self.order.book.write(notes).await;
             written.map_err(|source| RebuildError::SwitchedUnrecorded { source })?;

@@ -225,7 +225,6 @@ impl Scribe {
     }
 
     fn note_player(&mut self, at: &Recorded, event: &PlayerEvent) {
-        let Ok(id) = PlayerId::new(at.stream.subject()) else { return };
         let position = at.position;
         let made = match event {
             PlayerEvent::PlayerCreated { .. } => Some(PlayerNotes {
@@ -259,10 +258,12 @@ impl Scribe {
                 spells: position,
                 titles: position,
             };
-            self.players.insert(id, PlayerNotes { last, ..made });
+            if let Ok(id) = PlayerId::new(at.stream.subject()) {
+                self.players.insert(id, PlayerNotes { last, ..made });
+            }
             return;
         }
-        let Some(notes) = self.players.get_mut(&id) else { return };
+        let Some(notes) = self.players.get_mut(at.stream.subject()) else { return };
         match event {
             PlayerEvent::HandleChanged { .. } => notes.last.handle = position,
             PlayerEvent::PlayerRenamed { .. } => notes.last.name = position,
