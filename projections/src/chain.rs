@@ -7,9 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use wox_events::{
     Amount, ChainEvent, DepositEvent, Digest, PlayerId, Position, Recorded, Timestamp, TxHash, WithdrawalId,
-    chain::{BlockId, HoldingsAnswer, Intent, SlotAnswer, TransactionAnswer},
+    chain::{BlockId, Consumer, HoldingsAnswer, Intent, SlotAnswer, TransactionAnswer},
     id::{Label, is_same_person},
-    withdrawal::ReversalProof,
 };
 
 use crate::{
@@ -17,12 +16,13 @@ use crate::{
     burns::Burn,
     deposits::{Deposit, reference},
     ledger::Drift,
+    outgoing::Register,
     projection::{EventRef, Projection, Rejection},
     state::State,
     verdict::{
         deposit::{self, Before, DepositVerdict},
         holdings::{self, HoldingsVerdict},
-        quorum::{Policy, Transfer},
+        quorum::{Policy, Transfer, transfers},
         withdrawal::{self, Payment, WithdrawalVerdict},
     },
     withdrawals::Withdrawal,
@@ -41,6 +41,8 @@ pub struct Chain {
     slots: Table<String, Look<SlotAnswer>>,
     /// The newest scan of each wallet, by the subject of its stream.
     scans: Table<String, Scan>,
+    /// What left our wallets, by all looks.
+    outgoing: Register,
     /// The newest look at what is held, by chain id and token.
     holdings: Table<String, Look<HoldingsAnswer>>,
     /// What the bank's bot confirmed, by transaction.
@@ -177,6 +179,12 @@ impl Chain {
         self.scans.values()
     }
 
+    /// What left our wallets, by all looks.
+    #[must_use]
+    pub fn outgoing(&self) -> &Register {
+        &self.outgoing
+    }
+
     /// The newest looks at what our addresses hold, a token each.
     pub fn holdings(&self) -> impl Iterator<Item = &Look<HoldingsAnswer>> {
         self.holdings.values()
@@ -308,14 +316,14 @@ impl Chain {
         self.declared.get(&chain) == Some(&closed.under)
     }
 
-    /// The verdict over all that is known of a withdrawal's payment, with the looks it rests on. `None` when nothing was
-    /// tried, or nobody has looked.
+    /// The verdict over its own slots, with the looks it rests on; what else left our wallets [`State`] adds. `None` when
+    /// nobody declared a chain.
     ///
     /// Every slot that was ever signed for it counts: one that paid settles it, and only when each is proven dead, nothing
     /// can follow. A payment that the bank's bot was asked for has no slot of ours: it is paid when its transfer is final,
     /// and unknown until then (banking.md 8).
     #[must_use]
-    pub fn withdrawal_verdict(&self, withdrawal: &Withdrawal) -> Option<(WithdrawalVerdict, Vec<EventRef>)> {
+    pub(crate) fn withdrawal_verdict(&self, withdrawal: &Withdrawal) -> Option<(WithdrawalVerdict, Vec<EventRef>)> {
         if self.policies.is_empty() {
             return None;
         }
@@ -377,30 +385,6 @@ impl Chain {
             }
         }
         Some((open.or(dead)?, seen))
-    }
-
-    /// Whether a reversal is borne out by what was seen of the chain (law 2). Where no chain was ever declared, only the
-    /// withdrawal's own stream can speak, and it is asked elsewhere.
-    pub(crate) fn check_reversal(
-        &self,
-        id: &str,
-        withdrawal: &Withdrawal,
-        proof: &ReversalProof,
-    ) -> Result<(), Rejection> {
-        let Some((verdict, _)) = self.withdrawal_verdict(withdrawal) else { return Ok(()) };
-        let borne_out = match proof {
-            ReversalProof::Operators { .. } => {
-                verdict.is_for_two_people() || self.scanned_without_payment(withdrawal).is_some()
-            }
-            ReversalProof::NeverSigned {} | ReversalProof::Reverted { .. } | ReversalProof::Cancelled { .. } => {
-                verdict.proof().as_ref() == Some(proof)
-            }
-        };
-        if borne_out {
-            return Ok(());
-        }
-        let is = format!("{}, {}", verdict.row(), verdict.says());
-        Err(Rejection::state(format_args!("withdrawal {id}"), is, "proven dead on chain"))
     }
 
     /// Whether money that a recovery books for a deposit is borne out by the newest look at its transaction, where there
@@ -481,13 +465,9 @@ impl Chain {
     }
 
     /// The scans that show, for every wallet that pays, all it sent since a slot on, and no payment of this withdrawal
-    /// among it (S5). Only then may two people decide about a payment that the bank's bot was asked for.
-    #[must_use]
-    pub fn scanned_without_payment(&self, withdrawal: &Withdrawal) -> Option<Vec<EventRef>> {
+    /// among it (S5).
+    pub(crate) fn scanned_without_payment(&self, withdrawal: &Withdrawal) -> Option<Vec<EventRef>> {
         let net = withdrawal.hold.as_ref()?.net;
-        if !withdrawal.asked_by_post {
-            return None;
-        }
         let policy = self.policies.values().next()?;
         let mut seen = Vec::new();
         for wallet in &policy.wallets {
@@ -759,6 +739,7 @@ impl Projection for Chain {
                     finalized_age_max: *finalized_age_max,
                     journaled: *journaled,
                 };
+                self.outgoing.declare(wallets);
                 if self.policies.get(chain) != Some(&policy) {
                     self.declared.insert(*chain, at.position);
                 }
@@ -773,6 +754,26 @@ impl Projection for Chain {
                     .map(|known| (known.from.clone(), known.nonce))
                     .or_else(|| before.and_then(|before| before.sender.clone()));
                 let closed = self.policies.get(chain).and_then(|policy| deposit::Closed::of(policy, *asked, answers));
+                match (self.policies.get(chain), &closed) {
+                    (None, _) => {}
+                    (Some(policy), None) => {
+                        for said in answers {
+                            if let Some(shown) = said.transaction.found() {
+                                self.outgoing.note(policy, shown, said.receipt.found(), &look.event);
+                            }
+                        }
+                    }
+                    // Beyond change: what a quorum shows, and nothing else.
+                    (Some(_), Some(closed)) => {
+                        match (
+                            closed.moved(),
+                            answers.iter().find_map(|said| said.transaction.found().filter(|shown| shown.tx == *tx)),
+                        ) {
+                            (Some((_, moved)), Some(shown)) => self.outgoing.note_final(shown, moved, &look.event),
+                            _ => self.outgoing.forget(tx),
+                        }
+                    }
+                }
                 self.close(&mut look, closed.map(|closed| Kept::Transaction(Box::new(closed))));
                 self.transactions.insert(subject, look);
             }
@@ -780,12 +781,38 @@ impl Projection for Chain {
                 let mut look = look(*chain, wallet.as_str(), *nonce, *asked, answers, here);
                 let policy = self.policies.get(chain);
                 let taken = policy.and_then(|policy| withdrawal::Taken::of(policy, *asked, *nonce, answers));
+                if let Some(policy) = policy {
+                    for said in answers {
+                        let taken = said.slot.found().and_then(|slot| slot.consumer.found());
+                        if let Some(Consumer::Transaction { transaction, receipt, .. }) = taken {
+                            self.outgoing.note(policy, transaction, receipt.found(), &look.event);
+                        }
+                    }
+                    if let Some(withdrawal::Taken::By(found)) = &taken {
+                        self.outgoing.note_final(&found.0, transfers(policy, &found.1), &look.event);
+                    }
+                }
                 self.close(&mut look, taken.map(Kept::Slot));
                 self.slots.insert(subject, look);
             }
             ChainEvent::WalletScanned { chain, wallet, from_nonce, at: asked, answers } => {
                 let policy = self.policies.get(chain);
                 let segment = policy.and_then(|policy| withdrawal::segment(policy, *asked, *from_nonce, answers));
+                for (policy, said) in policy.iter().flat_map(|policy| answers.iter().map(move |said| (policy, said))) {
+                    for (index, slot) in said.slots.iter().enumerate() {
+                        let Some(Consumer::Transaction { transaction, receipt, .. }) = slot.found() else { continue };
+                        let moved = receipt.found().map(|receipt| transfers(policy, receipt)).unwrap_or_default();
+                        let agreed = segment.as_ref().is_some_and(|segment| {
+                            (index as u64) < segment.slots
+                                && !moved.is_empty()
+                                && moved.iter().all(|one| segment.transfers.contains(one))
+                        });
+                        match agreed {
+                            true => self.outgoing.note_final(transaction, moved, &here),
+                            false => self.outgoing.note(policy, transaction, receipt.found(), &here),
+                        }
+                    }
+                }
                 let under = self.declared.get(chain).copied();
                 let goes_on = |scan: &Scan| scan.until == *from_nonce && scan.under == under;
                 let begun = self.scans.get(&subject).filter(|scan| goes_on(scan)).cloned();

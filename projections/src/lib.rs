@@ -19,6 +19,7 @@ pub mod late_posts;
 pub mod ledger;
 pub mod ops;
 pub mod outbox;
+pub mod outgoing;
 pub mod players;
 pub mod pool;
 pub mod postings;

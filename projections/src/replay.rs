@@ -216,7 +216,7 @@ impl Replay {
     /// in is evidence too, and proves nothing but that nobody knows. `None` when nobody declared a chain.
     #[must_use]
     pub fn withdrawal_verdict(&self, id: &WithdrawalId, withdrawal: &Withdrawal) -> Option<Judgement> {
-        self.as_far_as_read("withdrawal", id.as_str(), self.state.chain.withdrawal_verdict(withdrawal))
+        self.as_far_as_read("withdrawal", id.as_str(), self.state.withdrawal_verdict(id.as_str(), withdrawal))
     }
 
     /// The same of a burn. `None` also when nothing was signed, or nobody has looked at a slot of it.

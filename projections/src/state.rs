@@ -9,6 +9,7 @@ use wox_events::{
     TournamentEvent, WithdrawalEvent,
     chain::{HoldingsAnswer, Intent},
     id::Label,
+    withdrawal::ReversalProof,
 };
 
 use crate::{
@@ -21,13 +22,16 @@ use crate::{
     ledger::{Drift, Ledger, Posting},
     ops::Ops,
     outbox::Outbox,
+    outgoing::{self, unexplained, unexplained_elsewhere},
     players::Players,
     pool::Pool,
     postings::postings,
     projection::{EventRef, Projection, Rejection},
     recoveries::Recoveries,
+    replay::Judgement,
     tournaments::Tournaments,
-    withdrawals::Withdrawals,
+    verdict::WithdrawalVerdict,
+    withdrawals::{Withdrawal, WithdrawalPhase, Withdrawals},
 };
 
 /// Every projection, at one position of the log.
@@ -160,7 +164,7 @@ impl State {
         let Some(withdrawal) = self.withdrawals.get(id) else { return Ok(()) };
         if let WithdrawalEvent::HoldReleased { proof, .. } = event {
             self.burns.check_reversal(id)?;
-            self.chain.check_reversal(id, withdrawal, proof)?;
+            self.check_reversal(id, withdrawal, proof)?;
         }
         if at.provenance != Provenance::Recovery {
             return Ok(());
@@ -169,7 +173,12 @@ impl State {
         match event {
             WithdrawalEvent::HoldReleased { .. } => self.chain.check_standing(&what, "proven dead on chain"),
             WithdrawalEvent::WithdrawalSettled { tx, .. } => {
-                self.chain.check_paid(&what, tx, self.chain.withdrawal_verdict(withdrawal))
+                self.chain.check_paid(&what, tx, self.withdrawal_verdict(id, withdrawal))
+            }
+            WithdrawalEvent::RebroadcastRequested { .. } | WithdrawalEvent::BumpRequested { .. }
+                if !unexplained(self, id, withdrawal).is_empty() =>
+            {
+                Err(Rejection::state(what, "perhaps paid by another transaction", "unpaid"))
             }
             WithdrawalEvent::RebroadcastRequested { wallet, nonce, .. } => {
                 self.chain.check_intent(&what, slot(wallet, *nonce), Intent::Rebroadcast)
@@ -182,6 +191,67 @@ impl State {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether a reversal is borne out by what was seen of the chain (law 2). Where no chain was ever declared, only the
+    /// withdrawal's own stream can speak, and it is asked elsewhere.
+    fn check_reversal(&self, id: &str, withdrawal: &Withdrawal, proof: &ReversalProof) -> Result<(), Rejection> {
+        let Some((verdict, _)) = self.withdrawal_verdict(id, withdrawal) else { return Ok(()) };
+        let borne_out = match proof {
+            ReversalProof::Operators { .. } => {
+                verdict.is_for_two_people() || self.scanned_without_payment(id, withdrawal).is_some()
+            }
+            ReversalProof::NeverSigned {} | ReversalProof::Reverted { .. } | ReversalProof::Cancelled { .. } => {
+                verdict.proof().as_ref() == Some(proof)
+            }
+        };
+        if borne_out {
+            return Ok(());
+        }
+        let is = format!("{}, {}", verdict.row(), verdict.says());
+        Err(Rejection::state(format_args!("withdrawal {id}"), is, "proven dead on chain"))
+    }
+
+    /// The verdict over all that is known of a withdrawal's payment, with the looks it rests on. `None` when nobody
+    /// declared a chain.
+    ///
+    /// Its own slots prove that nothing can follow from them; what left our wallets otherwise and no event explains may
+    /// have paid it all the same, and then nobody knows.
+    #[must_use]
+    pub fn withdrawal_verdict(&self, id: &str, withdrawal: &Withdrawal) -> Option<Judgement> {
+        let (verdict, mut looks) = self.chain.withdrawal_verdict(withdrawal)?;
+        let settled = match &verdict {
+            WithdrawalVerdict::Executed { .. } => true,
+            WithdrawalVerdict::ForeignConsumer { paid_destination, .. } => *paid_destination,
+            _ => withdrawal.phase == WithdrawalPhase::Settled,
+        };
+        if settled {
+            return Some((verdict, looks));
+        }
+        let mut found = unexplained(self, id, withdrawal);
+        let mut why = "to its address";
+        if found.is_empty() && matches!(verdict, WithdrawalVerdict::NotSent) {
+            found = unexplained_elsewhere(self, withdrawal);
+            why = "that could be its payment";
+        }
+        let Some(first) = found.first() else { return Some((verdict, looks)) };
+        let more = match found.len() {
+            1 => String::new(),
+            more => format!(" and {} more", more - 1),
+        };
+        let why = format!("{}{more}, {why}, and no event says what it paid", outgoing::says(first));
+        looks.extend(found.iter().map(|sent| sent.event.clone()));
+        Some((WithdrawalVerdict::Unknown { why }, looks))
+    }
+
+    /// The scans on which two people may decide about a payment that nobody can prove (S5): asked of the bank's bot, or of
+    /// nobody where the signer does not journal here; everything that our wallets sent is shown, and nothing of it paid.
+    #[must_use]
+    pub fn scanned_without_payment(&self, id: &str, withdrawal: &Withdrawal) -> Option<Vec<EventRef>> {
+        if withdrawal.sent && !withdrawal.asked_by_post || !unexplained(self, id, withdrawal).is_empty() {
+            return None;
+        }
+        self.chain.scanned_without_payment(withdrawal)
     }
 
     /// The same for a burn.

@@ -73,6 +73,8 @@ pub struct Withdrawal {
     /// True while nobody knows which burn its fee paid for: the tables do not say, and two open ones may be alike.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub burn_unknown: bool,
+    /// Where it was asked for.
+    pub requested: EventAt,
     /// When something last happened.
     pub last_activity: Timestamp,
     /// The last event of the stream.
@@ -154,6 +156,12 @@ impl Withdrawals {
         self.withdrawals.iter()
     }
 
+    /// The withdrawal that a payment settled.
+    #[must_use]
+    pub fn paid_by(&self, tx: &TxHash) -> Option<&WithdrawalId> {
+        self.paid.get(tx)
+    }
+
     /// What was in flight when the game's tables were taken over.
     #[must_use]
     pub fn imported(&self) -> Amount {
@@ -190,6 +198,9 @@ impl Withdrawals {
             ImportedWithdrawal::Failed => WithdrawalPhase::Failed,
             ImportedWithdrawal::Returned => WithdrawalPhase::Released,
         };
+        if let (ImportedWithdrawal::Paid, Some(tx)) = (standing, tx) {
+            self.paid.entry(tx.clone()).or_insert_with(|| id.clone());
+        }
         let hold = Hold { event: at.id, net: *net, pool_share: *pool_share, burn_share: *burn_share };
         self.withdrawals.insert(
             id,
@@ -210,6 +221,7 @@ impl Withdrawals {
                 mined: None,
                 imported: true,
                 burn_unknown: open && !burn_known,
+                requested: EventAt::of(at),
                 last_activity: completed_at.or(*requested_at).unwrap_or(at.time),
                 last: EventAt::of(at),
             },
@@ -362,6 +374,7 @@ impl Projection for Withdrawals {
                     mined: None,
                     imported: false,
                     burn_unknown: false,
+                    requested: EventAt::of(at),
                     last_activity: at.time,
                     last: EventAt::of(at),
                 },

@@ -11,6 +11,7 @@ use wox_events::{
 use wox_projections::{
     EventRef, Replay, State,
     chain::{before, judged},
+    outgoing::{unexplained, unexplained_elsewhere},
     verdict::{
         deposit,
         quorum::{Policy, View, view, voters},
@@ -117,9 +118,13 @@ pub fn looks(state: &State, subject: &Subject) -> Option<Vec<EventRef>> {
                     chain.policies().filter_map(|rules| Some(chain.transaction(rules.chain, tx)?.event.clone())),
                 );
             }
-            if withdrawal.asked_by_post {
+            looks.extend(unexplained(state, id, withdrawal).into_iter().map(|sent| sent.event.clone()));
+            looks.extend(unexplained_elsewhere(state, withdrawal).into_iter().map(|sent| sent.event.clone()));
+            if withdrawal.asked_by_post || !withdrawal.sent {
                 looks.extend(chain.scans().flat_map(|scan| scan.looks.iter().cloned()));
             }
+            looks.sort();
+            looks.dedup();
             looks
         }
         Subject::Burn(id) => of_slots(&state.burns.get(id)?.slots),

@@ -10,9 +10,10 @@ pub mod uncredited_deposit;
 pub mod vanished_deposit;
 pub mod withdrawal_in_doubt;
 
-use wox_events::chain::Intent;
+use wox_events::{StreamId, chain::Intent};
 use wox_projections::{
     State,
+    outgoing::{unexplained, unexplained_elsewhere},
     verdict::{WithdrawalVerdict, withdrawal::Payment},
 };
 
@@ -25,6 +26,11 @@ fn next(evidence: &Evidence, what: &str, id: &str, verdict: &WithdrawalVerdict, 
     let state = &evidence.replay.state;
     if let Some(unseen) = unseen(evidence, what, id) {
         return unseen;
+    }
+    if let (WithdrawalVerdict::Unknown { .. }, "withdrawal") = (verdict, what)
+        && let Some(next) = unexplained_next(state, id)
+    {
+        return next;
     }
     let asked = slots.iter().flat_map(|slot| &slot.asked).max_by_key(|asked| asked.at);
     let free = verdict.permits(Intent::Fence);
@@ -69,6 +75,55 @@ fn next(evidence: &Evidence, what: &str, id: &str, verdict: &WithdrawalVerdict, 
             format!("{}: wox observe {what} {id}", verdict.next())
         }
     }
+}
+
+/// What to do about a transfer that no event explains and that may have paid a withdrawal, or about a payment that nobody
+/// can enumerate.
+fn unexplained_next(state: &State, id: &str) -> Option<String> {
+    let withdrawal = state.withdrawals.get(id)?;
+    let to_it = unexplained(state, id, withdrawal);
+    let elsewhere = unexplained_elsewhere(state, withdrawal);
+    if let Some(sent) = to_it.first().or(elsewhere.first()) {
+        let (tx, (wallet, nonce)) = (&sent.tx, &sent.sender);
+        let decide = match to_it.is_empty() {
+            true => format!("; what else it was: {}", scan_next(state, id)),
+            false => String::new(),
+        };
+        return Some(format!(
+            "never give it back unless it is known what {tx} paid: if it is this payment, have the signer append TxSigned \
+             (wallet {wallet}, slot {nonce}, that hash) to withdrawal-{id}, or for the bank's bot TxBroadcast with that hash; if it \
+             paid another withdrawal, append it to that one; then wox recover withdrawal {id}{decide}"
+        ));
+    }
+    let nobody_can_say = match withdrawal.sent {
+        true => withdrawal.slots.is_empty() && withdrawal.asked.is_empty() && withdrawal.asked_by_post,
+        false => true,
+    };
+    nobody_can_say.then(|| {
+        format!(
+            "if its payment is known, append TxBroadcast with its hash to withdrawal-{id}; else {}",
+            scan_next(state, id)
+        )
+    })
+}
+
+/// What to do first where a transfer that no event explains may have paid a withdrawal; `None` where there is none.
+fn perhaps_paid(evidence: &Evidence, subject: &StreamId) -> Option<String> {
+    let (state, id) = (&evidence.replay.state, subject.subject());
+    let withdrawal = state.withdrawals.get(id).filter(|_| subject.category() == "withdrawal")?;
+    let found = unexplained(state, id, withdrawal);
+    if found.is_empty() { None } else { unexplained_next(state, id) }
+}
+
+/// How two people get to decide about a payment that nobody can enumerate: once all our wallets are scanned.
+fn scan_next(state: &State, id: &str) -> String {
+    let wallets = state.chain.policies().flat_map(|policy| &policy.wallets);
+    let scans: Vec<_> = wallets.map(|wallet| format!("wox observe wallet {wallet} --from 0")).collect();
+    format!(
+        "see all that our wallets sent: {}; where that shows no payment two people decide: wox recover withdrawal {id} \
+         --second NAME --why REASON",
+        scans.join(" and ")
+    )
 }
 
 /// What to do about an event of a withdrawal's or burn's stream that may be about a payment and is not in the state.

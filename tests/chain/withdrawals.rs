@@ -1,6 +1,6 @@
 //! W0 to W11, for payments and burns: what became of a slot, and what follows.
 
-use wox_events::{Amount, BurnEvent, WithdrawalEvent, chain::Intent, withdrawal::ReversalProof};
+use wox_events::{Amount, BurnEvent, WithdrawalEvent, WithdrawalId, chain::Intent, withdrawal::ReversalProof};
 use wox_recovery::{
     log::EventLog as _,
     recovery::{Scope, Targets},
@@ -650,6 +650,175 @@ fn s5_a_scan_that_shows_the_payment_forbids_the_decision() {
         let scope =
             Scope::Release { withdrawal: stream(W), first: label("alice"), second: label("bob"), why: "x".into() };
         assert!(!table.game.plan_for(&scope).await.changes);
+    });
+}
+
+fn two_people() -> Scope {
+    Scope::Release { withdrawal: stream(W), first: label("alice"), second: label("bob"), why: "ticket-91".into() }
+}
+
+/// A transaction or all that our wallet sent, seen and recorded.
+async fn seen(table: &Table, sent: &Signed, by_scan: bool) {
+    match by_scan {
+        true => drop(table.observe(&Targets { wallets: vec![(wallet(HOT), 0)], ..Targets::default() }).await),
+        false => drop(table.look_at(&sent.tx).await),
+    }
+}
+
+#[test]
+fn w0_is_never_said_while_a_transfer_to_the_same_address_is_explained_by_no_event() {
+    for by_scan in [false, true] {
+        asked_for(async |anvil, table| {
+            anvil.send(&payment(0)).await;
+            anvil.finalize().await;
+            table.game.wait(900);
+            table.game.tick().await;
+            // Planned and approved before anybody looked; what was seen since counts.
+            let early = plan(table).await;
+            assert!(early.changes);
+            table.game.propose(&early).await;
+            table.game.approve(&early).await;
+            seen(table, &payment(0), by_scan).await;
+            let refused = table.game.apply(&early).await.unwrap_err().to_string();
+            assert!(refused.contains("no event says what it paid"), "{refused}");
+            let held = plan(table).await;
+            assert!(!held.changes && held.held[0].finding.outcome_unknown, "{held:#?}");
+            assert!(
+                held.held[0].finding.says.contains("W11") && held.held[0].finding.says.contains(payment(0).tx.as_str())
+            );
+            assert!(held.held[0].next.contains("append TxSigned"), "{}", held.held[0].next);
+            let decision = table.game.plan_for(&two_people()).await;
+            assert!(!decision.changes && decision.held[0].next == held.held[0].next, "{decision:#?}");
+            // What is said to be done does it.
+            signed(table, 0, &payment(0)).await;
+            assert_eq!(table.look_into(W).await.row, "W1");
+            assert_eq!(kinds(&plan(table).await), ["TxMined", "WithdrawalSettled"]);
+        });
+    }
+}
+
+#[test]
+fn w0_stands_where_the_transfer_is_that_of_another_withdrawal() {
+    asked_for(async |anvil, table| {
+        let requested =
+            WithdrawalEvent::WithdrawalRequested { player: who("ann"), amount: g(1), destination: wallet(PLAYER) };
+        table.game.credit("deposit-8453:0xab:0", 171, "ann", 1).await;
+        table.game.tell("withdrawal-8", requested).await;
+        let (net, share) = (Amount::cents(96), Amount::cents(2));
+        let held =
+            WithdrawalEvent::FundsHeld { player: who("ann"), amount: g(1), net, pool_share: share, burn_share: share };
+        table.game.tell("withdrawal-8", held).await;
+        anvil.send(&pay(HOT, 0, wallet(PLAYER).as_str(), cents(96))).await;
+        anvil.finalize().await;
+        table.look_at(&pay(HOT, 0, wallet(PLAYER).as_str(), cents(96)).tx).await;
+        table.game.wait(900);
+        table.game.tick().await;
+        assert!(!plan(table).await.changes, "nobody says what it paid");
+        let named = journaled(0, &pay(HOT, 0, wallet(PLAYER).as_str(), cents(96)), None);
+        table.game.tell("withdrawal-8", named).await;
+        assert!(plan(table).await.changes);
+    });
+}
+
+#[test]
+fn w0_is_not_said_while_somebody_unnamed_got_exactly_its_amount_and_two_people_decide_after_a_scan() {
+    asked_for(async |anvil, table| {
+        let sent = pay(HOT, 0, wallet(STRANGER).as_str(), cents(9_600));
+        anvil.send(&sent).await;
+        anvil.finalize().await;
+        table.look_at(&sent.tx).await;
+        table.game.wait(900);
+        table.game.tick().await;
+        let held = plan(table).await;
+        assert!(!held.changes && held.held[0].next.contains("wox observe wallet"), "{held:#?}");
+        assert!(!table.game.plan_for(&two_people()).await.changes, "nothing was scanned");
+        seen(table, &sent, true).await;
+        two_people_decide(table).await;
+    });
+}
+
+#[test]
+fn w5_that_was_decided_is_not_given_back_when_the_next_slot_paid() {
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
+        anvil.send(&pay(HOT, 0, wallet(STRANGER).as_str(), cents(100))).await;
+        anvil.finalize().await;
+        waits(table, "W5").await;
+        let decided = table.game.plan_for(&two_people()).await;
+        table.game.propose(&decided).await;
+        table.game.approve(&decided).await;
+        anvil.send(&payment(1)).await;
+        anvil.mine(1).await;
+        // One source's word that it is in a block is enough to stop.
+        table.look_at(&payment(1).tx).await;
+        let refused = table.game.apply(&decided).await.unwrap_err().to_string();
+        assert!(refused.contains("no event says what it paid"), "{refused}");
+        assert!(!table.game.plan_for(&two_people()).await.changes);
+        assert_eq!(table.held().await, g(0));
+    });
+}
+
+#[test]
+fn w4_is_not_given_back_when_another_slot_paid() {
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
+        anvil.send(&payment(0)).await;
+        waits(table, "W8").await;
+        asks(table, Intent::Fence, "FenceRequested").await;
+        anvil.send(&cancel(0)).await;
+        anvil.send(&payment(1)).await;
+        anvil.finalize().await;
+        assert_eq!(table.look_into(W).await.row, "W4");
+        assert!(plan(table).await.changes);
+        table.look_at(&payment(1).tx).await;
+        assert!(!plan(table).await.changes);
+    });
+}
+
+#[test]
+fn s5_a_payment_that_was_seen_after_the_scan_forbids_the_decision() {
+    asked_for(async |anvil, table| {
+        table.game.tell(W, WithdrawalEvent::TxBroadcast { tx: None, post: Some(label("post-5")) }).await;
+        anvil.send(&cancel(0)).await;
+        anvil.finalize().await;
+        seen(table, &cancel(0), true).await;
+        let decided = table.game.plan_for(&two_people()).await;
+        assert!(decided.changes);
+        table.game.propose(&decided).await;
+        table.game.approve(&decided).await;
+        // Another amount to the same address may be its payment too.
+        let paid = pay(HOT, 1, wallet(PLAYER).as_str(), cents(9_000));
+        anvil.send(&paid).await;
+        anvil.finalize().await;
+        table.look_at(&paid.tx).await;
+        assert!(table.game.apply(&decided).await.is_err());
+        assert!(plan(table).await.held[0].next.contains("TxBroadcast with that hash"));
+    });
+}
+
+#[test]
+fn a_payment_that_shows_after_a_release_is_an_alarm() {
+    asked_for(async |anvil, table| {
+        table.game.wait(900);
+        table.game.tick().await;
+        goes_back(table, &["BurnCancelled", "HoldReleased"]).await;
+        anvil.send(&payment(0)).await;
+        anvil.mine(1).await;
+        table.look_at(&payment(0).tx).await;
+        let found = plan(table).await;
+        assert!(!found.changes && found.held[0].finding.says.contains("may be paid twice"), "{found:#?}");
+        anvil.finalize().await;
+        table.look_at(&payment(0).tx).await;
+        let found = plan(table).await;
+        assert_eq!(kinds(&found), ["DoublePayment"], "{found:#?}");
+        assert!(found.held.iter().any(|hold| hold.finding.says.contains("paid all the same")));
+        table.game.carry_out(&found).await;
+        assert!(!plan(table).await.changes, "the alarm is recorded once");
+        assert!(!plan(table).await.held.is_empty());
+        let replay = table.game.look().await.replay;
+        let known = replay.state.withdrawals.get("7").unwrap();
+        let verdict = replay.withdrawal_verdict(&WithdrawalId::new("7").unwrap(), known).unwrap().0;
+        assert!(verdict.says().contains(payment(0).tx.as_str()), "explain shows it: {}", verdict.says());
     });
 }
 

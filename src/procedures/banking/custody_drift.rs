@@ -207,7 +207,7 @@ fn open_items(state: &State, block: u64) -> Vec<(Drift, String)> {
             return None;
         }
         let net = withdrawal.hold.as_ref()?.net;
-        match state.chain.withdrawal_verdict(withdrawal)?.0 {
+        match state.withdrawal_verdict(id.as_str(), withdrawal)?.0 {
             WithdrawalVerdict::Executed { block: at, .. } if at.number <= block => {
                 Some((Drift::between(Amount::ZERO, net), format!("-{net} G, withdrawal {id}")))
             }

@@ -102,6 +102,9 @@ impl Asking<'_> {
             Intent::Fence => None,
             // Paying stands still; giving up a payment does not.
             Intent::Rebroadcast | Intent::Bump => {
+                if let Some(next) = super::perhaps_paid(self.evidence, subject) {
+                    return held("its address was paid by another transaction", "to pay again could pay twice", next);
+                }
                 stopped(self.evidence).map(|repair| self.case("a payment was asked for", repair))
             }
         }

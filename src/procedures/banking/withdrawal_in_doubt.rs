@@ -4,7 +4,7 @@
 //! people (law 2).
 
 use wox_events::{
-    BurnEvent, ChainEvent, Digest, EventId, Label, StreamId, TxHash, WithdrawalEvent, WithdrawalId,
+    Amount, BurnEvent, ChainEvent, Digest, EventId, Label, StreamId, TxHash, WithdrawalEvent, WithdrawalId,
     chain::{self, BlockId},
     deposit::Finality,
     withdrawal::ReversalProof,
@@ -12,6 +12,7 @@ use wox_events::{
 use wox_projections::{
     EventRef,
     burns::BurnPhase,
+    outgoing::{self, Outgoing, has_rivals, unexplained},
     verdict::{WithdrawalVerdict, withdrawal::Payment},
     withdrawals::{Hold, Withdrawal, WithdrawalPhase},
 };
@@ -60,7 +61,8 @@ pub fn released_by_operators(evidence: &Evidence, subject: &StreamId, first: &La
     let Some((verdict, mut looks)) = evidence.replay.withdrawal_verdict(&id, withdrawal) else { return Vec::new() };
     // What was seen of the wallets says nothing of a payment that the stream itself may hide.
     let unseen = evidence.replay.unseen_payment(subject);
-    let scanned = state.chain.scanned_without_payment(withdrawal).filter(|_| unseen.is_none());
+    let scanned = state.scanned_without_payment(id.as_str(), withdrawal).filter(|_| unseen.is_none());
+    let scanned = scanned.filter(|_| matches!(verdict, WithdrawalVerdict::Unknown { .. }));
     let decidable = verdict.is_for_two_people() || scanned.is_some();
     looks.extend(scanned.into_iter().flatten());
     let finding = doubt.finding(Severity::High, &format!("{}, {}", verdict.row(), verdict.says()));
@@ -71,6 +73,9 @@ pub fn released_by_operators(evidence: &Evidence, subject: &StreamId, first: &La
                 "the player was paid from our wallet: giving it back would pay twice"
             }
             other if other.proof().is_some() => "it needs no decision: the log proves that no payment can follow",
+            _ if !unexplained(state, id.as_str(), withdrawal).is_empty() => {
+                "the player may have been paid from our wallet: giving it back could pay twice"
+            }
             _ => "what was seen of the chain leaves nothing to decide: a payment may exist and may still land",
         };
         let next = super::next(evidence, "withdrawal", id.as_str(), &verdict, &withdrawal.slots);
@@ -323,19 +328,31 @@ impl Doubt<'_> {
 
     /// W1 after a release: the money left twice.
     fn paid_after_release(&self, judged: Judged) -> Vec<Case> {
-        let Some((WithdrawalVerdict::Executed { tx, block }, looks)) = judged else { return Vec::new() };
         let net = self.withdrawal.hold.as_ref().map(|hold| hold.net).unwrap_or_default();
-        let what = format!("{net} G were given back and paid all the same by {tx}, final in block {}", block.number);
+        let (tx, paid, look, how) = match judged {
+            Some((WithdrawalVerdict::Executed { tx, block }, looks)) => {
+                let Some(look) = looks.last() else { return Vec::new() };
+                (tx, net, look.clone(), format!("final in block {}", block.number))
+            }
+            _ => match self.paid_by_something_else(net) {
+                Some(Ok((sent, paid))) => {
+                    (sent.tx.clone(), paid, sent.event.clone(), "final, which no event explains otherwise".to_owned())
+                }
+                Some(Err(case)) => return vec![case],
+                None => return Vec::new(),
+            },
+        };
+        let what = format!("{net} G were given back and {paid} G paid all the same by {tx}, {how}");
         let finding = Finding { code: "WOX-BANK-TX-004".into(), ..self.finding(Severity::Critical, &what) };
         let mut cases = Vec::new();
         let state = &self.evidence.replay.state;
         if !state.chain.is_double_payment_known(self.id)
-            && let (Some(look), Some(policy)) = (looks.last(), state.chain.policies().next())
+            && let Some(policy) = state.chain.policies().next()
         {
             let alarm = ChainEvent::DoublePayment {
                 withdrawal: self.id.clone(),
                 tx: tx.clone(),
-                amount: net,
+                amount: paid,
                 evidence: look.id,
             };
             let repair = Steps::on(self.evidence, chain::stream(policy.chain))
@@ -349,5 +366,39 @@ impl Doubt<'_> {
         );
         cases.push(Case { finding, repair });
         cases
+    }
+
+    /// What left our wallets for its address after it was given back. Where it is not final, not the amount, or may be for
+    /// another withdrawal of the same address, nobody knows yet whether it is paid twice.
+    fn paid_by_something_else(&self, net: Amount) -> Option<Result<(&Outgoing, Amount), Case>> {
+        let state = &self.evidence.replay.state;
+        let found = unexplained(state, self.id.as_str(), self.withdrawal);
+        let to_it = |sent: &Outgoing| {
+            let mut parts = sent.transfers.iter().map(|one| (&one.to, one.value));
+            parts.any(|(to, value)| {
+                to.as_str().eq_ignore_ascii_case(self.withdrawal.destination.as_str()) && value == net
+            })
+        };
+        let rivals = has_rivals(state, self.id.as_str(), self.withdrawal);
+        if let Some(sent) = found.iter().find(|sent| sent.is_final && to_it(sent) && !rivals) {
+            return Some(Ok((sent, net)));
+        }
+        let first = found.first()?;
+        let what =
+            format!("it was given back, and {} since it was asked for: it may be paid twice", outgoing::says(first));
+        let finding = Finding {
+            code: "WOX-BANK-TX-004".into(),
+            outcome_unknown: true,
+            ..self.finding(Severity::Critical, &what)
+        };
+        let repair = hold(
+            "no event says what that transfer paid",
+            format!(
+                "stop paying from the wallet; say what it paid: append TxSigned or TxBroadcast with {} to the withdrawal it \
+                 is of; where it is of none, the player has the money twice: agree with them",
+                first.tx
+            ),
+        );
+        Some(Err(Case { finding, repair }))
     }
 }
