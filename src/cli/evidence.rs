@@ -28,7 +28,7 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// A game's clock further ahead than this rests on an event whose time is wrong, or this machine's clock is.
-const CLOCK_AHEAD_WARN: wox_events::Duration = wox_events::Duration::seconds(60 * 60);
+const CLOCK_AHEAD_WARN: wox_events::Duration = wox_events::Duration::seconds(60);
 
 /// As many threads as this machine runs at the same time.
 #[must_use]
@@ -82,7 +82,7 @@ pub(super) async fn gather_from(
             let message = format!("stopped behind position {}; a snapshot of it is saved", at.position);
             return Err(CliError::interrupted(message).next("run the same command again: it goes on from there"));
         }
-        result => result?,
+        result => result?.seen_at(time::now()),
     };
     phase.finish();
     if from == From::Snapshot && evidence.damage.is_none() && started_at != Some(evidence.as_of) {
@@ -98,14 +98,15 @@ pub(super) async fn gather_from(
             account.waived
         ));
     }
-    let ahead = evidence.now().since(time::now());
+    let game = evidence.replay.game_clock;
+    let ahead = evidence.clock.map_or(wox_events::Duration::ZERO, |machine| game.since(machine));
     if ahead > CLOCK_AHEAD_WARN {
         context.say(format!(
-            "the game's clock stands at {}, {} h ahead of this machine's, since the event at position {}: when that time is \
-             wrong, leave the event out with wox recover event {} --why REASON",
-            rfc3339::text(evidence.now()),
-            ahead.as_seconds() / 3600,
-            evidence.replay.clock_set_by,
+            "the game's clock stands at {}, {} min ahead of this machine's, since the event at position {}: until this \
+             machine's clock is there, time is counted by it, and nothing is called stuck or late that is not by its count; \
+             when it is this machine's clock that is wrong, set it and run the command again",
+            rfc3339::text(game),
+            ahead.as_seconds() / 60,
             evidence.replay.clock_set_by,
         ));
     }

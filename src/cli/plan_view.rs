@@ -18,6 +18,11 @@ pub(super) fn describe(mut document: Document, plan: &Plan) -> Document {
         plan.base.root.short(),
         grouped(plan.base.last_valid.0)
     ));
+    if let Some(clock) = plan.base.clock {
+        let clock = rfc3339::text(clock);
+        document = document
+            .line(format!("counted up to {clock}: the game's clock is ahead of the machine's that made the plan"));
+    }
     if let Some(decision) = decision(&plan.scope) {
         document = document.line(decision);
     }

@@ -3,7 +3,7 @@
 use wox_events::{Duration, Timestamp};
 
 /// How far ahead of this machine's clock a moment that somebody tells may lie. Clocks disagree; by more than this, one of
-/// them is wrong, and an event of the future would move the game's clock and let every running duel time out.
+/// them is wrong. What lies less far ahead moves the game's clock, and plans count by this machine's until it is there.
 pub const AHEAD_MAX: Duration = Duration::seconds(24 * 60 * 60);
 
 /// The present moment, in microseconds since 1970.

@@ -18,7 +18,7 @@ use super::{
     approval::{self, ApprovalError},
     finding::engine_actor,
     gather::{GatherError, gather, gather_upto},
-    plan::{plan, stream_of, try_item},
+    plan::{Base, plan, stream_of, try_item},
     policy::APPROVAL_VALIDITY,
     proposal,
 };
@@ -253,19 +253,21 @@ async fn judge(
 ) -> Result<Vec<Item>, ApplyError> {
     let Recorded { plan: old, record } = recorded;
     approval::judge(old, record, now)?;
-    let then = gather_upto(log, old.base.as_of, None, threads, progress).await?;
+    // Seen at the time it was made, or it would be another plan for no reason; never at one that has not come here.
+    let seen_at = old.base.clock.map_or(now, |clock| clock.min(now));
+    let then = gather_upto(log, old.base.as_of, None, threads, progress).await?.seen_at(seen_at);
     undamaged(&then)?;
     let again = plan(&then, &old.scope)?;
     if again.id != old.id {
         return Err(ApplyError::Changed { plan: old.short_id(), now: again.short_id() });
     }
     // The base is not under the id, and people who approve read it.
-    if again.base != old.base {
+    if (Base { clock: old.base.clock, ..again.base.clone() }) != old.base {
         return Err(ApplyError::OtherBase { plan: old.short_id(), as_of: old.base.as_of });
     }
     drop(then);
     // The state first: what somebody else applies meanwhile is then found there, not tried out a second time.
-    let today = gather(log, threads, progress).await?;
+    let today = gather(log, threads, progress).await?.seen_at(now);
     undamaged(&today)?;
     let mut pending = Vec::new();
     for item in &again.items {
@@ -282,6 +284,10 @@ async fn judge(
         })?;
     }
     Ok(pending)
+}
+
+fn run_of(plan: &Plan) -> StreamId {
+    StreamId::new(format!("run-{}", plan.id)).expect("`run-` and 64 hex digits are a stream name")
 }
 
 fn undamaged(evidence: &Evidence) -> Result<(), ApplyError> {
@@ -323,7 +329,7 @@ async fn append_items(
     now: Timestamp,
 ) -> Result<Applied, ApplyError> {
     let Recorded { plan, record } = recorded;
-    let run = StreamId::new(format!("run-{}", plan.id)).expect("`run-` and 64 hex digits are a stream name");
+    let run = run_of(plan);
     let procedure = Label::new("apply").expect("an identity");
     let subject = Label::new(plan.stream().as_str()).expect("a stream name is an identity");
     append_last(log, &run, "started", &RecoveryEvent::RunStarted { procedure, subject }.into(), by, now).await?;

@@ -18,6 +18,8 @@ pub struct Evidence {
     pub replay: Replay,
     /// What could not be read: the log is damaged from here on.
     pub damage: Option<Damage>,
+    /// The clock of the machine that looks, where the game's is ahead of it: no time counts that has not passed there.
+    pub clock: Option<Timestamp>,
 }
 
 /// Where the log stops being readable.
@@ -34,6 +36,14 @@ impl Evidence {
     /// Silence after it counts for nobody, because silence cannot be told from an outage.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.replay.game_clock
+        self.clock.unwrap_or(self.replay.game_clock)
+    }
+
+    /// The same seen at a moment: a game's clock that is ahead of it rests on an event whose time is wrong, or this
+    /// machine's clock is. Either way nothing is decided by time that may not have passed.
+    #[must_use]
+    pub fn seen_at(self, machine: Timestamp) -> Evidence {
+        let clock = (machine < self.replay.game_clock).then_some(machine);
+        Evidence { clock, ..self }
     }
 }

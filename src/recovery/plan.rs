@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
-    Digest, Json, Label, LogId, PlayerId, Position, Revision, StreamId, TxHash, chain::Intent, record::JsonError,
+    Digest, Json, Label, LogId, PlayerId, Position, Revision, StreamId, Timestamp, TxHash, chain::Intent,
+    record::JsonError,
 };
 use wox_projections::{Account, FOLD_HASH, Replay, State, invariants, ledger::Drift, postings::postings};
 
@@ -211,6 +212,9 @@ pub struct Base {
     pub root: Digest,
     /// The last position at which nothing was wrong yet.
     pub last_valid: Position,
+    /// What time it was taken to be, where the game's clock was ahead of the clock of the machine that made the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<Timestamp>,
 }
 
 /// One compensation: one atomic batch in one stream.
@@ -388,7 +392,12 @@ pub fn plan(evidence: &Evidence, scope: &Scope) -> Result<Plan, JsonError> {
     let mut plan = Plan {
         schema: "wox/plan/v1".into(),
         id: Digest::of(b""),
-        base: Base { as_of: evidence.as_of, root: evidence.root, last_valid: diagnosis.last_valid },
+        base: Base {
+            as_of: evidence.as_of,
+            root: evidence.root,
+            last_valid: diagnosis.last_valid,
+            clock: evidence.clock,
+        },
         log: evidence.log,
         scope: scope.clone(),
         folds: FOLD_HASH.into(),

@@ -51,7 +51,7 @@ pub async fn verify(
     threads: NonZeroUsize,
     progress: &Arc<Progress>,
 ) -> Result<Verdict, ApplyError> {
-    let evidence = gather(log, threads, progress).await?;
+    let evidence = gather(log, threads, progress).await?.seen_at(now);
     let findings: Vec<Finding> = diagnose(&evidence).cases.into_iter().map(|case| case.finding).collect();
     let same = |planned: &Finding, finding: &Finding| {
         planned.procedure == finding.procedure && planned.subject == finding.subject && planned.since == finding.since

@@ -138,3 +138,24 @@ fn the_digest_is_the_same_for_every_number_of_threads() {
         assert_eq!(digest(threads), one);
     }
 }
+
+#[test]
+fn a_time_ahead_of_this_machine_is_said_with_what_really_helps() {
+    let session = Session::new();
+    session.run("init");
+    session.file("events.jsonl", crate::store::EVENTS);
+    session.run("append events.jsonl");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros();
+    let ahead = crate::store::EVENTS.lines().nth(1).unwrap().replace("\"expected\":1", "\"expected\":2");
+    let ahead = ahead.replace("5b02", "5b09").replace("1785585600000001", &(now + 20 * 3_600_000_000).to_string());
+    let appended = session.feed("append -", ahead.replace("incendio", "protego").as_bytes());
+    assert_eq!(code(&appended), 0, "{}", errors(&appended));
+    let plan = session.run("plan");
+    assert_eq!(code(&plan), 0, "{}", errors(&plan));
+    let said = errors(&plan);
+    for part in ["ahead of this machine's, since the event at position 3", "time is counted by it", "set it and run"] {
+        assert!(said.contains(part), "no `{part}` in {said}");
+    }
+    assert!(!said.contains("recover event"), "a good event cannot be left out: {said}");
+    assert!(String::from_utf8_lossy(&plan.stdout).contains("counted up to "));
+}

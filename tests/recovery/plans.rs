@@ -8,7 +8,7 @@ use wox_recovery::{
     log::{AppendError, EventLog},
     recovery::{
         Applied, ApplyError, GatherError, Plan, Scope, apply, apply::record_act, approval::ApprovalError, approve,
-        gather_upto, policy::APPROVAL_VALIDITY, propose,
+        gather_upto, plan, policy::APPROVAL_VALIDITY, propose,
     },
 };
 
@@ -456,4 +456,31 @@ fn a_disaster_larger_than_one_event_is_repaired_plan_by_plan() {
         }
         assert!(plans > 1 && repaired == 150, "{plans} plans repaired {repaired}");
     });
+}
+
+#[tokio::test]
+async fn time_that_has_not_passed_on_this_machine_makes_nothing_late() {
+    let mut game = Game::new();
+    game.active_duel().await;
+    let began = game.now();
+    game.wait(20 * 3600).tick().await;
+    let by_the_game = game.plan().await;
+    assert!(by_the_game.changes && by_the_game.base.clock.is_none());
+    let after = |seconds| began.plus(Duration::seconds(seconds));
+    let at = async |seconds| plan(&game.look().await.seen_at(after(seconds)), &Scope::All).unwrap();
+    let soon = at(60).await;
+    assert!(!soon.changes && soon.held.is_empty(), "{soon:#?}");
+    assert_eq!(soon.base.clock, Some(after(60)));
+    assert_eq!(at(90).await.id, soon.id, "which moment was taken is no content");
+    // A plan that counted time that has not passed here is not applied here.
+    game.propose(&by_the_game).await;
+    approve(&game.log, by_the_game.id, &actor("bob"), "fine", after(61)).await.unwrap();
+    let early = apply(&game.log, by_the_game.id, &actor("alice"), after(62), one(), &progress()).await;
+    assert!(matches!(early, Err(ApplyError::Changed { .. })), "{early:?}");
+    // Once it has passed, the plan is made, and applied later, by the moment it was made at.
+    let stuck = at(400).await;
+    assert_eq!(stuck.id, by_the_game.id);
+    let applied = apply(&game.log, stuck.id, &actor("alice"), after(500), one(), &progress()).await.unwrap();
+    assert!(matches!(applied, Applied::Appended { .. }));
+    nothing(&at(600).await);
 }

@@ -1,12 +1,13 @@
 //! Who is owed which prize, and what the pool can pay of it (row R11). The schedule comes first: what was frozen, or what has
 //! to be frozen before anything else is paid. Then one pool for all: the oldest debt first, by when its schedule was frozen.
 //! Once a debt has to wait no younger one overtakes it, or small new debts would for ever eat what an old one waits for.
+//! Nobody is paid while they owe a prize that is not theirs: the new one gives the old one back, or waits until it is back.
 
 pub mod unfixed_schedule;
 pub mod unpaid_prize;
 pub mod wrong_prize;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wox_events::{
     Amount, EventId, PlayerId, Position, StreamId, TournamentEvent, TournamentId,
@@ -17,7 +18,7 @@ use wox_projections::{
     tournaments::{Payment, Placing, Tournament},
 };
 
-use super::super::stream;
+use super::super::{Steps, stream};
 use crate::recovery::{
     Case, Evidence, Step,
     plan::holds,
@@ -43,8 +44,18 @@ struct Wrong<'a> {
     payment: &'a Payment,
     /// What the player still holds for it.
     held: Amount,
-    /// True when that is enough.
-    comes_back: bool,
+    back: Back,
+}
+
+/// How a wrong payment goes back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Back {
+    /// The player holds it.
+    Now,
+    /// The prizes of the same tournament that the player is due make up what is missing: paid and taken back in one batch.
+    OutOfPrizes,
+    /// Not at all: the player owes it.
+    Owed,
 }
 
 /// What becomes of a prize that is due.
@@ -52,6 +63,10 @@ struct Wrong<'a> {
 enum Fate {
     /// It is paid now.
     Paid,
+    /// It is paid now, and gives a wrong payment back in the same batch.
+    GivesBack,
+    /// The player owes a prize that is not theirs.
+    Withheld,
     /// The pool has only so much left.
     Short(Amount),
     /// An older debt waits, and the pool has so much left for that.
@@ -145,11 +160,17 @@ fn books_with<'a>(evidence: &'a Evidence, instead: Option<(&TournamentId, &'a To
         .collect();
     books.sort_by_key(|book| book.schedule.age(book.tournament));
     take_back(evidence, &mut books);
-    allot(evidence, &mut books);
-    // As gather_by_stream orders the items of a plan: by the first procedure that speaks of a tournament.
-    books.sort_by_key(Book::rank);
-    wait_for_the_plan(evidence, &mut books);
-    books
+    // Who gives one prize back out of another is paid all of it at once. Where the pool cannot, it waits like all they owe.
+    loop {
+        books.sort_by_key(|book| book.schedule.age(book.tournament));
+        allot(evidence, &mut books);
+        // As gather_by_stream orders the items of a plan: by the first procedure that speaks of a tournament.
+        books.sort_by_key(Book::rank);
+        wait_for_the_plan(evidence, &mut books);
+        if !give_up(&mut books) {
+            return books;
+        }
+    }
 }
 
 /// Everything about the prizes of one tournament that a decision changes: it is looked at as it is about to be.
@@ -175,7 +196,7 @@ impl<'a> Book<'a> {
         let status = tournament.prize_status_under(schedule.prizes());
         let judged = !matches!(schedule, Schedule::None | Schedule::Held { .. });
         let wrong = status.wrong.into_iter().filter(|_| judged);
-        let wrong = wrong.map(|payment| Wrong { payment, held: Amount::ZERO, comes_back: false }).collect();
+        let wrong = wrong.map(|payment| Wrong { payment, held: Amount::ZERO, back: Back::Owed }).collect();
         let stopped = tournament.closed.is_some()
             || matches!(schedule, Schedule::Due(_))
             || super::idle(evidence, tournament.last_activity).0 > PRIZE_GRACE.0;
@@ -188,19 +209,54 @@ impl<'a> Book<'a> {
         match self.schedule {
             Schedule::Open { .. } => 0,
             Schedule::Due(_) => 1,
-            _ if self.wrong.iter().any(|wrong| wrong.comes_back) => 2,
+            _ if self.wrong.iter().any(|wrong| wrong.back != Back::Owed) => 2,
             _ => 3,
         }
     }
 
-    /// What comes back into the pool.
-    fn back(&self) -> Amount {
-        let back = self.wrong.iter().filter(|wrong| wrong.comes_back).map(|wrong| wrong.payment.amount);
-        Amount::checked_sum(back).unwrap_or_default()
+    /// What comes back into the pool in one way, from one player or from all.
+    fn back(&self, how: Back, player: Option<&PlayerId>) -> Amount {
+        let of = |wrong: &&Wrong<'_>| wrong.back == how && player.is_none_or(|player| wrong.payment.player == *player);
+        sum(self.wrong.iter().filter(of).map(|wrong| wrong.payment.amount))
+    }
+
+    /// Pays one prize.
+    fn pay<'s>(&self, steps: Steps<'s>, schedule: EventId, prize: &Prize) -> Steps<'s> {
+        let Prize { prize: kind, player, amount } = prize.clone();
+        let says = format!("pay {kind} prize of {amount} G to player {player}");
+        let event = TournamentEvent::PrizePaid { prize: kind, player, amount };
+        steps.add(self.cause(schedule, prize), &qualifier(prize), event, says)
+    }
+
+    /// What the id of a payment follows from: a prize that was paid and taken back is paid for another reason than the
+    /// first time.
+    fn cause(&self, schedule: EventId, prize: &Prize) -> EventId {
+        let taken_back = self.tournament.payments.iter().rfind(|payment| {
+            payment.reversed.is_some() && payment.prize == prize.prize && payment.player == prize.player
+        });
+        taken_back.map_or(schedule, |payment| payment.event.id)
+    }
+
+    /// What a player is due here.
+    fn due_to(&self, player: &PlayerId) -> Amount {
+        sum(self.unpaid.iter().filter(|prize| prize.player == *player).map(|prize| prize.amount))
+    }
+
+    /// True for a player whose prizes here give a wrong one back.
+    fn gives_back(&self, player: &PlayerId) -> bool {
+        self.wrong.iter().any(|wrong| wrong.back == Back::OutOfPrizes && wrong.payment.player == *player)
     }
 }
 
-/// Which wrong payments can go back: what a player holds is taken once.
+fn qualifier(prize: &Prize) -> String {
+    format!("{}:{}", prize.prize, prize.player)
+}
+
+fn sum(amounts: impl Iterator<Item = Amount>) -> Amount {
+    Amount::checked_sum(amounts).unwrap_or_default()
+}
+
+/// Which wrong payments can go back: what a player holds is taken once, and then what they are due where they owe.
 fn take_back(evidence: &Evidence, books: &mut [Book<'_>]) {
     let mut left: BTreeMap<&PlayerId, Amount> = BTreeMap::new();
     for wrong in books.iter_mut().flat_map(|book| &mut book.wrong) {
@@ -210,27 +266,55 @@ fn take_back(evidence: &Evidence, books: &mut [Book<'_>]) {
         wrong.held = *held;
         if let Some(rest) = held.checked_sub(wrong.payment.amount) {
             *held = rest;
-            wrong.comes_back = true;
+            wrong.back = Back::Now;
+        }
+    }
+    for (player, held) in left {
+        let owes = |wrong: &Wrong<'_>| wrong.back == Back::Owed && wrong.payment.player == *player;
+        let mut debts = books.iter_mut().filter(|book| book.wrong.iter().any(owes));
+        let (Some(book), None) = (debts.next(), debts.next()) else { continue };
+        let owed = sum(book.wrong.iter().filter(|wrong| owes(wrong)).map(|wrong| wrong.payment.amount));
+        if held.checked_add(book.due_to(player)).is_some_and(|most| most >= owed) {
+            book.wrong.iter_mut().filter(|wrong| owes(wrong)).for_each(|wrong| wrong.back = Back::OutOfPrizes);
         }
     }
 }
 
 /// One pool for all, the oldest debt first.
 fn allot(evidence: &Evidence, books: &mut [Book<'_>]) {
-    let back = books.iter().map(Book::back).chain([holds(&evidence.replay.state, &Account::Pool)]);
-    let mut pool = Amount::checked_sum(back).unwrap_or_default();
+    let owing: BTreeSet<PlayerId> = books
+        .iter()
+        .flat_map(|book| &book.wrong)
+        .filter(|wrong| wrong.back == Back::Owed)
+        .map(|wrong| wrong.payment.player.clone())
+        .collect();
+    let back = books.iter().flat_map(|book| [book.back(Back::Now, None), book.back(Back::OutOfPrizes, None)]);
+    let mut pool = sum(back.chain([holds(&evidence.replay.state, &Account::Pool)]));
+    // What gives back as much as it takes needs nothing of the pool, and waits behind nobody.
+    let needs_nothing = |book: &Book<'_>, player: &PlayerId| {
+        book.gives_back(player) && book.due_to(player) <= book.back(Back::OutOfPrizes, Some(player))
+    };
+    for book in &*books {
+        for prize in book.unpaid.iter().filter(|prize| needs_nothing(book, &prize.player)) {
+            pool = pool.saturating_sub(prize.amount);
+        }
+    }
     let mut waits = false;
     for book in books {
+        book.fates.clear();
         for prize in &book.unpaid {
+            let paid = if book.gives_back(&prize.player) { Fate::GivesBack } else { Fate::Paid };
             let fate = match pool.checked_sub(prize.amount) {
+                _ if needs_nothing(book, &prize.player) => paid,
+                _ if owing.contains(&prize.player) => Fate::Withheld,
                 Some(_) if waits => Fate::Behind(pool),
                 None => Fate::Short(pool),
                 Some(rest) => {
                     pool = rest;
-                    Fate::Paid
+                    paid
                 }
             };
-            waits |= fate != Fate::Paid;
+            waits |= matches!(fate, Fate::Short(_) | Fate::Behind(_));
             book.fates.push(fate);
         }
     }
@@ -240,14 +324,34 @@ fn allot(evidence: &Evidence, books: &mut [Book<'_>]) {
 fn wait_for_the_plan(evidence: &Evidence, books: &mut [Book<'_>]) {
     let mut pool = holds(&evidence.replay.state, &Account::Pool);
     for book in books {
-        pool = pool.checked_add(book.back()).unwrap_or(pool);
-        for (prize, fate) in book.unpaid.iter().zip(&mut book.fates).filter(|(_, fate)| **fate == Fate::Paid) {
-            match pool.checked_sub(prize.amount) {
-                Some(rest) => pool = rest,
-                None => *fate = Fate::Next,
+        pool = pool.checked_add(book.back(Back::Now, None)).unwrap_or(pool);
+        let later = book.back(Back::OutOfPrizes, None);
+        for (which, then) in [(Fate::GivesBack, later), (Fate::Paid, Amount::ZERO)] {
+            for (prize, fate) in book.unpaid.iter().zip(&mut book.fates).filter(|(_, fate)| **fate == which) {
+                match pool.checked_sub(prize.amount) {
+                    Some(rest) => pool = rest,
+                    None => *fate = Fate::Next,
+                }
+            }
+            pool = pool.checked_add(then).unwrap_or(pool);
+        }
+    }
+}
+
+/// Who would give a wrong prize back out of others that are not all paid now owes it: true when there is somebody.
+fn give_up(books: &mut [Book<'_>]) -> bool {
+    let mut any = false;
+    for book in books {
+        let unsettled = book.unpaid.iter().zip(&book.fates).filter(|(_, fate)| **fate != Fate::GivesBack);
+        for (prize, _) in unsettled {
+            for wrong in book.wrong.iter_mut().filter(|wrong| wrong.payment.player == prize.player) {
+                if wrong.back == Back::OutOfPrizes {
+                    (wrong.back, any) = (Back::Owed, true);
+                }
             }
         }
     }
+    any
 }
 
 fn schedule_of(evidence: &Evidence, stream: &StreamId, tournament: &Tournament) -> Schedule {

@@ -1,15 +1,15 @@
 //! Prizes of the schedule that nobody was paid, in a tournament that is over or has stopped (row R11). They are paid as
 //! scheduled; what the pool cannot hold is deferred, not stranded, and paid by a later plan when the pool has refilled. The
-//! key is (tournament, prize, player), never the rank alone (P11).
+//! key is (tournament, prize, player), never the rank alone (P11). Who owes a prize that is not theirs is paid none.
 
 use wox_events::{
     Label, TournamentEvent,
     tournament::{Prize, PrizeKind},
 };
 
-use super::{Book, Fate, books};
+use super::{Book, Fate, books, qualifier};
 use crate::{
-    procedures::{Procedure, Steps, hold},
+    procedures::{Procedure, Steps, game_state::person, hold},
     recovery::{Case, Evidence, Finding, Severity},
 };
 
@@ -31,21 +31,19 @@ pub(super) fn cases(evidence: &Evidence, book: &Book<'_>) -> Vec<Case> {
         ..PROCEDURE.finding("WOX-GAME-TOURN-004", &book.stream, says)
     };
     let mut steps = Steps::on(evidence, book.stream.clone());
-    let (mut short, mut next) = (Vec::new(), Vec::new());
+    let (mut short, mut next, mut withheld) = (Vec::new(), Vec::new(), Vec::new());
     let mut lack = String::new();
     for (prize, fate) in book.unpaid.iter().zip(&book.fates) {
-        let qualifier = format!("{}:{}", prize.prize, prize.player);
-        // A prize that was paid and taken back is paid for another reason than the first time.
-        let taken_back = tournament.payments.iter().rfind(|payment| {
-            payment.reversed.is_some() && payment.prize == prize.prize && payment.player == prize.player
-        });
-        let cause = taken_back.map_or(schedule, |payment| payment.event.id);
         let (kind, player, amount) = (prize.prize, prize.player.clone(), prize.amount);
         let waits = match fate {
             Fate::Paid => {
-                let says = format!("pay {kind} prize of {amount} G to player {player}");
-                let event = TournamentEvent::PrizePaid { prize: kind, player, amount };
-                steps = steps.add(cause, &qualifier, event, says);
+                steps = book.pay(steps, schedule, prize);
+                continue;
+            }
+            // With what it gives back.
+            Fate::GivesBack => continue,
+            Fate::Withheld => {
+                withheld.push(prize);
                 continue;
             }
             Fate::Next => {
@@ -61,7 +59,8 @@ pub(super) fn cases(evidence: &Evidence, book: &Book<'_>) -> Vec<Case> {
             let reason = Label::new("pool-short").expect("an identity");
             let event = TournamentEvent::PrizeDeferred { prize: kind, player, amount, reason };
             // By one schedule a prize is owed once; by another it is owed anew.
-            steps = steps.add(cause, &format!("{qualifier}:{schedule}"), event, says);
+            let key = format!("{}:{schedule}", qualifier(prize));
+            steps = steps.add(book.cause(schedule, prize), &key, event, says);
         }
         if lack.is_empty() {
             lack = waits;
@@ -92,6 +91,16 @@ pub(super) fn cases(evidence: &Evidence, book: &Book<'_>) -> Vec<Case> {
             "apply this plan, then plan again",
         );
         cases.push(Case { finding: finding(format!("the pool does not hold yet {}", named(&next))), repair });
+    }
+    for prize in withheld {
+        let repair = hold(
+            format!(
+                "{} owes a prize that is not theirs, and nobody is paid while they owe",
+                person(evidence, &prize.player)
+            ),
+            "agree with the player how the prize that they owe goes back; this one counts towards it in the plan after that",
+        );
+        cases.push(Case { finding: finding(format!("withheld from the one who owes: {}", named(&[prize]))), repair });
     }
     cases
 }

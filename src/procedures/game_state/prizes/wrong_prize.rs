@@ -1,9 +1,10 @@
 //! A prize paid to somebody the schedule does not name, in another amount, or twice (row R11). The payment goes back into
-//! the pool when the player still holds it; otherwise it is held, by name.
+//! the pool when the player still holds it, or holds it once the prizes are paid that are due to them in the same
+//! tournament; otherwise it is held, by name.
 
-use wox_events::TournamentEvent;
+use wox_events::{PlayerId, TournamentEvent};
 
-use super::{Book, Schedule, Wrong, books};
+use super::{Back, Book, Fate, Schedule, Wrong, books};
 use crate::{
     procedures::{Procedure, Steps, game_state::person, hold},
     recovery::{Case, Evidence, Finding, Severity},
@@ -18,10 +19,26 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
 }
 
 pub(super) fn cases(evidence: &Evidence, book: &Book<'_>) -> Vec<Case> {
-    book.wrong.iter().map(|wrong| case(evidence, book, wrong)).collect()
+    let mut cases: Vec<Case> = Vec::new();
+    let mut paid: Vec<&PlayerId> = Vec::new();
+    // What the player holds fills the pool that the others are paid from first.
+    for how in [Back::Now, Back::OutOfPrizes, Back::Owed] {
+        for wrong in book.wrong.iter().filter(|wrong| wrong.back == how) {
+            let mut steps = Steps::on(evidence, book.stream.clone());
+            let player = &wrong.payment.player;
+            if let (Back::OutOfPrizes, Some(schedule), false) = (how, book.schedule.event(), paid.contains(&player)) {
+                paid.push(player);
+                let fates = book.unpaid.iter().zip(&book.fates);
+                let theirs = fates.filter(|(prize, fate)| **fate == Fate::GivesBack && prize.player == *player);
+                steps = theirs.fold(steps, |steps, (prize, _)| book.pay(steps, schedule, prize));
+            }
+            cases.push(case(evidence, book, wrong, steps));
+        }
+    }
+    cases
 }
 
-fn case(evidence: &Evidence, book: &Book<'_>, wrong: &Wrong<'_>) -> Case {
+fn case(evidence: &Evidence, book: &Book<'_>, wrong: &Wrong<'_>, steps: Steps<'_>) -> Case {
     let payment = wrong.payment;
     let why = match book.schedule {
         Schedule::Open { .. } => "and the match that decides it is to be played again",
@@ -36,7 +53,7 @@ fn case(evidence: &Evidence, book: &Book<'_>, wrong: &Wrong<'_>) -> Case {
             format!("{} G were paid to player {} as {} prize, {why}", payment.amount, payment.player, payment.prize),
         )
     };
-    if !wrong.comes_back {
+    if wrong.back == Back::Owed {
         let player = person(evidence, &payment.player);
         let repair = hold(
             format!("{player} holds {} G of the {} G that must go back", wrong.held, payment.amount),
@@ -50,5 +67,5 @@ fn case(evidence: &Evidence, book: &Book<'_>, wrong: &Wrong<'_>) -> Case {
         corrects: payment.event.id,
     };
     let says = format!("take {} G back from player {}", payment.amount, payment.player);
-    Case { finding, repair: Steps::on(evidence, book.stream.clone()).add(payment.event.id, "", event, says).repair() }
+    Case { finding, repair: steps.add(payment.event.id, "", event, says).repair() }
 }
