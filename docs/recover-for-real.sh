@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Recover for real: a broken game with a real chain and a real database, repaired from beginning to end.
 #
-#   docs/recover-for-real.sh            runs all of it in a directory of its own, in about a minute
+#   docs/recover-for-real.sh            runs all of it in a directory of its own, in less than a minute
 #   KEEP=1 docs/recover-for-real.sh     leaves chain, database and store running for you to look at
 #
 # It starts anvil (a local Base) and MariaDB, plays a small game on both, breaks four things, and repairs each the way an

@@ -35,6 +35,8 @@ pub struct Chain {
     policies: BTreeMap<u64, Policy>,
     /// Where they were declared: what was closed under other rules has to be looked at again.
     declared: BTreeMap<u64, Position>,
+    /// Since where the signer journals here without a break: of what was asked for before, silence proves nothing.
+    journaled_since: BTreeMap<u64, Position>,
     /// The newest look at each transaction, by the subject of its stream.
     transactions: Table<String, Look<TransactionAnswer>>,
     /// The newest look at each slot, by the subject of its stream.
@@ -328,7 +330,10 @@ impl Chain {
             return None;
         }
         if !withdrawal.sent {
-            let verdict = self.policies.values().map(|policy| withdrawal::unsigned(policy, false));
+            let verdict = self.policies.values().map(|policy| {
+                let since = self.journaled_since.get(&policy.chain);
+                withdrawal::unsigned(since.is_some_and(|since| withdrawal.requested.position > *since), false)
+            });
             return verdict.into_iter().next().map(|verdict| (verdict, Vec::new()));
         }
         let mut seen = Vec::new();
@@ -360,8 +365,7 @@ impl Chain {
             }
         }
         if withdrawal.asked_by_post && withdrawal.asked.is_empty() {
-            let policy = self.policies.values().next()?;
-            open = open.or(Some(withdrawal::unsigned(policy, true)));
+            open = open.or(Some(withdrawal::unsigned(true, true)));
         }
         let unknown =
             || WithdrawalVerdict::Unknown { why: "its payment was sent from a slot that is not recorded".into() };
@@ -740,6 +744,10 @@ impl Projection for Chain {
                     journaled: *journaled,
                 };
                 self.outgoing.declare(wallets);
+                match journaled {
+                    true => drop(self.journaled_since.entry(*chain).or_insert(at.position)),
+                    false => drop(self.journaled_since.remove(chain)),
+                }
                 if self.policies.get(chain) != Some(&policy) {
                     self.declared.insert(*chain, at.position);
                 }

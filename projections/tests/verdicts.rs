@@ -414,9 +414,9 @@ fn is_payment(row: &str, answers: &[SlotAnswer], payment: &Payment) -> Withdrawa
 
 #[test]
 fn w0_nothing_signed_is_a_proof_only_where_the_signer_journals() {
-    assert_eq!(withdrawal::unsigned(&policy(), false).row(), "W0");
-    assert_eq!(withdrawal::unsigned(&policy(), true).row(), "W11");
-    assert_eq!(withdrawal::unsigned(&Policy { journaled: false, ..policy() }, false).row(), "W11");
+    assert_eq!(withdrawal::unsigned(true, false).row(), "W0");
+    assert_eq!(withdrawal::unsigned(true, true).row(), "W11");
+    assert_eq!(withdrawal::unsigned(false, false).row(), "W11");
 }
 
 #[test]

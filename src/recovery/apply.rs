@@ -5,8 +5,8 @@
 use std::{num::NonZeroUsize, sync::Arc};
 
 use wox_events::{
-    Actor, Digest, Event, EventId, Label, NewEvent, OpsEvent, Position, Provenance, RecoveryEvent, Revision, StreamId,
-    Timestamp, record::JsonError,
+    Actor, Digest, Event, EventId, Family, Label, NewEvent, OpsEvent, Position, Provenance, RecoveryEvent, Revision,
+    StreamId, Timestamp, record::JsonError,
 };
 use wox_projections::{
     EventRef, Projection as _,
@@ -275,6 +275,7 @@ async fn judge(
             pending.push(item.clone());
         }
     }
+    measured_today(&pending, &today, recorded)?;
     let mut fork = today.replay.clone();
     for item in &mut pending {
         try_item(&mut fork, item, &today).map_err(|why| ApplyError::NoLongerFits {
@@ -284,6 +285,30 @@ async fn judge(
         })?;
     }
     Ok(pending)
+}
+
+/// What is recorded of a chain are differences that were measured: they must be today's. A run that was cut off goes on as
+/// it began.
+fn measured_today(pending: &[Item], today: &Evidence, recorded: &Recorded) -> Result<(), ApplyError> {
+    let measures = |item: &&Item| item.stream.family() == Some(Family::Chain);
+    if !pending.iter().any(|item| measures(&item))
+        || today.replay.revision(&run_of(&recorded.plan)) != Revision::NO_STREAM
+    {
+        return Ok(());
+    }
+    let events = |item: &Item| -> Vec<_> { item.steps.iter().map(|step| (step.id, step.data.clone())).collect() };
+    let again = plan(today, &recorded.plan.scope)?;
+    for item in pending.iter().filter(measures) {
+        let same = again.items.iter().any(|other| other.stream == item.stream && events(other) == events(item));
+        if !same {
+            return Err(ApplyError::NoLongerFits {
+                plan: recorded.plan.short_id(),
+                stream: item.stream.clone(),
+                why: "what the ledger owes has changed since, so the figures are not today's".into(),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn run_of(plan: &Plan) -> StreamId {

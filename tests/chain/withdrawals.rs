@@ -3,7 +3,7 @@
 use wox_events::{Amount, BurnEvent, WithdrawalEvent, WithdrawalId, chain::Intent, withdrawal::ReversalProof};
 use wox_recovery::{
     log::EventLog as _,
-    recovery::{Scope, Targets},
+    recovery::{ApplyError, Scope, Targets},
 };
 
 use super::{
@@ -899,6 +899,10 @@ fn r14_custody_is_what_the_ledger_owes_or_a_finding() {
         assert!(!plan.needs_approval && plan.held.len() == 1, "{plan:#?}");
         let contributed = wox_events::PoolEvent::PoolContributed { amount: g(10_000), source: label("treasury") };
         table.game.tell("pool-main", contributed).await;
+        // A figure that is recorded is one of the time at which it is: the ledger owes them now.
+        table.game.propose(&plan).await;
+        let stale = table.game.apply(&plan).await;
+        assert!(matches!(stale, Err(ApplyError::NoLongerFits { .. })), "{stale:?}");
         anvil.mine(1).await;
         table.observe(&holdings).await;
         assert!(!table.game.plan().await.changes, "explained by an event");

@@ -11,25 +11,30 @@ use crate::game::{Game, digest, g, hash, label, says, shown, stream, who};
 const W: &str = "withdrawal-7";
 const BURN: &str = "burn-7";
 
+/// The signer journals in this log from here on.
+async fn declares(game: &Game) {
+    let source = |name: &str| Source { name: label(name), operator: label(name), kind: SourceKind::Node };
+    let declared = ChainEvent::ChainPolicyDeclared {
+        chain: 8453,
+        genesis: hash(1),
+        quorum: 2,
+        sources: vec![source("one"), source("two")],
+        tokens: vec![label("0x00000000000000000000000000000000000000aa")],
+        watched: Vec::new(),
+        wallets: vec![wallet()],
+        minimum: g(1),
+        finalized_age_max: Duration::seconds(3600),
+        journaled: true,
+    };
+    game.tell("chain-8453", declared).await;
+}
+
 /// Ann has asked for 100 G, and its 96 G are held; the signer journals in this log, where there is a chain.
 async fn asked(chain: bool) -> Game {
     let game = Game::new();
     game.player("ann", 100).await;
     if chain {
-        let source = |name: &str| Source { name: label(name), operator: label(name), kind: SourceKind::Node };
-        let declared = ChainEvent::ChainPolicyDeclared {
-            chain: 8453,
-            genesis: hash(1),
-            quorum: 2,
-            sources: vec![source("one"), source("two")],
-            tokens: vec![label("0x00000000000000000000000000000000000000aa")],
-            watched: Vec::new(),
-            wallets: vec![wallet()],
-            minimum: g(1),
-            finalized_age_max: Duration::seconds(3600),
-            journaled: true,
-        };
-        game.tell("chain-8453", declared).await;
+        declares(&game).await;
     }
     let destination = label("0x00000000000000000000000000000000000000bb");
     game.tell(W, WithdrawalEvent::WithdrawalRequested { player: who("ann"), amount: g(100), destination }).await;
@@ -78,6 +83,16 @@ async fn w0_a_journal_without_an_attempt_gives_it_back_and_needs_no_decision() {
           next: wox recover withdrawal 7 plans what follows
         ",
     );
+}
+
+#[tokio::test]
+async fn w0_is_never_said_of_what_was_asked_for_before_the_signer_journaled_here() {
+    let mut game = asked(false).await;
+    declares(&game).await;
+    game.wait(301).tick().await;
+    let plan = game.plan().await;
+    assert!(!releases(&plan) && shown(&plan).contains("W11, unknown: its signer did not journal"), "{}", shown(&plan));
+    assert!(shown(&plan).contains("wox observe wallet"), "{}", shown(&plan));
 }
 
 #[tokio::test]

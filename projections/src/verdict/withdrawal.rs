@@ -255,13 +255,16 @@ impl WithdrawalVerdict {
     }
 }
 
-/// The verdict when nothing was ever signed: a proof only where the signer journals here before it sends.
+/// The verdict when nothing was ever signed: a proof only where the signer journaled here, before it
+/// sends, already when it was asked for.
 #[must_use]
-pub fn unsigned(policy: &Policy, asked_elsewhere: bool) -> WithdrawalVerdict {
+pub fn unsigned(journaled: bool, asked_elsewhere: bool) -> WithdrawalVerdict {
     let unknown = |why: &str| WithdrawalVerdict::Unknown { why: why.into() };
-    match (policy.journaled, asked_elsewhere) {
+    match (journaled, asked_elsewhere) {
         (true, false) => WithdrawalVerdict::NotSent,
-        (false, false) => unknown("the signer does not journal in this log, so something may have been sent"),
+        (false, false) => {
+            unknown("its signer did not journal in this log when it was asked for, so something may have been sent")
+        }
         (_, true) => unknown("the bank's bot was asked, and its attempts are not ours to enumerate"),
     }
 }

@@ -250,6 +250,13 @@ fn when(dump: &Dump, path: &Path, told: Option<Timestamp>) -> Result<(Timestamp,
         let (day, hour) = text.split_once(char::is_whitespace)?;
         rfc3339::parse(&format!("{day}T{:0>8}Z", hour.trim())).ok()
     });
+    if let Some(time) = said.filter(|time| time.since(time::now()) > time::AHEAD_MAX) {
+        let what = "the dump says that it was taken in the future";
+        return Err(CliError::usage("wox::assess::image-time", what)
+            .at("file", path.display())
+            .at("completed", rfc3339::text(time))
+            .next("give the time at which it was taken with --image-time; wox doctor looks at this machine's clock"));
+    }
     if let Some(time) = said {
         return Ok((time, "dump"));
     }
