@@ -94,12 +94,20 @@ fn hold(why: impl Into<String>, next: impl Into<String>) -> Repair {
     Repair::Hold { why: why.into(), next: next.into() }
 }
 
-/// While a final block is missing nobody knows what else is: no money moves until two people have decided (D10).
+/// While a final block is missing nobody knows what else is: no money moves until two people have decided (D10). A look
+/// that shows it is enough; that nobody has recorded the alarm yet makes it no better.
 fn stopped(evidence: &Evidence) -> Option<Repair> {
-    let violation = evidence.replay.state.chain.first_violation()?;
+    let until = "no money moves until two people have decided";
+    if let Some(violation) = evidence.replay.state.chain.first_violation() {
+        return Some(hold(
+            format!("a final block went away ({violation}): {until}"),
+            "wox recover deposit lists which; wox recover deposit ID --second NAME --why REASON decides it",
+        ));
+    }
+    let deposit = banking::finality_violation::unrecorded(evidence)?;
     Some(hold(
-        format!("a final block went away ({violation}): no money moves until two people have decided"),
-        "look at the finality violation first",
+        format!("the final block of {deposit} went away (D10): {until}"),
+        "apply the plan that records it (wox plan), then two people decide",
     ))
 }
 

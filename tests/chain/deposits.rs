@@ -434,13 +434,16 @@ fn d10_a_final_block_that_goes_away_stops_all_money() {
         assert_eq!(table.look_at(&payment.tx).await.row, "D10");
         let plan = table.plan(&payment.tx).await;
         assert_eq!((kinds(&plan), plan.held.len()), (vec!["FinalityViolation".to_owned()], 1));
-        table.game.carry_out(&plan).await;
-        assert_eq!(table.held().await, g(50), "only people take it back");
-        // Another deposit, as good as any: it waits until somebody has decided.
+        // Another deposit, as good as any: it waits, whether or not anybody has recorded the alarm yet.
         let other = pay(PLAYER, 0, WATCHED, cents(7_000));
         anvil.send(&other).await;
         anvil.finalize().await;
         assert_eq!(table.look_at(&other.tx).await.row, "D1");
+        let early = table.plan(&other.tx).await;
+        assert!(!early.changes && early.held.len() == 1, "{early:#?}");
+        assert!(early.held[0].why.contains("went away (D10)"), "{early:#?}");
+        table.game.carry_out(&table.plan(&payment.tx).await).await;
+        assert_eq!(table.held().await, g(50), "only people take it back");
         let plan = table.plan(&other.tx).await;
         assert!(!plan.changes && plan.held.len() == 1, "{plan:#?}");
         // The first one can never come again: another has its slot. Two people take it back, and money moves again.

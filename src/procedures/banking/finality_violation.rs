@@ -61,13 +61,23 @@ fn cases(evidence: &Evidence, judged: &Judged<'_>) -> Vec<Case> {
             repair: hold(
                 "what was final is not: no rule says what is true now",
                 format!(
-                    "stop paying, ask every source and another operator's node, then two people decide: wox recover \
-                     deposit {subject} --second NAME --why REASON"
+                    "stop paying, ask every source and another operator's node; once the alarm is recorded (apply its \
+                     plan) two people decide: wox recover deposit {subject} --second NAME --why REASON"
                 ),
             ),
         });
     }
     cases
+}
+
+/// A deposit that is booked from a final block that is gone, by the looks alone: nobody has recorded the alarm yet.
+#[must_use]
+pub fn unrecorded(evidence: &Evidence) -> Option<StreamId> {
+    let state = &evidence.replay.state;
+    let gone = |judged: &Judged<'_>| matches!(judged.verdict, DepositVerdict::FinalityViolation { .. });
+    let booked = judged(state).into_iter().filter(gone).flat_map(|judged| judged.deposits);
+    let booked = booked.filter(|(_, deposit)| deposit.is_booked()).map(|(subject, _)| stream("deposit", subject));
+    booked.into_iter().find(|deposit| !state.chain.is_violation_known(deposit.as_str()))
 }
 
 /// What two people decide about a deposit whose final block went away: it is final again in another block, or it can
