@@ -275,9 +275,9 @@ fn save(game: &Game, name: &str, text: &str) {
 #[tokio::test]
 async fn a_dump_is_evidence_of_its_time_and_never_live() {
     let game = Game::in_step(DEMO).await;
-    let text = dump(&game, "players", "2030-01-01  6:00:05").await;
-    save(&game, "players_2030-01-01_06.sql.gz", &text);
-    let report = game.json("assess --image players_2030-01-01_06.sql.gz", 0);
+    let text = dump(&game, "players", "2026-11-01  6:00:05").await;
+    save(&game, "players_2026-11-01_06.sql.gz", &text);
+    let report = game.json("assess --image players_2026-11-01_06.sql.gz", 0);
     published(&report);
     assert_eq!(check(&report, "image").0, "ok", "{report:#}");
     let image = &report["image"];
@@ -286,7 +286,7 @@ async fn a_dump_is_evidence_of_its_time_and_never_live() {
     assert_eq!((&image["equal_to_log"], &image["live_same"]), (&rows.into(), &rows.into()), "{image}");
     assert_eq!(
         (image["taken"].as_str(), image["taken_by"].as_str()),
-        (Some("2030-01-01T06:00:05.000000Z"), Some("dump"))
+        (Some("2026-11-01T06:00:05.000000Z"), Some("dump"))
     );
     let schemas = game
         .db
@@ -297,33 +297,33 @@ async fn a_dump_is_evidence_of_its_time_and_never_live() {
         report["events"].as_array().unwrap().iter().filter(|event| event["kind"] == "TableImageImported").count()
     };
     assert_eq!(kinds(game.json("show ops-assess", 0)), 1);
-    game.json("assess --image players_2030-01-01_06.sql.gz", 0);
+    game.json("assess --image players_2026-11-01_06.sql.gz", 0);
     assert_eq!(kinds(game.json("show ops-assess", 0)), 1, "the same dump is known");
 
     // A dump of another time is not what the log says of this one, and the live table is left alone.
     let before = game.db.rows("SELECT * FROM players ORDER BY 1").await;
     let middle = game.json("show 1500", 0)["time"].as_i64().unwrap();
     let middle = wox_recovery::rfc3339::text(wox_events::Timestamp(middle));
-    let report = game.json(&format!("assess --image players_2030-01-01_06.sql.gz --image-time {middle}"), 3);
+    let report = game.json(&format!("assess --image players_2026-11-01_06.sql.gz --image-time {middle}"), 3);
     violated(&report, "image", "changed", "never load it into the live table");
     game.db
         .run("UPDATE players SET hp = hp + 1 LIMIT 2; DELETE FROM players WHERE wins = 0 AND losses = 0 LIMIT 0")
         .await;
-    let report = game.json("assess --image players_2030-01-01_06.sql.gz", 0);
+    let report = game.json("assess --image players_2026-11-01_06.sql.gz", 0);
     assert_eq!((&report["image"]["live_changed"], &report["image"]["live_same"]), (&2.into(), &(rows - 2).into()));
     game.db.run("UPDATE players SET hp = hp - 1 LIMIT 2").await;
     assert_eq!(game.db.rows("SELECT * FROM players ORDER BY 1").await, before);
-    let future = game.run("assess --image players_2030-01-01_06.sql.gz --image-time 2099-01-01T00:00:00Z");
+    let future = game.run("assess --image players_2026-11-01_06.sql.gz --image-time 2099-01-01T00:00:00Z");
     said(&future, 2, &["wox::assess::image-time", "in the future"]);
     said(&game.run("assess --image -"), 2, &["wox::assess::image", "read twice"]);
-    let older = game.json("assess --image players_2030-01-01_06.sql.gz --image-time 2001-01-01T00:00:00Z", 1);
+    let older = game.json("assess --image players_2026-11-01_06.sql.gz --image-time 2001-01-01T00:00:00Z", 1);
     assert_eq!(check(&older, "image").0, "not_checked");
 }
 
 #[tokio::test]
 async fn a_malicious_dump_is_refused_by_its_line_and_touches_nothing() {
     let game = Game::in_step(DEMO).await;
-    let good = dump(&game, "players", "2030-01-01 06:00:05").await;
+    let good = dump(&game, "players", "2026-11-01 06:00:05").await;
     let before = game.db.rows("SELECT * FROM players ORDER BY 1").await;
     let line = good.lines().count();
     for (evil, part) in [
@@ -344,13 +344,13 @@ async fn a_malicious_dump_is_refused_by_its_line_and_touches_nothing() {
         assert_eq!(status, "not_checked", "{evil}");
         assert!(found.contains(part) && found.contains(&format!("line {}", line + 1)), "{evil}: {found}");
     }
-    let timeless = good.replace("-- Dump completed on 2030-01-01 06:00:05", "-- Dump completed");
+    let timeless = good.replace("-- Dump completed on 2026-11-01 06:00:05", "-- Dump completed");
     save(&game, "timeless.sql", &timeless);
     let output = game.run("assess --image timeless.sql");
     assert_eq!(output.status.code(), Some(2));
     assert!(errors(&output).contains("--image-time"), "{}", errors(&output));
-    save(&game, "players_2030-01-01_06.sql", &timeless);
-    assert_eq!(game.json("assess --image players_2030-01-01_06.sql", 0)["image"]["taken_by"], "file name");
+    save(&game, "players_2026-11-01_06.sql", &timeless);
+    assert_eq!(game.json("assess --image players_2026-11-01_06.sql", 0)["image"]["taken_by"], "file name");
     save(&game, "cut.sql", &good[..good.len() / 2]);
     assert!(check(&game.json("assess --image cut.sql", 1), "image").1.contains("cut"));
     let missing = game.json("assess --image nowhere.sql", 1);
