@@ -33,8 +33,9 @@ pub(super) use row::RowReport;
 /// that sort. Where the settings name a chain, it is asked about a deposit, withdrawal or burn first, and what it says is
 /// recorded.
 ///
-/// Exit code 0 when there is nothing to do, 3 when a plan waits or something is held for a person, 4 when a decision does
-/// not fit, 6 when a payment's outcome is unknown.
+/// Exit code 0 when there is nothing to do, 3 when a plan waits or something is held for a person (an unknown payment is
+/// held), 4 when a decision does not fit, 6 when nothing has to be done now but that can still change: a deposit that is
+/// not final, a row that could not be looked at.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:

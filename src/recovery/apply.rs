@@ -393,7 +393,8 @@ async fn append_items(
 }
 
 /// Queues the notices of a plan whose items stand in the log, and takes back those that are not right any more. Each stands
-/// in a stream of its own under an id of its own, so an attempt that was cut off is finished by the next one. Says how many it queued.
+/// in a stream of its own under an id of its own, so an attempt that was cut off is finished by the next one. Says how many
+/// it queued.
 async fn tell(log: &dyn EventLog, Recorded { plan, record }: &Recorded) -> Result<usize, ApplyError> {
     let (proposed, at) = (record.proposed.id, record.proposed_at);
     let mut queue = Vec::new();
