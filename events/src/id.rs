@@ -50,14 +50,29 @@ fn check_name(text: &str) -> Result<(), TextIdError> {
     }
 }
 
+/// An address or a hash of the chain in lower case, everything else as it is. The capitals of an address are a checksum
+/// (EIP-55), so two spellings are one address: were they two, a payment to the one would be none to the other.
+fn in_one_spelling(text: &str) -> SmolStr {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    let on_chain =
+        |digits: &&str| matches!(digits.len(), 40 | 64) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match digits.filter(on_chain) {
+        Some(digits) => SmolStr::from_iter(["0x", &digits.to_ascii_lowercase()]),
+        None => SmolStr::new(text),
+    }
+}
+
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
+        $crate::id::text_id!($(#[$doc])* $name, smol_str::SmolStr::new);
+    };
+    ($(#[$doc:meta])* $name:ident, $spelling:path) => {
         $crate::id::text_id!(
             $(#[$doc])*
-            $name, $crate::id::check_text_id, "printable ASCII without spaces", "^[!#-\\[\\]-~]{1,128}$"
+            $name, $spelling, $crate::id::check_text_id, "printable ASCII without spaces", "^[!#-\\[\\]-~]{1,128}$"
         );
     };
-    ($(#[$doc:meta])* $name:ident, $check:path, $of:literal, $pattern:literal) => {
+    ($(#[$doc:meta])* $name:ident, $spelling:path, $check:path, $of:literal, $pattern:literal) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
@@ -67,7 +82,7 @@ macro_rules! text_id {
             #[doc = concat!("Takes the text when it is ", $of, ", 1 to 128 bytes.")]
             pub fn new(text: impl AsRef<str>) -> Result<Self, TextIdError> {
                 $check(text.as_ref())?;
-                Ok(Self(SmolStr::new(text)))
+                Ok(Self($spelling(text.as_ref())))
             }
             /// The identity as text.
             #[must_use]
@@ -143,17 +158,21 @@ text_id!(
     WithdrawalId
 );
 text_id!(
-    /// A transaction hash on chain: `0x` and 64 hex digits in lower case when the chain is Base.
-    TxHash
+    /// A transaction hash on chain: `0x` and 64 hex digits, kept in lower case, when the chain is Base.
+    TxHash,
+    in_one_spelling
 );
 text_id!(
-    /// Any other short name of one word: a reason code, a post id, an address.
-    Label
+    /// Any other short name of one word: a reason code, a post id, an address. An address of the chain is kept in lower
+    /// case.
+    Label,
+    in_one_spelling
 );
 text_id!(
     /// What the game calls something: a spell (`Avada Kedavra`), a potion, a title, a wizard. One word or several
     /// (domain.md, "Players").
     Name,
+    SmolStr::new,
     check_name,
     "printable ASCII with single spaces between words",
     "^[!#-\\[\\]-~]+( [!#-\\[\\]-~]+)*$"
@@ -216,6 +235,17 @@ impl fmt::Display for LogId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_and_a_hash_have_one_spelling_and_other_names_keep_theirs() {
+        let checksummed = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+        assert_eq!(Label::new(checksummed).unwrap().as_str(), checksummed.to_ascii_lowercase());
+        let hash = format!("0X{}", "Ab".repeat(32));
+        assert_eq!(TxHash::new(&hash).unwrap().as_str(), hash.to_ascii_lowercase());
+        for other in ["Alice", "0xAB", "0xNotHex", "MiXed-Reason"] {
+            assert_eq!(Label::new(other).unwrap().as_str(), other);
+        }
+    }
 
     #[test]
     fn a_name_has_one_word_or_several_and_an_identity_has_one() {
