@@ -8,8 +8,12 @@
 mod anvil;
 #[path = "chain/bad_input.rs"]
 mod bad_input;
+#[path = "chain/burns.rs"]
+mod burns;
 #[path = "chain/command.rs"]
 mod command;
+#[path = "chain/custody.rs"]
+mod custody;
 #[path = "chain/deposits.rs"]
 mod deposits;
 #[path = "chain/desk.rs"]
@@ -20,6 +24,10 @@ mod duplicates;
 mod game;
 #[path = "chain/https.rs"]
 mod https;
+#[path = "chain/outgoing.rs"]
+mod outgoing;
+#[path = "chain/payment_of_ann.rs"]
+mod payment_of_ann;
 #[path = "chain/sources.rs"]
 mod sources;
 #[path = "support/storm.rs"]
@@ -95,6 +103,13 @@ impl Table {
         let evidence = game.look().await;
         declare(&game.log, &evidence.replay, &policy, false, &actor("alice"), NOW).await.unwrap();
         Table { game, network: Network::new(endpoints, interest()), policy }
+    }
+
+    /// Has the chain judged by other rules from here on.
+    async fn declare(&mut self, policy: Policy) {
+        let evidence = self.game.look().await;
+        declare(&self.game.log, &evidence.replay, &policy, true, &actor("alice"), NOW).await.unwrap();
+        self.policy = policy;
     }
 
     async fn observe(&self, targets: &Targets) -> Vec<Seen> {

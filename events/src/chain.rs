@@ -111,6 +111,22 @@ pub enum ChainEvent {
         /// What was looked at.
         evidence: EventId,
     },
+    /// Two people have said what a final transfer out of our wallets paid that nothing due explains: from here on it is the
+    /// payment of no withdrawal and of no burn.
+    TransferExplained {
+        /// Chain id.
+        chain: u64,
+        /// The transaction.
+        tx: TxHash,
+        /// What it paid.
+        purpose: String,
+        /// The newest look that shows it.
+        evidence: EventId,
+        /// Who proposed it.
+        first: Label,
+        /// Who looked at it and agreed.
+        second: Label,
+    },
     /// Two people have decided what is true of a deposit whose final block went away; money moves again.
     FinalityRestored {
         /// The deposit.

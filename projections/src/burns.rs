@@ -1,11 +1,12 @@
 //! Burns: one a withdrawal, waiting, sent, settled or cancelled (row E1).
 
 use serde::{Deserialize, Serialize};
-use wox_events::{Amount, BurnEvent, EventId, Recorded, Timestamp, WithdrawalId, burn::ImportedBurn, id::Label};
+use wox_events::{
+    Amount, BurnEvent, Provenance, Recorded, Timestamp, TxHash, WithdrawalId, burn::ImportedBurn, id::Label,
+};
 
 use crate::{
     Table,
-    chain::Chain,
     projection::{EventAt, Projection, Rejection},
     verdict::withdrawal::{Asked, Payment},
 };
@@ -19,6 +20,9 @@ pub struct Burns {
     /// What waited when the game's tables were taken over, for conservation.
     #[serde(default, skip_serializing_if = "Amount::is_zero_ref")]
     imported: Amount,
+    /// Which burn each transaction settled: one transaction burns for one.
+    #[serde(default, skip_serializing_if = "Table::is_empty")]
+    paid: Table<TxHash, WithdrawalId>,
 }
 
 /// One burn.
@@ -33,8 +37,17 @@ pub struct Burn {
     /// The slots that transactions were signed for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slots: Vec<Payment>,
+    /// Transactions that were named without a slot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<TxHash>,
+    /// The transaction that settled it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_by: Option<TxHash>,
+    /// True when it was taken over from the game's tables.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
     /// The event that scheduled it.
-    pub scheduled: EventId,
+    pub scheduled: EventAt,
     /// When something last happened.
     pub last_activity: Timestamp,
     /// The last event of the stream.
@@ -100,20 +113,6 @@ impl Burns {
         self.burns.iter()
     }
 
-    /// Judges whether a burn can be called off: a signed one only when it is proven dead, every slot of it.
-    pub(crate) fn check_cancel(&self, withdrawal: &str, chain: &Chain) -> Result<(), Rejection> {
-        let Some(burn) = self.burns.get(withdrawal) else { return Ok(()) };
-        let dead = || chain.burn_verdict(burn).is_some_and(|(verdict, _)| verdict.proof().is_some());
-        if burn.phase == BurnPhase::InDoubt && !dead() {
-            return Err(Rejection::state(
-                format_args!("burn {withdrawal}"),
-                burn.phase,
-                "not yet signed, or proven dead",
-            ));
-        }
-        Ok(())
-    }
-
     /// Judges whether a withdrawal's share can be taken back out of the burn queue: not when it was burned, nor while
     /// it may be.
     pub(crate) fn check_reversal(&self, withdrawal: &str) -> Result<(), Rejection> {
@@ -155,7 +154,15 @@ impl Projection for Burns {
             return Err(Rejection::state(format_args!("burn {id}"), burn.phase, "scheduled"));
         }
         match event {
-            BurnEvent::BurnSettled { amount, .. } => Rejection::same("amount", &burn.amount, amount),
+            BurnEvent::BurnSettled { amount, tx } => {
+                // What the game booked is a fact; a recovery takes no transaction for two burns.
+                let other = self.paid.get(tx).filter(|_| at.provenance == Provenance::Recovery);
+                if let Some(other) = other {
+                    let is = format_args!("that of burn {other}");
+                    return Err(Rejection::state(format_args!("transaction {tx}"), is, "of no other burn"));
+                }
+                Rejection::same("amount", &burn.amount, amount)
+            }
             BurnEvent::BurnIntentRequested { wallet, nonce, tx, .. } => {
                 let known = burn.payment(wallet, *nonce).is_some_and(|slot| slot.attempts.contains(tx));
                 if known { Ok(()) } else { Err(Rejection::unknown("attempt", tx)) }
@@ -194,7 +201,10 @@ impl Projection for Burns {
                 due: *due,
                 phase,
                 slots: Vec::new(),
-                scheduled: at.id,
+                asked: Vec::new(),
+                settled_by: None,
+                imported: matches!(event, BurnEvent::BurnImported { .. }),
+                scheduled: EventAt::of(at),
                 last_activity: at.time,
                 last: EventAt::of(at),
             };
@@ -218,9 +228,19 @@ impl Projection for Burns {
                 let asked = Asked { intent: *intent, tx, evidence, by: by.clone(), at: at.time };
                 burn.slot(wallet, *nonce).asked.push(asked);
             }
-            BurnEvent::BurnTxBroadcast { .. } => burn.phase = BurnPhase::InDoubt,
-            BurnEvent::BurnSettled { amount, .. } => {
+            BurnEvent::BurnTxBroadcast { tx } => {
+                let signed = burn.slots.iter().any(|slot| slot.attempts.contains(tx));
+                if !signed && !burn.asked.contains(tx) {
+                    burn.asked.push(tx.clone());
+                }
+                burn.phase = BurnPhase::InDoubt;
+            }
+            BurnEvent::BurnSettled { amount, tx } => {
                 burn.phase = BurnPhase::Settled;
+                burn.settled_by = Some(tx.clone());
+                if let (None, Ok(id)) = (self.paid.get(tx), WithdrawalId::new(at.stream.subject())) {
+                    self.paid.insert(tx.clone(), id);
+                }
                 self.settled = self.settled.checked_add(*amount).expect("the ledger bounds everything that goes out");
             }
             BurnEvent::BurnCancelled { .. } => burn.phase = BurnPhase::Cancelled,

@@ -6,17 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
-    Amount, ChainEvent, DepositEvent, Digest, PlayerId, Position, Recorded, Timestamp, TxHash, WithdrawalId,
+    Amount, ChainEvent, DepositEvent, Digest, Event, PlayerId, Position, Recorded, StreamId, Timestamp, TxHash,
+    WithdrawalId,
     chain::{BlockId, Consumer, HoldingsAnswer, Intent, SlotAnswer, TransactionAnswer},
     id::{Label, is_same_person},
 };
 
 use crate::{
     Table,
-    burns::Burn,
     deposits::{Deposit, reference},
     ledger::Drift,
-    outgoing::Register,
+    outgoing::{Due, Register},
     projection::{EventRef, Projection, Rejection},
     state::State,
     verdict::{
@@ -25,7 +25,6 @@ use crate::{
         quorum::{Policy, Transfer, transfers},
         withdrawal::{self, Payment, WithdrawalVerdict},
     },
-    withdrawals::Withdrawal,
 };
 
 /// What is known of the chain.
@@ -187,6 +186,11 @@ impl Chain {
         &self.outgoing
     }
 
+    /// Notes which withdrawal or burn an event says a transaction pays.
+    pub(crate) fn note_named(&mut self, stream: &StreamId, event: &Event) {
+        self.outgoing.name(stream, event);
+    }
+
     /// The newest looks at what our addresses hold, a token each.
     pub fn holdings(&self) -> impl Iterator<Item = &Look<HoldingsAnswer>> {
         self.holdings.values()
@@ -318,28 +322,23 @@ impl Chain {
         self.declared.get(&chain) == Some(&closed.under)
     }
 
-    /// The verdict over its own slots, with the looks it rests on; what else left our wallets [`State`] adds. `None` when
-    /// nobody declared a chain.
+    /// The verdict over the slots and hashes of what is due, with the looks it rests on; what else left our wallets
+    /// [`State`] adds. `None` when nobody declared a chain.
     ///
     /// Every slot that was ever signed for it counts: one that paid settles it, and only when each is proven dead, nothing
-    /// can follow. A payment that the bank's bot was asked for has no slot of ours: it is paid when its transfer is final,
-    /// and unknown until then (banking.md 8).
+    /// can follow. A payment without a slot of ours, such as the bank bot's, is paid when its transfer is final, and unknown
+    /// until then (banking.md 8).
     #[must_use]
-    pub(crate) fn withdrawal_verdict(&self, withdrawal: &Withdrawal) -> Option<(WithdrawalVerdict, Vec<EventRef>)> {
-        if self.policies.is_empty() {
-            return None;
-        }
-        if !withdrawal.sent {
-            let verdict = self.policies.values().map(|policy| {
-                let since = self.journaled_since.get(&policy.chain);
-                withdrawal::unsigned(since.is_some_and(|since| withdrawal.requested.position > *since), false)
-            });
-            return verdict.into_iter().next().map(|verdict| (verdict, Vec::new()));
+    pub(crate) fn verdict_of(&self, due: &Due<'_>) -> Option<(WithdrawalVerdict, Vec<EventRef>)> {
+        let policy = self.policies.values().next()?;
+        if !due.sent {
+            let journaled = self.journaled_since.get(&policy.chain).is_some_and(|since| due.since > *since);
+            return Some((withdrawal::unsigned(journaled, false), Vec::new()));
         }
         let mut seen = Vec::new();
         let mut dead = None;
         let mut open = None;
-        for payment in &withdrawal.slots {
+        for payment in due.slots {
             let Some((verdict, look)) = self.payment_verdict(payment) else {
                 let why = format!("nobody has looked at slot {} of {}", payment.nonce, payment.wallet);
                 open = open.or(Some(WithdrawalVerdict::Unknown { why }));
@@ -352,43 +351,25 @@ impl Chain {
                 _ => open = open.or(Some(verdict)),
             }
         }
-        for tx in &withdrawal.asked {
-            match self.paid_by_bank(withdrawal, tx) {
+        let has_slot = |tx: &TxHash| due.slots.iter().any(|slot| slot.attempts.contains(tx));
+        for tx in due.asked.iter().filter(|tx| !has_slot(tx)) {
+            match self.paid_without_slot(due, tx) {
                 Some((block, look)) => {
                     seen.push(look.event.clone());
                     return Some((WithdrawalVerdict::Executed { tx: tx.clone(), block }, seen));
                 }
                 None => {
-                    let why = format!("the bank's bot named {tx}, and its transfer is not final");
+                    let why = format!("{tx} was named without its slot, and its transfer is not final");
                     open = open.or(Some(WithdrawalVerdict::Unknown { why }));
                 }
             }
         }
-        if withdrawal.asked_by_post && withdrawal.asked.is_empty() {
+        if due.asked_by_post && due.asked.is_empty() {
             open = open.or(Some(withdrawal::unsigned(true, true)));
         }
         let unknown =
             || WithdrawalVerdict::Unknown { why: "its payment was sent from a slot that is not recorded".into() };
         Some((open.or(dead).unwrap_or_else(unknown), seen))
-    }
-
-    /// The verdict over all that is known of a burn's payment, as for a withdrawal. `None` when nothing was signed, or
-    /// nobody has looked at a slot of it.
-    #[must_use]
-    pub fn burn_verdict(&self, burn: &Burn) -> Option<(WithdrawalVerdict, Vec<EventRef>)> {
-        let mut seen = Vec::new();
-        let mut dead = None;
-        let mut open = None;
-        for payment in &burn.slots {
-            let (verdict, look) = self.payment_verdict(payment)?;
-            seen.push(look.event.clone());
-            match verdict {
-                WithdrawalVerdict::Executed { .. } => return Some((verdict, seen)),
-                WithdrawalVerdict::Reverted { .. } | WithdrawalVerdict::Cancelled { .. } => dead = Some(verdict),
-                _ => open = open.or(Some(verdict)),
-            }
-        }
-        Some((open.or(dead)?, seen))
     }
 
     /// Whether money that a recovery books for a deposit is borne out by the newest look at its transaction, where there
@@ -468,17 +449,15 @@ impl Chain {
         }
     }
 
-    /// The scans that show, for every wallet that pays, all it sent since a slot on, and no payment of this withdrawal
-    /// among it (S5).
-    pub(crate) fn scanned_without_payment(&self, withdrawal: &Withdrawal) -> Option<Vec<EventRef>> {
-        let net = withdrawal.hold.as_ref()?.net;
+    /// The scans that show, for every wallet that pays, all it sent since a slot on, made after something last happened to
+    /// what is due (S5).
+    pub(crate) fn scanned_since(&self, due: &Due<'_>) -> Option<Vec<EventRef>> {
         let policy = self.policies.values().next()?;
         let mut seen = Vec::new();
         for wallet in &policy.wallets {
             let scan = self.scans.get(&format!("{}:wallet:{wallet}", policy.chain))?;
-            let newer = scan.at > withdrawal.last_activity && scan.under.as_ref() == self.declared.get(&policy.chain);
-            let paid = |transfer: &Transfer| transfer.to == withdrawal.destination && transfer.value == net;
-            if !newer || !scan.is_complete() || scan.transfers.iter().any(paid) {
+            let newer = scan.at > due.last_activity && scan.under.as_ref() == self.declared.get(&policy.chain);
+            if !newer || !scan.is_complete() {
                 return None;
             }
             seen.extend(scan.looks.iter().cloned());
@@ -486,16 +465,14 @@ impl Chain {
         (!seen.is_empty()).then_some(seen)
     }
 
-    /// The block of a final transfer from one of our paying wallets, of exactly what a withdrawal is to receive.
-    fn paid_by_bank(&self, withdrawal: &Withdrawal, tx: &TxHash) -> Option<(BlockId, &Look<TransactionAnswer>)> {
-        let net = withdrawal.hold.as_ref()?.net;
+    /// The block of a final transfer from one of our paying wallets, of exactly what is due, to its address.
+    fn paid_without_slot(&self, due: &Due<'_>, tx: &TxHash) -> Option<(BlockId, &Look<TransactionAnswer>)> {
+        let amount = due.amount?;
         self.policies.values().find_map(|policy| {
             let look = self.transaction(policy.chain, tx)?;
             let (block, transfers) = self.moved(policy, look)?;
             let paid = transfers.into_iter().any(|transfer| {
-                policy.wallets.contains(&transfer.from)
-                    && transfer.to == withdrawal.destination
-                    && transfer.value == net
+                policy.wallets.contains(&transfer.from) && transfer.to == due.to && transfer.value == amount
             });
             paid.then_some((block, look))
         })
@@ -693,6 +670,19 @@ impl Projection for Chain {
                 Rejection::same("token", &known.token, token)?;
                 Rejection::same("amount", &known.amount, amount)
             }
+            ChainEvent::TransferExplained { chain, tx, first, second, .. } => {
+                same(chain.to_string())?;
+                let what = || format!("transfer {tx}");
+                if is_same_person(first, second) {
+                    return Err(Rejection::state(what(), "explained by one person", "explained by two"));
+                }
+                match self.outgoing.get(tx) {
+                    Some(sent) if !sent.is_final => Err(Rejection::state(what(), "not final", "final")),
+                    Some(_) if self.outgoing.explained(tx).is_some() => Err(Rejection::exists("explanation of", tx)),
+                    Some(_) => Ok(()),
+                    None => Err(Rejection::unknown("transfer out of our wallets", tx)),
+                }
+            }
             ChainEvent::FinalityRestored { deposit, violation, first, second, .. } => {
                 if is_same_person(first, second) {
                     return Err(Rejection::state(
@@ -854,6 +844,7 @@ impl Projection for Chain {
             ChainEvent::FinalityViolation { deposit, .. } => {
                 self.violations.insert(deposit.to_string(), here);
             }
+            ChainEvent::TransferExplained { tx, .. } => self.outgoing.explain(tx, here),
             ChainEvent::FinalityRestored { deposit, .. } => {
                 self.violations.shift_remove(deposit.as_str());
             }

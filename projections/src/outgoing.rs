@@ -1,17 +1,21 @@
-//! What left our wallets, by every look that ever showed it. A transfer that no event names as the payment of something
-//! may be the payment of whatever is open, so nobody says that nothing was sent while one is known. To forbid a release
+//! What left our wallets, by every look that ever showed it, and what our events say it paid. A transfer that no event
+//! explains may have paid whatever is open, so nobody says that nothing was sent while one is known. To forbid a release
 //! the word of one source is enough, and nothing is forgotten before it is beyond change; to raise an alarm a quorum is.
+//!
+//! A transfer is explained when something that was due names its transaction and it is of that amount to that address, one
+//! transfer for each; or when two people have said what it paid.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
-    Position, TxHash,
+    Amount, BurnEvent, Event, Position, StreamId, Timestamp, TxHash, WithdrawalEvent,
     chain::{Receipt, Transaction},
     id::Label,
 };
 
 use crate::{
+    burns::{Burn, BurnPhase, DEAD_ADDRESS},
     projection::EventRef,
     state::State,
     verdict::{
@@ -44,10 +48,16 @@ pub struct Register {
     /// Every address that was ever declared as a wallet that pays: what one sent stays ours.
     wallets: BTreeSet<Label>,
     known: BTreeMap<TxHash, Outgoing>,
-    /// The transactions that paid an address, in lower case.
-    by_receiver: BTreeMap<String, BTreeSet<TxHash>>,
+    /// The transactions in the order they were first seen.
+    in_order: BTreeSet<(Position, TxHash)>,
+    /// The transactions that paid an address, in the same order.
+    by_receiver: BTreeMap<Label, BTreeSet<(Position, TxHash)>>,
     /// The transactions of each wallet's slots, by `<wallet>:<slot>`.
     by_slot: BTreeMap<String, BTreeSet<TxHash>>,
+    /// The withdrawals and burns whose events name a transaction.
+    named: BTreeMap<TxHash, BTreeSet<StreamId>>,
+    /// What two people said of a transaction that paid nothing of these.
+    explained: BTreeMap<TxHash, EventRef>,
 }
 
 impl Register {
@@ -76,7 +86,7 @@ impl Register {
     /// Takes in a transaction that a quorum shows final, with all it moved: nothing else can have its slot.
     pub(crate) fn note_final(&mut self, shown: &Transaction, moved: Vec<Transfer>, at: &EventRef) {
         let moved = self.ours(moved);
-        let rivals = self.by_slot.get(&slot_key(shown)).cloned().unwrap_or_default();
+        let rivals = self.by_slot.get(&slot_key(&shown.from, shown.nonce)).cloned().unwrap_or_default();
         for rival in rivals.iter().filter(|rival| moved.is_empty() || **rival != shown.tx) {
             self.forget(rival);
         }
@@ -100,117 +110,249 @@ impl Register {
         if let Some(before) = &before {
             self.unlink(before);
         }
+        let first = before.map_or(at.position, |before| before.first);
+        let (tx, sender) = (shown.tx.clone(), (shown.from.clone(), shown.nonce));
         for one in &transfers {
-            self.by_receiver.entry(receiver_key(&one.to)).or_default().insert(shown.tx.clone());
+            self.by_receiver.entry(one.to.clone()).or_default().insert((first, tx.clone()));
         }
-        self.by_slot.entry(slot_key(shown)).or_default().insert(shown.tx.clone());
-        let outgoing = Outgoing {
-            tx: shown.tx.clone(),
-            sender: (shown.from.clone(), shown.nonce),
-            transfers,
-            is_final,
-            first: before.map_or(at.position, |before| before.first),
-            event: at.clone(),
-        };
-        self.known.insert(shown.tx.clone(), outgoing);
+        self.in_order.insert((first, tx.clone()));
+        self.by_slot.entry(slot_key(&sender.0, sender.1)).or_default().insert(tx.clone());
+        self.known.insert(tx.clone(), Outgoing { tx, sender, transfers, is_final, first, event: at.clone() });
     }
 
     fn unlink(&mut self, gone: &Outgoing) {
-        let (wallet, nonce) = &gone.sender;
-        drop_from(&mut self.by_slot, &format!("{wallet}:{nonce}"), &gone.tx);
+        let place = (gone.first, gone.tx.clone());
+        self.in_order.remove(&place);
+        drop_from(&mut self.by_slot, &slot_key(&gone.sender.0, gone.sender.1), &gone.tx);
         for one in &gone.transfers {
-            drop_from(&mut self.by_receiver, &receiver_key(&one.to), &gone.tx);
+            drop_from(&mut self.by_receiver, &one.to, &place);
         }
     }
 
-    fn to<'a>(&'a self, receiver: &Label) -> impl Iterator<Item = &'a Outgoing> {
-        let paid = self.by_receiver.get(&receiver_key(receiver));
-        paid.into_iter().flatten().filter_map(|tx| self.known.get(tx))
+    /// Notes which withdrawal or burn an event says a transaction pays.
+    pub(crate) fn name(&mut self, stream: &StreamId, event: &Event) {
+        if let Some(tx) = named_by(event) {
+            self.named.entry(tx.clone()).or_default().insert(stream.clone());
+        }
+    }
+
+    /// Takes in that two people said what a transaction paid.
+    pub(crate) fn explain(&mut self, tx: &TxHash, at: EventRef) {
+        self.explained.insert(tx.clone(), at);
+    }
+
+    /// A transaction that moved our tokens out of our wallets, or may.
+    #[must_use]
+    pub fn get(&self, tx: &TxHash) -> Option<&Outgoing> {
+        self.known.get(tx)
+    }
+
+    /// The event by which two people said what a transaction paid.
+    #[must_use]
+    pub fn explained(&self, tx: &TxHash) -> Option<&EventRef> {
+        self.explained.get(tx)
+    }
+
+    /// What paid an address since a position, in the order it was first seen.
+    fn to(&self, receiver: &Label, since: Position) -> impl Iterator<Item = &Outgoing> {
+        let paid = self.by_receiver.get(receiver);
+        paid.into_iter().flat_map(move |paid| self.since(paid, since))
+    }
+
+    fn since<'a>(
+        &'a self,
+        of: &'a BTreeSet<(Position, TxHash)>,
+        since: Position,
+    ) -> impl Iterator<Item = &'a Outgoing> {
+        // In one position nothing comes before the shortest text, and what was asked for there is not paid there.
+        let later = of.iter().rev().take_while(move |(first, _)| *first > since);
+        let mut later: Vec<&Outgoing> = later.filter_map(|(_, tx)| self.known.get(tx)).collect();
+        later.reverse();
+        later.into_iter()
     }
 }
 
-fn receiver_key(address: &Label) -> String {
-    address.as_str().to_ascii_lowercase()
+fn slot_key(wallet: &Label, nonce: u64) -> String {
+    format!("{wallet}:{nonce}")
 }
 
-fn slot_key(shown: &Transaction) -> String {
-    format!("{}:{}", shown.from, shown.nonce)
-}
-
-fn drop_from(index: &mut BTreeMap<String, BTreeSet<TxHash>>, key: &str, tx: &TxHash) {
+fn drop_from<K: Ord, V: Ord>(index: &mut BTreeMap<K, BTreeSet<V>>, key: &K, gone: &V) {
     if let Some(known) = index.get_mut(key) {
-        known.remove(tx);
+        known.remove(gone);
         if known.is_empty() {
             index.remove(key);
         }
     }
 }
 
-/// Whether two labels are one address.
-fn is_same_address(one: &Label, other: &Label) -> bool {
-    one.as_str().eq_ignore_ascii_case(other.as_str())
+/// The transaction that an event of a withdrawal or burn says is about its payment.
+fn named_by(event: &Event) -> Option<&TxHash> {
+    match event {
+        Event::Withdrawal(
+            WithdrawalEvent::TxSigned { tx, .. }
+            | WithdrawalEvent::TxBroadcast { tx: Some(tx), .. }
+            | WithdrawalEvent::WithdrawalFenced { tx, .. }
+            | WithdrawalEvent::WithdrawalSettled { tx, .. }
+            | WithdrawalEvent::WithdrawalImported { tx: Some(tx), .. },
+        )
+        | Event::Burn(
+            BurnEvent::BurnTxSigned { tx, .. } | BurnEvent::BurnTxBroadcast { tx } | BurnEvent::BurnSettled { tx, .. },
+        ) => Some(tx),
+        _ => None,
+    }
 }
 
-/// What left our wallets for the address of a withdrawal, since it was asked for, and no event says what for: it may be
-/// its payment. What was signed for the withdrawal itself is judged by its slots.
+/// Something our wallets were to pay: a withdrawal to its address, or a burn to the dead one.
+#[derive(Clone, Debug)]
+pub struct Due<'a> {
+    /// Its stream.
+    pub stream: StreamId,
+    /// Whom to pay.
+    pub to: Label,
+    /// How much; unknown of what nothing is held for, such as what was over before the game's tables were taken over.
+    pub amount: Option<Amount>,
+    /// What the log had before it was asked for cannot be its payment; of what was taken over nobody knows since when.
+    pub since: Position,
+    /// True once something was signed for it, or the bank's bot was asked.
+    pub sent: bool,
+    /// True once the bank's bot was asked by a post; what it tries is not ours to enumerate.
+    pub asked_by_post: bool,
+    /// True once it is booked as paid.
+    pub settled: bool,
+    /// The slots that transactions were signed for.
+    pub slots: &'a [Payment],
+    /// Payments whose hash was named without a slot of ours.
+    pub asked: &'a [TxHash],
+    /// The payment that is booked.
+    pub settled_by: Option<&'a TxHash>,
+    /// When something last happened.
+    pub last_activity: Timestamp,
+}
+
+impl<'a> Due<'a> {
+    /// What a withdrawal is to pay. `None` when its id is no name of a stream.
+    #[must_use]
+    pub fn withdrawal(id: &str, withdrawal: &'a Withdrawal) -> Option<Due<'a>> {
+        Some(Due {
+            stream: StreamId::new(format!("withdrawal-{id}")).ok()?,
+            to: withdrawal.destination.clone(),
+            amount: withdrawal.hold.as_ref().map(|hold| hold.net),
+            since: if withdrawal.imported { Position(0) } else { withdrawal.requested.position },
+            sent: withdrawal.sent,
+            asked_by_post: withdrawal.asked_by_post,
+            settled: withdrawal.phase == WithdrawalPhase::Settled,
+            slots: &withdrawal.slots,
+            asked: &withdrawal.asked,
+            settled_by: withdrawal.settled_by.as_ref(),
+            last_activity: withdrawal.last_activity,
+        })
+    }
+
+    /// What a burn is to pay. `None` when its id is no name of a stream.
+    #[must_use]
+    pub fn burn(id: &str, burn: &'a Burn) -> Option<Due<'a>> {
+        Some(Due {
+            stream: StreamId::new(format!("burn-{id}")).ok()?,
+            to: Label::new(DEAD_ADDRESS).expect("an address is an identity"),
+            amount: Some(burn.amount),
+            since: if burn.imported { Position(0) } else { burn.scheduled.position },
+            sent: burn.phase != BurnPhase::Scheduled,
+            asked_by_post: false,
+            settled: burn.phase == BurnPhase::Settled,
+            slots: &burn.slots,
+            asked: &burn.asked,
+            settled_by: burn.settled_by.as_ref(),
+            last_activity: burn.last_activity,
+        })
+    }
+
+    /// What a withdrawal or burn is to pay, by the name of its stream.
+    #[must_use]
+    pub fn of(state: &'a State, stream: &StreamId) -> Option<Due<'a>> {
+        let id = stream.subject();
+        match stream.category() {
+            "withdrawal" => Due::withdrawal(id, state.withdrawals.get(id)?),
+            "burn" => Due::burn(id, state.burns.get(id)?),
+            _ => None,
+        }
+    }
+
+    fn names(&self) -> impl Iterator<Item = &TxHash> {
+        let signed = self.slots.iter().flat_map(|slot| slot.attempts.iter().chain(&slot.cancels));
+        signed.chain(self.asked).chain(self.settled_by)
+    }
+
+    /// Whether a transfer could be its payment.
+    fn fits(&self, transfer: &Transfer) -> bool {
+        transfer.to == self.to && self.amount.is_none_or(|amount| amount == transfer.value)
+    }
+
+    /// The transaction that paid it, as far as the register knows: what is due is paid once, and everything else that
+    /// it names explains nothing.
+    fn paid_by(&self, register: &'a Register) -> Option<&'a TxHash> {
+        let fitting =
+            |tx: &&TxHash| register.get(tx).is_some_and(|sent| sent.transfers.iter().any(|one| self.fits(one)));
+        if let Some(tx) = self.settled_by {
+            return register.get(tx).map(|sent| &sent.tx);
+        }
+        let paid = self.names().filter(fitting).filter_map(|tx| register.get(tx));
+        paid.min_by_key(|sent| (!sent.is_final, sent.first, &sent.tx)).map(|sent| &sent.tx)
+    }
+}
+
+/// What left our wallets for the address of something that is due, since it was asked for, and nothing explains: it may
+/// be its payment. What was signed for it itself is judged by its slots.
 #[must_use]
-pub fn unexplained<'a>(state: &'a State, id: &str, withdrawal: &Withdrawal) -> Vec<&'a Outgoing> {
-    let destination = &withdrawal.destination;
-    let found = state.chain.outgoing().to(destination).filter(|sent| is_since(sent, withdrawal));
+pub fn unexplained<'a>(state: &'a State, due: &Due<'_>) -> Vec<&'a Outgoing> {
+    let found = state.chain.outgoing().to(&due.to, due.since);
     found
-        .filter(|sent| !is_own(withdrawal, &sent.tx))
-        .filter(|sent| !is_of_another(state, id, destination, sent))
+        .filter(|sent| !is_own(state, due, sent) && left_over(state, sent, due).any(|part| part.to == due.to))
         .collect()
 }
 
-/// What left our wallets for anybody since a withdrawal was asked for that nothing was ever signed for, could be its
-/// payment by its amount, or cannot be told yet, and that no event names at all.
+/// Whether a final transfer that nothing else explains, its own payments included, is of its amount to its address.
 #[must_use]
-pub fn unexplained_elsewhere<'a>(state: &'a State, withdrawal: &Withdrawal) -> Vec<&'a Outgoing> {
-    let Some(hold) = withdrawal.hold.as_ref().filter(|_| !withdrawal.sent) else { return Vec::new() };
+pub fn is_perhaps_paid(state: &State, due: &Due<'_>) -> bool {
+    let mut found = state.chain.outgoing().to(&due.to, due.since).filter(|sent| sent.is_final);
+    found.any(|sent| left_over(state, sent, due).any(|part| due.fits(part)))
+}
+
+/// What left our wallets for anybody since something was asked for that nothing was ever signed for, could be its payment by
+/// its amount, or cannot be told yet, and nothing explains.
+#[must_use]
+pub fn unexplained_elsewhere<'a>(state: &'a State, due: &Due<'_>) -> Vec<&'a Outgoing> {
+    let Some(amount) = due.amount.filter(|_| !due.sent) else { return Vec::new() };
     let ours = |address: &Label| {
         state.chain.policies().any(|policy| policy.watched.contains(address) || policy.wallets.contains(address))
     };
-    let could_be = |sent: &&Outgoing| {
-        sent.transfers.is_empty() || sent.transfers.iter().any(|one| one.value == hold.net && !ours(&one.to))
+    let register = state.chain.outgoing();
+    let could_be = |sent: &&Outgoing| match sent.transfers.is_empty() {
+        true => !register.named.contains_key(&sent.tx) && register.explained(&sent.tx).is_none(),
+        false => left_over(state, sent, due).any(|part| part.value == amount && !ours(&part.to)),
     };
-    let known = state.chain.outgoing().known.values();
-    known.filter(|sent| is_since(sent, withdrawal)).filter(could_be).filter(|sent| !is_named(state, &sent.tx)).collect()
+    register.since(&register.in_order, due.since).filter(could_be).collect()
 }
 
-/// What the log had before it was asked for anything cannot be the payment; of what was taken over nobody knows when.
-fn is_since(sent: &Outgoing, withdrawal: &Withdrawal) -> bool {
-    withdrawal.imported || sent.first > withdrawal.requested.position
+fn is_own(state: &State, due: &Due<'_>, sent: &Outgoing) -> bool {
+    state.chain.outgoing().named.get(&sent.tx).is_some_and(|streams| streams.contains(&due.stream))
 }
 
-fn names(slots: &[Payment], tx: &TxHash) -> bool {
-    slots.iter().any(|slot| slot.attempts.contains(tx) || slot.cancels.contains(tx))
-}
-
-fn is_own(withdrawal: &Withdrawal, tx: &TxHash) -> bool {
-    names(&withdrawal.slots, tx) || withdrawal.asked.contains(tx)
-}
-
-/// Whether as many other withdrawals to the same address name a transaction as it pays that address.
-fn is_of_another(state: &State, id: &str, destination: &Label, sent: &Outgoing) -> bool {
-    let paid = sent.transfers.iter().filter(|one| is_same_address(&one.to, destination)).count();
-    let booked = state.withdrawals.paid_by(&sent.tx);
-    let others = state.withdrawals.iter().filter(|(other, known)| {
-        other.as_str() != id
-            && is_same_address(&known.destination, destination)
-            && (is_own(known, &sent.tx) || booked == Some(*other))
-    });
-    let burned = state.burns.iter().filter(|(_, burn)| {
-        is_same_address(destination, &Label::new(crate::burns::DEAD_ADDRESS).expect("a fixed address"))
-            && names(&burn.slots, &sent.tx)
-    });
-    others.count() + burned.count() >= paid
-}
-
-fn is_named(state: &State, tx: &TxHash) -> bool {
-    state.withdrawals.paid_by(tx).is_some()
-        || state.withdrawals.iter().any(|(_, known)| is_own(known, tx))
-        || state.burns.iter().any(|(_, burn)| names(&burn.slots, tx))
+/// The transfers of a transaction that nothing explains but what is due.
+fn left_over<'a>(state: &'a State, sent: &'a Outgoing, due: &Due<'_>) -> impl Iterator<Item = &'a Transfer> {
+    let register = state.chain.outgoing();
+    let mut parts: Vec<&Transfer> = match register.explained(&sent.tx) {
+        Some(_) => Vec::new(),
+        None => sent.transfers.iter().collect(),
+    };
+    let named = register.named.get(&sent.tx).into_iter().flatten();
+    for other in named.filter(|stream| **stream != due.stream).filter_map(|stream| Due::of(state, stream)) {
+        if other.paid_by(register) == Some(&sent.tx)
+            && let Some(part) = parts.iter().position(|part| other.fits(part))
+        {
+            parts.remove(part);
+        }
+    }
+    parts.into_iter()
 }
 
 /// Whether something else that is open could have been paid by a transfer to the same address.
@@ -218,7 +360,7 @@ fn is_named(state: &State, tx: &TxHash) -> bool {
 pub fn has_rivals(state: &State, id: &str, withdrawal: &Withdrawal) -> bool {
     state.withdrawals.iter().any(|(other, known)| {
         let open = matches!(known.phase, WithdrawalPhase::Held | WithdrawalPhase::InDoubt | WithdrawalPhase::Failed);
-        open && other.as_str() != id && is_same_address(&known.destination, &withdrawal.destination)
+        open && other.as_str() != id && known.destination == withdrawal.destination
     })
 }
 

@@ -241,6 +241,7 @@ fn chain(event: &ChainEvent) -> Vec<Posting> {
         | ChainEvent::HoldingsLooked { .. }
         | ChainEvent::BankConfirmed { .. }
         | ChainEvent::FinalityViolation { .. }
+        | ChainEvent::TransferExplained { .. }
         | ChainEvent::FinalityRestored { .. }
         | ChainEvent::DoublePayment { .. }
         | ChainEvent::ReconciliationDrift { .. } => Vec::new(),

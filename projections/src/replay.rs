@@ -219,10 +219,10 @@ impl Replay {
         self.as_far_as_read("withdrawal", id.as_str(), self.state.withdrawal_verdict(id.as_str(), withdrawal))
     }
 
-    /// The same of a burn. `None` also when nothing was signed, or nobody has looked at a slot of it.
+    /// The same of a burn.
     #[must_use]
     pub fn burn_verdict(&self, id: &str, burn: &Burn) -> Option<Judgement> {
-        self.as_far_as_read("burn", id, self.state.chain.burn_verdict(burn))
+        self.as_far_as_read("burn", id, self.state.burn_verdict(id, burn))
     }
 
     fn as_far_as_read(&self, category: &str, id: &str, judged: Option<Judgement>) -> Option<Judgement> {

@@ -14,7 +14,7 @@ use wox_events::{
 
 use crate::{
     agents::Agents,
-    burns::Burns,
+    burns::{Burn, BurnPhase, Burns},
     chain::{Chain, Look, differs},
     commands::Commands,
     deposits::Deposits,
@@ -22,7 +22,7 @@ use crate::{
     ledger::{Drift, Ledger, Posting},
     ops::Ops,
     outbox::Outbox,
-    outgoing::{self, unexplained, unexplained_elsewhere},
+    outgoing::{self, Due, is_perhaps_paid, unexplained, unexplained_elsewhere},
     players::Players,
     pool::Pool,
     postings::postings,
@@ -31,7 +31,7 @@ use crate::{
     replay::Judgement,
     tournaments::Tournaments,
     verdict::WithdrawalVerdict,
-    withdrawals::{Withdrawal, WithdrawalPhase, Withdrawals},
+    withdrawals::{Withdrawal, Withdrawals},
 };
 
 /// Every projection, at one position of the log.
@@ -176,7 +176,7 @@ impl State {
                 self.chain.check_paid(&what, tx, self.withdrawal_verdict(id, withdrawal))
             }
             WithdrawalEvent::RebroadcastRequested { .. } | WithdrawalEvent::BumpRequested { .. }
-                if !unexplained(self, id, withdrawal).is_empty() =>
+                if Due::withdrawal(id, withdrawal).is_some_and(|due| !unexplained(self, &due).is_empty()) =>
             {
                 Err(Rejection::state(what, "perhaps paid by another transaction", "unpaid"))
             }
@@ -199,7 +199,8 @@ impl State {
         let Some((verdict, _)) = self.withdrawal_verdict(id, withdrawal) else { return Ok(()) };
         let borne_out = match proof {
             ReversalProof::Operators { .. } => {
-                verdict.is_for_two_people() || self.scanned_without_payment(id, withdrawal).is_some()
+                let scanned = || self.scanned_without_payment(&Due::withdrawal(id, withdrawal)?);
+                verdict.is_for_two_people() || scanned().is_some()
             }
             ReversalProof::NeverSigned {} | ReversalProof::Reverted { .. } | ReversalProof::Cancelled { .. } => {
                 verdict.proof().as_ref() == Some(proof)
@@ -215,23 +216,35 @@ impl State {
     /// The verdict over all that is known of a withdrawal's payment, with the looks it rests on. `None` when nobody
     /// declared a chain.
     ///
-    /// Its own slots prove that nothing can follow from them; what left our wallets otherwise and no event explains may
+    /// Its own slots prove that nothing can follow from them; what left our wallets otherwise and nothing explains may
     /// have paid it all the same, and then nobody knows.
     #[must_use]
     pub fn withdrawal_verdict(&self, id: &str, withdrawal: &Withdrawal) -> Option<Judgement> {
-        let (verdict, mut looks) = self.chain.withdrawal_verdict(withdrawal)?;
+        self.verdict_of(&Due::withdrawal(id, withdrawal)?)
+    }
+
+    /// The same of a burn.
+    #[must_use]
+    pub fn burn_verdict(&self, id: &str, burn: &Burn) -> Option<Judgement> {
+        self.verdict_of(&Due::burn(id, burn)?)
+    }
+
+    /// The same of whatever our wallets were to pay.
+    #[must_use]
+    pub fn verdict_of(&self, due: &Due<'_>) -> Option<Judgement> {
+        let (verdict, mut looks) = self.chain.verdict_of(due)?;
         let settled = match &verdict {
             WithdrawalVerdict::Executed { .. } => true,
             WithdrawalVerdict::ForeignConsumer { paid_destination, .. } => *paid_destination,
-            _ => withdrawal.phase == WithdrawalPhase::Settled,
+            _ => due.settled,
         };
         if settled {
             return Some((verdict, looks));
         }
-        let mut found = unexplained(self, id, withdrawal);
+        let mut found = unexplained(self, due);
         let mut why = "to its address";
         if found.is_empty() && matches!(verdict, WithdrawalVerdict::NotSent) {
-            found = unexplained_elsewhere(self, withdrawal);
+            found = unexplained_elsewhere(self, due);
             why = "that could be its payment";
         }
         let Some(first) = found.first() else { return Some((verdict, looks)) };
@@ -244,36 +257,59 @@ impl State {
         Some((WithdrawalVerdict::Unknown { why }, looks))
     }
 
-    /// The scans on which two people may decide about a payment that nobody can prove (S5): asked of the bank's bot, or of
+    /// The scans on which people may decide about a payment that nobody can prove (S5): asked of the bank's bot, or of
     /// nobody where the signer does not journal here; everything that our wallets sent is shown, and nothing of it paid.
     #[must_use]
-    pub fn scanned_without_payment(&self, id: &str, withdrawal: &Withdrawal) -> Option<Vec<EventRef>> {
-        if withdrawal.sent && !withdrawal.asked_by_post || !unexplained(self, id, withdrawal).is_empty() {
+    pub fn scanned_without_payment(&self, due: &Due<'_>) -> Option<Vec<EventRef>> {
+        let enumerable = due.sent && !due.asked_by_post;
+        if enumerable || is_perhaps_paid(self, due) || !unexplained(self, due).is_empty() {
             return None;
         }
-        self.chain.scanned_without_payment(withdrawal)
+        self.chain.scanned_since(due)
     }
 
     /// The same for a burn.
     fn check_burn(&self, at: &Recorded, event: &BurnEvent) -> Result<(), Rejection> {
         let id = at.stream.subject();
         let what = format!("burn {id}");
+        let Some(burn) = self.burns.get(id) else { return Ok(()) };
         if let BurnEvent::BurnCancelled { .. } = event {
-            self.burns.check_cancel(id, &self.chain)?;
+            // That nothing was signed the game knows itself; that what was signed is dead it has to prove like anybody.
+            let is_fact = burn.phase == BurnPhase::Scheduled && at.provenance != Provenance::Recovery;
+            if !is_fact && !self.is_burn_dead(id, burn) {
+                let needs = "not yet signed, or proven dead";
+                return Err(Rejection::state(what, burn.phase, needs));
+            }
+            return Ok(());
         }
-        let Some(burn) = self.burns.get(id).filter(|_| at.provenance == Provenance::Recovery) else { return Ok(()) };
+        if at.provenance != Provenance::Recovery {
+            return Ok(());
+        }
         match event {
-            BurnEvent::BurnSettled { tx, .. } => self.chain.check_paid(&what, tx, self.chain.burn_verdict(burn)),
-            BurnEvent::BurnIntentRequested { intent, wallet, nonce, .. } => {
+            BurnEvent::BurnSettled { tx, .. } => self.chain.check_paid(&what, tx, self.burn_verdict(id, burn)),
+            BurnEvent::BurnIntentRequested { wallet, nonce, intent, .. } => {
                 self.chain.check_intent(&what, burn.payment(wallet, *nonce), *intent)
             }
             _ => Ok(()),
         }
     }
 
+    /// Whether nothing can burn a share any more: by the proof of every slot that was signed for it; or, of one that
+    /// nothing was ever signed for, by the journal, or where the signer keeps none here by scans of all that our wallets
+    /// sent. Where no chain was ever declared only its own stream can speak.
+    #[must_use]
+    pub fn is_burn_dead(&self, id: &str, burn: &Burn) -> bool {
+        let Some(due) = Due::burn(id, burn) else { return false };
+        match self.verdict_of(&due) {
+            Some((verdict, _)) => verdict.proof().is_some() || self.scanned_without_payment(&due).is_some(),
+            None => !due.sent,
+        }
+    }
+
     /// Takes in an event that was judged against exactly this state.
     pub fn evolve(&mut self, at: &Recorded, accepted: Accepted) {
         let Ok(event) = &at.event else { return };
+        self.chain.note_named(&at.stream, event);
         match event {
             Event::Player(event) => {
                 if event.creates_player()

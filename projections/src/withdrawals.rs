@@ -50,6 +50,9 @@ pub struct Withdrawal {
     /// Payments whose hash was named without a slot of ours: by the bank's bot.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub asked: Vec<TxHash>,
+    /// The payment that settled it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_by: Option<TxHash>,
     /// True once the bank's bot was asked by a post; what it tries is not ours to enumerate.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub asked_by_post: bool,
@@ -212,6 +215,7 @@ impl Withdrawals {
                 hold: open.then_some(hold),
                 slots: Vec::new(),
                 asked: tx.iter().filter(|_| open).cloned().collect(),
+                settled_by: tx.clone().filter(|_| *standing == ImportedWithdrawal::Paid),
                 // The bank's bot pays for the game, and what it was asked before the import nobody recorded.
                 asked_by_post: true,
                 sent: true,
@@ -366,6 +370,7 @@ impl Projection for Withdrawals {
                     hold: None,
                     slots: Vec::new(),
                     asked: Vec::new(),
+                    settled_by: None,
                     asked_by_post: false,
                     sent: false,
                     reverted: None,
@@ -452,6 +457,7 @@ impl Projection for Withdrawals {
             WithdrawalEvent::WithdrawalFailed { .. } => withdrawal.phase = WithdrawalPhase::Failed,
             WithdrawalEvent::WithdrawalSettled { net, tx } => {
                 withdrawal.phase = WithdrawalPhase::Settled;
+                withdrawal.settled_by = Some(tx.clone());
                 if let (None, Ok(id)) = (self.paid.get(tx), WithdrawalId::new(at.stream.subject())) {
                     self.paid.insert(tx.clone(), id);
                 }

@@ -11,7 +11,7 @@ use wox_events::{
 use wox_projections::{
     EventRef, Replay, State,
     chain::{before, judged},
-    outgoing::{unexplained, unexplained_elsewhere},
+    outgoing::{Due, unexplained, unexplained_elsewhere},
     verdict::{
         deposit,
         quorum::{Policy, View, view, voters},
@@ -104,31 +104,29 @@ pub struct SourceSaid {
 /// The looks that a verdict rests on, as the log has them. `None` when the log knows nothing of the subject.
 #[must_use]
 pub fn looks(state: &State, subject: &Subject) -> Option<Vec<EventRef>> {
-    let chain = &state.chain;
-    let of_slots = |slots: &[Payment]| -> Vec<EventRef> {
-        slots.iter().filter_map(|slot| Some(chain.payment_verdict(slot)?.1.event.clone())).collect()
-    };
     Some(match subject {
-        Subject::Transaction { chain: id, tx } => vec![chain.transaction(*id, tx)?.event.clone()],
-        Subject::Withdrawal(id) => {
-            let withdrawal = state.withdrawals.get(id)?;
-            let mut looks = of_slots(&withdrawal.slots);
-            for tx in &withdrawal.asked {
-                looks.extend(
-                    chain.policies().filter_map(|rules| Some(chain.transaction(rules.chain, tx)?.event.clone())),
-                );
-            }
-            looks.extend(unexplained(state, id, withdrawal).into_iter().map(|sent| sent.event.clone()));
-            looks.extend(unexplained_elsewhere(state, withdrawal).into_iter().map(|sent| sent.event.clone()));
-            if withdrawal.asked_by_post || !withdrawal.sent {
-                looks.extend(chain.scans().flat_map(|scan| scan.looks.iter().cloned()));
-            }
-            looks.sort();
-            looks.dedup();
-            looks
-        }
-        Subject::Burn(id) => of_slots(&state.burns.get(id)?.slots),
+        Subject::Transaction { chain, tx } => vec![state.chain.transaction(*chain, tx)?.event.clone()],
+        Subject::Withdrawal(id) => payment_looks(state, &Due::withdrawal(id, state.withdrawals.get(id)?)?),
+        Subject::Burn(id) => payment_looks(state, &Due::burn(id, state.burns.get(id)?)?),
     })
+}
+
+/// The looks at what was to be paid: at its slots, at the hashes that were named, at what may have paid it otherwise.
+fn payment_looks(state: &State, due: &Due<'_>) -> Vec<EventRef> {
+    let chain = &state.chain;
+    let slots = due.slots.iter().filter_map(|slot| Some(chain.payment_verdict(slot)?.1.event.clone()));
+    let named = due
+        .asked
+        .iter()
+        .flat_map(|tx| chain.policies().filter_map(|rules| Some(chain.transaction(rules.chain, tx)?.event.clone())));
+    let perhaps = unexplained(state, due).into_iter().chain(unexplained_elsewhere(state, due));
+    let mut looks: Vec<EventRef> = slots.chain(named).chain(perhaps.map(|sent| sent.event.clone())).collect();
+    if due.asked_by_post || !due.sent {
+        looks.extend(chain.scans().flat_map(|scan| scan.looks.iter().cloned()));
+    }
+    looks.sort();
+    looks.dedup();
+    looks
 }
 
 /// The verdict about a subject, reached from the looks that were read. `None` when the log knows nothing of it.

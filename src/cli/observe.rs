@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use wox_events::{StreamId, id::Label};
-use wox_projections::Replay;
+use wox_projections::{Replay, outgoing::Due, verdict::WithdrawalVerdict};
 
 use crate::{
     cli::{
@@ -30,12 +30,13 @@ use crate::{
 Examples:
   wox observe                              everything that is open
   wox observe deposit 0x5d1f…              one transaction, known or not
+  wox observe transaction 0x5d1f…          the same, of one that is no deposit
   wox observe withdrawal 66                the slots of one withdrawal, and of its burn
   wox observe wallet 0x90f8… --from 41     all that a wallet sent from slot 41 on
   wox observe holdings                     what our addresses hold
   wox observe transfers --from-block 21000000   what moved our tokens since, named by anybody or by nobody")]
 pub(super) struct ObserveArgs {
-    /// deposit, withdrawal, burn, wallet, holdings or transfers; everything open when left out
+    /// deposit, transaction, withdrawal, burn, wallet, holdings or transfers; everything open when left out
     what: Option<String>,
     /// A transaction, an id, or a wallet's address
     id: Option<String>,
@@ -92,10 +93,24 @@ pub(super) async fn run(args: ObserveArgs, context: Context) -> Result<ExitCode,
         }
         (_, None) => (targets(&args, &replay)?, true),
     };
-    let seen = look(&chain, replay, &targets, args.change_rules, &context).await?;
+    let mut seen = look(&chain, replay, &targets, args.change_rules, &context).await?;
+    if let (true, Some(what @ ("withdrawal" | "burn")), Some(id)) =
+        (targets.is_empty(), args.what.as_deref(), args.id.as_deref())
+    {
+        seen.extend(unasked(what, id, &self::replay(&context).await?));
+    }
     print(&seen, chain.network.round_trips(), &context)?;
     let unknown = !complete || seen.iter().any(|seen| seen.unknown);
     Ok(if unknown { ExitCode::Unknown } else { ExitCode::Done })
+}
+
+/// What is known of a payment that has no slot and no hash to look at.
+fn unasked(what: &str, id: &str, replay: &Replay) -> Option<Seen> {
+    let stream = StreamId::new(format!("{what}-{id}")).ok()?;
+    let due = Due::of(&replay.state, &stream)?;
+    let (verdict, _) = replay.state.verdict_of(&due)?;
+    let unknown = matches!(verdict, WithdrawalVerdict::Unknown { .. }) && !due.settled;
+    Some(Seen { stream, row: verdict.row(), says: verdict.says(), unknown, open: unknown, recorded: false })
 }
 
 /// What moved our tokens in a range of blocks and is no attempt of ours; and whether all of the range was answered for.
@@ -180,7 +195,7 @@ fn targets(args: &ObserveArgs, replay: &Replay) -> Result<Targets, CliError> {
             })?;
             Ok(Targets { wallets: vec![(wallet, args.from)], ..Targets::default() })
         }
-        (Some("deposit"), Some(id)) => match chain::hash(id) {
+        (Some("deposit" | "transaction"), Some(id)) => match chain::hash(id) {
             Some(tx) => Ok(Targets { transactions: [tx].into(), ..Targets::default() }),
             None => of_stream("deposit", id, replay),
         },

@@ -56,6 +56,9 @@ fn decision(scope: &Scope) -> Option<String> {
         Scope::Restore { deposit, first, second, why } => {
             (format!("what the chain says of {deposit} now is true, by {first} and {second}"), why)
         }
+        Scope::Explain { tx, first, second, why, .. } => {
+            (format!("{tx} paid nothing that was due, by {first} and {second}"), why)
+        }
         Scope::Ask { subject, intent, by, why } => (format!("{by} asks the signer of {subject} to {intent}"), why),
         Scope::Adjust { token, reason, why } => (format!("{token} is adjusted: {reason}"), why),
         Scope::Interrupted { duel, choice: Choice::Resume, why } => (format!("{duel} goes on"), why),
@@ -97,6 +100,9 @@ pub(super) fn headline(plan: &Plan) -> String {
             | Scope::Restore { deposit: subject, .. }
             | Scope::Ask { subject, .. } => {
                 format!("there is nothing to decide about {subject}; plan {} is empty", plan.short_id())
+            }
+            Scope::Explain { tx, .. } => {
+                format!("what {tx} paid was said before; plan {} is empty", plan.short_id())
             }
             Scope::Adjust { token, .. } => {
                 format!("what we hold of {token} is what the ledger owes; plan {} is empty", plan.short_id())

@@ -48,12 +48,13 @@ Examples:
   wox recover withdrawal 66                 what became of a payment
   wox recover withdrawal 66 --second bob --why ticket-91   give it back by the decision of two people
   wox recover withdrawal 66 --fence --why ticket-91   have its signer spend the slot on nothing; or --bump, --rebroadcast
+  wox recover transfer 0x5d1f… --second bob --why moved-to-new-wallet   say what left our wallets and paid nobody
   wox recover event 4711 --why typo-in-id   plan to leave the event at position 4711 out
   wox recover duel 17 --write               set the row of duel 17 in the game's database to what the log says")]
 pub(super) struct RecoverArgs {
-    /// duel, tournament, deposit, withdrawal, pool, player, …; a whole stream name; `event`; or `all`
+    /// duel, tournament, deposit, withdrawal, pool, player, …; a whole stream name; `transfer`; `event`; or `all`
     what: String,
-    /// Which one; a position or an event id for `event`, a transaction hash for `deposit`
+    /// Which one; a position or an event id for `event`, a transaction hash for `deposit` and `transfer`
     id: Option<String>,
     /// Why you decide so: an event is left out, a deposit is a player's, a withdrawal goes back, a signer is to act, a duel
     /// goes on or not, a result was wrong; recorded with the decision
@@ -74,8 +75,8 @@ pub(super) struct RecoverArgs {
     /// The player a deposit belongs to, by your decision
     #[arg(long, value_name = "PLAYER", requires = "why", conflicts_with = "second")]
     player: Option<String>,
-    /// Who else decides that a withdrawal goes back, or what is true of a deposit whose final block went away, and has to
-    /// approve it: another person, whatever the letter case
+    /// Who else decides that a withdrawal goes back, what is true of a deposit whose final block went away, or what a
+    /// transfer out of our wallets paid, and has to approve it: another person, whatever the letter case
     #[arg(long, value_name = "ACTOR", requires = "why")]
     second: Option<String>,
     /// Set the thing's row in the game's database to what the log says; plans nothing
@@ -109,6 +110,7 @@ pub(super) async fn run(args: RecoverArgs, context: Context) -> Result<ExitCode,
     match (args.what.as_str(), args.id.clone()) {
         ("all", None) => plan::make(args.making, &Scope::All, &context).await,
         ("event", Some(id)) => leave_out(args, &id, &context).await,
+        ("transfer", Some(id)) => money::explain(&id, &args, decision, &context).await,
         (what @ ("deposit" | "withdrawal" | "burn"), Some(id)) => {
             let code = money::recover(what, &id, &args, decision, &context).await?;
             row::hint(what, &id, code, &context).await

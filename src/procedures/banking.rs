@@ -6,6 +6,7 @@ pub mod duplicate_deposit;
 pub mod finality_violation;
 pub mod pool_drift;
 pub mod signer_intent;
+pub mod transfer;
 pub mod uncredited_deposit;
 pub mod vanished_deposit;
 pub mod withdrawal_in_doubt;
@@ -13,7 +14,7 @@ pub mod withdrawal_in_doubt;
 use wox_events::{StreamId, chain::Intent};
 use wox_projections::{
     State,
-    outgoing::{unexplained, unexplained_elsewhere},
+    outgoing::{Due, unexplained, unexplained_elsewhere},
     verdict::{WithdrawalVerdict, withdrawal::Payment},
 };
 
@@ -27,8 +28,9 @@ fn next(evidence: &Evidence, what: &str, id: &str, verdict: &WithdrawalVerdict, 
     if let Some(unseen) = unseen(evidence, what, id) {
         return unseen;
     }
-    if let (WithdrawalVerdict::Unknown { .. }, "withdrawal") = (verdict, what)
-        && let Some(next) = unexplained_next(state, id)
+    if let WithdrawalVerdict::Unknown { .. } = verdict
+        && let Some(due) = Due::of(state, &stream(what, id))
+        && let Some(next) = unexplained_next(state, &due, &format!("wox recover {what} {id}"))
     {
         return next;
     }
@@ -77,53 +79,70 @@ fn next(evidence: &Evidence, what: &str, id: &str, verdict: &WithdrawalVerdict, 
     }
 }
 
-/// What to do about a transfer that no event explains and that may have paid a withdrawal, or about a payment that nobody
-/// can enumerate.
-fn unexplained_next(state: &State, id: &str) -> Option<String> {
-    let withdrawal = state.withdrawals.get(id)?;
-    let to_it = unexplained(state, id, withdrawal);
-    let elsewhere = unexplained_elsewhere(state, withdrawal);
+/// What to do about a transfer that nothing explains and that may have paid what is due, or about a payment that nobody can
+/// enumerate; `then` is what is typed after it.
+fn unexplained_next(state: &State, due: &Due<'_>, then: &str) -> Option<String> {
+    let (what, id) = (due.stream.category(), due.stream.subject());
+    let to_it = unexplained(state, due);
+    let elsewhere = unexplained_elsewhere(state, due);
     if let Some(sent) = to_it.first().or(elsewhere.first()) {
         let (tx, (wallet, nonce)) = (&sent.tx, &sent.sender);
+        let (signed, named) = match what {
+            "burn" => ("BurnTxSigned", "BurnTxBroadcast"),
+            _ => ("TxSigned", "TxBroadcast"),
+        };
         let decide = match to_it.is_empty() {
-            true => format!("; what else it was: {}", scan_next(state, id)),
+            true => format!("; or {}", scan_next(state, due, then)),
             false => String::new(),
         };
         return Some(format!(
-            "never give it back unless it is known what {tx} paid: if it is this payment, have the signer append TxSigned \
-             (wallet {wallet}, slot {nonce}, that hash) to withdrawal-{id}, or for the bank's bot TxBroadcast with that hash; if it \
-             paid another withdrawal, append it to that one; then wox recover withdrawal {id}{decide}"
+            "never give it back unless it is known what {tx} paid: if it is this payment, have the signer append \
+             {signed} (wallet {wallet}, slot {nonce}, that hash) to {what}-{id}, or for what the bank's bot sent \
+             {named} with that hash; if it paid something else that was due, append it to that; if it paid nothing of \
+             these, two people say what it was: wox recover transfer {tx} --second NAME --why WHAT-IT-PAID; then \
+             {then}{decide}"
         ));
     }
-    let nobody_can_say = match withdrawal.sent {
-        true => withdrawal.slots.is_empty() && withdrawal.asked.is_empty() && withdrawal.asked_by_post,
+    let nobody_can_say = match due.sent {
+        true => due.slots.is_empty() && due.asked.is_empty() && due.asked_by_post,
         false => true,
     };
     nobody_can_say.then(|| {
+        let named = if what == "burn" { "BurnTxBroadcast" } else { "TxBroadcast" };
         format!(
-            "if its payment is known, append TxBroadcast with its hash to withdrawal-{id}; else {}",
-            scan_next(state, id)
+            "if its payment is known, append {named} with its hash to {what}-{id}; else {}",
+            scan_next(state, due, then)
         )
     })
 }
 
-/// What to do first where a transfer that no event explains may have paid a withdrawal; `None` where there is none.
+/// What to do first where a transfer that nothing explains may have paid a withdrawal or a burn; `None` where there is none.
 fn perhaps_paid(evidence: &Evidence, subject: &StreamId) -> Option<String> {
-    let (state, id) = (&evidence.replay.state, subject.subject());
-    let withdrawal = state.withdrawals.get(id).filter(|_| subject.category() == "withdrawal")?;
-    let found = unexplained(state, id, withdrawal);
-    if found.is_empty() { None } else { unexplained_next(state, id) }
+    let state = &evidence.replay.state;
+    let due = Due::of(state, subject)?;
+    let then = format!("wox recover {subject}");
+    if unexplained(state, &due).is_empty() { None } else { unexplained_next(state, &due, &then) }
 }
 
-/// How two people get to decide about a payment that nobody can enumerate: once all our wallets are scanned.
-fn scan_next(state: &State, id: &str) -> String {
+/// What makes a payment that nobody can enumerate one to decide about: all our wallets are scanned.
+fn scan_next(state: &State, due: &Due<'_>, then: &str) -> String {
     let wallets = state.chain.policies().flat_map(|policy| &policy.wallets);
     let scans: Vec<_> = wallets.map(|wallet| format!("wox observe wallet {wallet} --from 0")).collect();
-    format!(
-        "see all that our wallets sent: {}; where that shows no payment two people decide: wox recover withdrawal {id} \
-         --second NAME --why REASON",
-        scans.join(" and ")
-    )
+    let scans = match scans.is_empty() {
+        true => "name them in `wallets` of the section [chain] of wox.toml".to_owned(),
+        false => scans.join(" and "),
+    };
+    let decide = match due.stream.category() {
+        "burn" => format!("where that shows none of it: {then}"),
+        _ => format!("where that shows no payment two people decide: {then} --second NAME --why REASON"),
+    };
+    format!("see all that our wallets sent: {scans}; {decide}")
+}
+
+/// What to do about a burn of which nobody can say that nothing can follow; `None` where its slots are judged.
+fn burn_next(evidence: &Evidence, id: &str, then: &str) -> Option<String> {
+    let state = &evidence.replay.state;
+    unexplained_next(state, &Due::burn(id, state.burns.get(id)?)?, then)
 }
 
 /// What to do about an event of a withdrawal's or burn's stream that may be about a payment and is not in the state.

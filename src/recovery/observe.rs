@@ -15,6 +15,7 @@ use wox_projections::{
     burns::BurnPhase,
     chain::{Look, before},
     deposits::{Deposit, DepositPhase},
+    outgoing::Due,
     verdict::{
         DepositVerdict, HoldingsVerdict, WithdrawalVerdict, deposit::Before, quorum::Policy, withdrawal::Payment,
     },
@@ -101,8 +102,10 @@ impl Targets {
                 targets.transactions.extend(withdrawal.asked.iter().cloned());
             }
         }
-        let burns = state.burns.iter().filter(|(_, burn)| burn.phase == BurnPhase::InDoubt);
-        targets.payments.extend(burns.flat_map(|(_, burn)| burn.slots.iter().cloned()));
+        for (_, burn) in state.burns.iter().filter(|(_, burn)| burn.phase == BurnPhase::InDoubt) {
+            targets.payments.extend(burn.slots.iter().cloned());
+            targets.transactions.extend(burn.asked.iter().cloned());
+        }
         targets
     }
 
@@ -116,19 +119,14 @@ impl Targets {
                 let reference = state.deposits.get(subject).and_then(|deposit| deposit.reference.as_deref());
                 targets.transactions.extend(transaction_of(reference.unwrap_or(subject)));
             }
-            "withdrawal" => {
-                if let Some(withdrawal) = state.withdrawals.get(subject) {
-                    targets.payments.extend(withdrawal.slots.iter().cloned());
-                    targets.transactions.extend(withdrawal.asked.iter().cloned());
+            "withdrawal" | "burn" => {
+                // A withdrawal goes back only together with its burn.
+                let withdrawal = || Due::withdrawal(subject, state.withdrawals.get(subject)?);
+                let burn = || Due::burn(subject, state.burns.get(subject)?);
+                for due in withdrawal().filter(|_| stream.category() == "withdrawal").into_iter().chain(burn()) {
+                    targets.payments.extend(due.slots.iter().cloned());
+                    targets.transactions.extend(due.asked.iter().cloned());
                 }
-                targets
-                    .payments
-                    .extend(state.burns.get(subject).into_iter().flat_map(|burn| burn.slots.iter().cloned()));
-            }
-            "burn" => {
-                targets
-                    .payments
-                    .extend(state.burns.get(subject).into_iter().flat_map(|burn| burn.slots.iter().cloned()));
             }
             _ => {}
         }

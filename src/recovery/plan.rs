@@ -15,7 +15,7 @@ use super::{
     notice::{Notice, Person, TakenBack, concerned, hold_concerns, needs, report, taken_back, tells},
 };
 use crate::procedures::{
-    banking::{custody_drift, finality_violation, signer_intent, uncredited_deposit, withdrawal_in_doubt},
+    banking::{custody_drift, finality_violation, signer_intent, transfer, uncredited_deposit, withdrawal_in_doubt},
     game_state::{self, misdrawn_bracket},
 };
 
@@ -63,6 +63,19 @@ pub enum Scope {
         /// Who has to approve it; nobody else can.
         second: Label,
         /// Why.
+        why: String,
+    },
+    /// Two people say what a transfer out of our wallets paid that nothing due explains.
+    Explain {
+        /// Chain id.
+        chain: u64,
+        /// The transaction.
+        tx: TxHash,
+        /// Who proposes it.
+        first: Label,
+        /// Who has to approve it; nobody else can.
+        second: Label,
+        /// What it paid.
         why: String,
     },
     /// A signer is asked to act on the slots of a withdrawal or burn: a person's decision, because money can move.
@@ -137,7 +150,11 @@ impl Scope {
     /// The stream that it is about, where it is about one.
     fn subject(&self) -> Option<&StreamId> {
         match self {
-            Scope::All | Scope::Transaction { .. } | Scope::Adjust { .. } | Scope::Waive { .. } => None,
+            Scope::All
+            | Scope::Transaction { .. }
+            | Scope::Explain { .. }
+            | Scope::Adjust { .. }
+            | Scope::Waive { .. } => None,
             Scope::Subject(subject)
             | Scope::Attribute { deposit: subject, .. }
             | Scope::Release { withdrawal: subject, .. }
@@ -154,6 +171,7 @@ impl Scope {
             Scope::Waive { .. }
             | Scope::Ask { .. }
             | Scope::Restore { .. }
+            | Scope::Explain { .. }
             | Scope::Correct { .. }
             | Scope::Interrupted { choice: Choice::Void, .. } => true,
             Scope::All
@@ -328,6 +346,10 @@ pub fn plan(evidence: &Evidence, scope: &Scope) -> Result<Plan, JsonError> {
         }
         Scope::Restore { deposit, first, second, .. } => {
             cases = finality_violation::decided_by_operators(evidence, deposit, first, second);
+        }
+        Scope::Explain { chain, tx, first, second, why } => {
+            let decided = transfer::Decided { first, second, purpose: why };
+            cases = transfer::explained_by_operators(evidence, (*chain, tx), &decided);
         }
         Scope::Ask { subject, intent, by, why } => {
             cases = signer_intent::propose(evidence, subject, *intent, by, why);

@@ -31,7 +31,7 @@ pub(super) enum Decision {
     /// A deposit in suspense is this player's.
     Player(PlayerId),
     /// Together with this person: a withdrawal goes back; of a deposit whose final block went away, what the chain says now
-    /// is true.
+    /// is true; a transfer out of our wallets paid nothing that was due.
     Second(Label),
 }
 
@@ -97,7 +97,7 @@ impl Decision {
             Decision::Interrupted(Choice::Void) => ("--void", &["duel"], "duel ID --void"),
             Decision::Correct { .. } => ("--correct", &["tournament"], "tournament ID --correct 1/0 --winner PLAYER"),
             Decision::Player(_) => ("--player", &["deposit"], "deposit 0x… --player ID"),
-            Decision::Second(_) => ("--second", &["withdrawal", "deposit"], "withdrawal ID --second NAME"),
+            Decision::Second(_) => ("--second", &["withdrawal", "deposit", "transfer"], "withdrawal ID --second NAME"),
         }
     }
 
@@ -119,7 +119,7 @@ impl Decision {
     }
 }
 
-fn bad_name(error: TextIdError) -> CliError {
+pub(super) fn bad_name(error: TextIdError) -> CliError {
     CliError::usage("wox::recover::name", format!("the name cannot be recorded: {error}"))
         .next("give it in printable ASCII without spaces")
 }

@@ -1,9 +1,9 @@
 //! `wox recover deposit|withdrawal|burn ID`: the chain is asked first.
 
-use wox_events::{StreamId, TxHash};
+use wox_events::{Label, StreamId, TxHash};
 use wox_projections::{Replay, verdict::DepositVerdict};
 
-use super::{Decision, RecoverArgs, existing, scope};
+use super::{Decision, RecoverArgs, decision::bad_name, existing, scope};
 use crate::{
     cli::{CliError, Context, chain, observe, plan},
     exit_code::ExitCode,
@@ -76,6 +76,40 @@ async fn transaction(
     };
     let stream = StreamId::new(format!("deposit-{subject}")).map_err(|_| unknown())?;
     scope(decision, stream, args.why.clone(), context)
+}
+
+/// What two people say a transfer out of our wallets paid; the chain is asked about it first, where there is one.
+pub(super) async fn explain(
+    id: &str,
+    args: &RecoverArgs,
+    decision: Option<Decision>,
+    context: &Context,
+) -> Result<ExitCode, CliError> {
+    let usage = |what: String| {
+        CliError::usage("wox::recover::transfer", what)
+            .next("wox recover transfer 0x… --second NAME --why WHAT-IT-PAID")
+    };
+    let tx = chain::hash(id).ok_or_else(|| usage(format!("`{id}` is no transaction hash")))?;
+    let Some(Decision::Second(second)) = decision else {
+        return Err(usage("what a transfer paid two people say; name the other, and what it paid".into()));
+    };
+    if let Some(configured) = chain::optional(context)?
+        && !args.offline
+        && !args.making.previews()
+        && context.as_of.is_none()
+    {
+        let targets = Targets { transactions: [tx.clone()].into(), ..Targets::default() };
+        let seen = observe::look(&configured, observe::replay(context).await?, &targets, false, context).await?;
+        observe::say(&seen, context);
+    }
+    let replay = observe::replay(context).await?;
+    let chain = replay.state.chain.policies().next().map(|policy| policy.chain).ok_or_else(|| {
+        CliError::usage("wox::recover::unlooked", format!("nobody has looked at {tx} yet"))
+            .next("write a section [chain] into wox.toml, then run the command again")
+    })?;
+    let first = Label::new(context.actor.as_str()).map_err(bad_name)?;
+    let why = args.why.clone().unwrap_or_default();
+    plan::make(args.making.clone(), &Scope::Explain { chain, tx, first, second, why }, context).await
 }
 
 /// The one deposit that the log knows of a transaction.

@@ -215,7 +215,7 @@ fn open_items(state: &State, block: u64) -> Vec<(Drift, String)> {
         }
     });
     let burns = state.burns.iter().filter(|(_, burn)| burn.phase == BurnPhase::InDoubt).filter_map(|(id, burn)| {
-        match state.chain.burn_verdict(burn)?.0 {
+        match state.burn_verdict(id.as_str(), burn)?.0 {
             WithdrawalVerdict::Executed { block: at, .. } if at.number <= block => {
                 Some((Drift::between(Amount::ZERO, burn.amount), format!("-{} G, burn {id}", burn.amount)))
             }

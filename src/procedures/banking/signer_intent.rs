@@ -64,7 +64,7 @@ impl<'a> Owed<'a> {
                 let known = state.burns.get(id)?;
                 Some(Owed {
                     says: format!("burn of {} G of withdrawal {id}", known.amount),
-                    cause: Some(known.scheduled),
+                    cause: Some(known.scheduled.id),
                     open: known.phase == BurnPhase::InDoubt,
                     asked_by_post: false,
                     slots: &known.slots,

@@ -12,7 +12,7 @@ use wox_events::{
 use wox_projections::{
     EventRef,
     burns::BurnPhase,
-    outgoing::{self, Outgoing, has_rivals, unexplained},
+    outgoing::{self, Due, Outgoing, has_rivals, unexplained},
     verdict::{WithdrawalVerdict, withdrawal::Payment},
     withdrawals::{Hold, Withdrawal, WithdrawalPhase},
 };
@@ -61,7 +61,8 @@ pub fn released_by_operators(evidence: &Evidence, subject: &StreamId, first: &La
     let Some((verdict, mut looks)) = evidence.replay.withdrawal_verdict(&id, withdrawal) else { return Vec::new() };
     // What was seen of the wallets says nothing of a payment that the stream itself may hide.
     let unseen = evidence.replay.unseen_payment(subject);
-    let scanned = state.scanned_without_payment(id.as_str(), withdrawal).filter(|_| unseen.is_none());
+    let Some(due) = Due::withdrawal(id.as_str(), withdrawal) else { return Vec::new() };
+    let scanned = state.scanned_without_payment(&due).filter(|_| unseen.is_none());
     let scanned = scanned.filter(|_| matches!(verdict, WithdrawalVerdict::Unknown { .. }));
     let decidable = verdict.is_for_two_people() || scanned.is_some();
     looks.extend(scanned.into_iter().flatten());
@@ -73,7 +74,7 @@ pub fn released_by_operators(evidence: &Evidence, subject: &StreamId, first: &La
                 "the player was paid from our wallet: giving it back would pay twice"
             }
             other if other.proof().is_some() => "it needs no decision: the log proves that no payment can follow",
-            _ if !unexplained(state, id.as_str(), withdrawal).is_empty() => {
+            _ if !unexplained(state, &due).is_empty() => {
                 "the player may have been paid from our wallet: giving it back could pay twice"
             }
             _ => "what was seen of the chain leaves nothing to decide: a payment may exist and may still land",
@@ -261,16 +262,19 @@ impl Doubt<'_> {
         }
         let mut cases = Vec::new();
         if let Some(burn) = state.burns.get(self.id.as_str()) {
-            let dead = || state.chain.burn_verdict(burn).is_some_and(|(verdict, _)| verdict.proof().is_some());
+            let dead = || state.is_burn_dead(self.id.as_str(), burn);
             let unseen = super::unseen(self.evidence, "burn", self.id.as_str());
             match burn.phase {
                 BurnPhase::Cancelled => {}
-                BurnPhase::Scheduled if unseen.is_none() => cases.push(self.call_off(burn.scheduled, &finding)),
-                BurnPhase::InDoubt if unseen.is_none() && dead() => cases.push(self.call_off(burn.scheduled, &finding)),
+                BurnPhase::Scheduled | BurnPhase::InDoubt if unseen.is_none() && dead() => {
+                    cases.push(self.call_off(burn.scheduled.id, &finding));
+                }
                 BurnPhase::Scheduled | BurnPhase::InDoubt => {
+                    let then = format!("wox recover withdrawal {}", self.id);
                     let repair = hold(
                         "its share of the fee was signed for burning, or may have been, and may be burned",
                         unseen
+                            .or_else(|| super::burn_next(self.evidence, self.id.as_str(), &then))
                             .unwrap_or_else(|| format!("have the burn looked at first: wox recover burn {}", self.id)),
                     );
                     return vec![Case { finding: Finding { outcome_unknown: true, ..finding }, repair }];
@@ -372,12 +376,10 @@ impl Doubt<'_> {
     /// another withdrawal of the same address, nobody knows yet whether it is paid twice.
     fn paid_by_something_else(&self, net: Amount) -> Option<Result<(&Outgoing, Amount), Case>> {
         let state = &self.evidence.replay.state;
-        let found = unexplained(state, self.id.as_str(), self.withdrawal);
+        let found = unexplained(state, &Due::withdrawal(self.id.as_str(), self.withdrawal)?);
         let to_it = |sent: &Outgoing| {
             let mut parts = sent.transfers.iter().map(|one| (&one.to, one.value));
-            parts.any(|(to, value)| {
-                to.as_str().eq_ignore_ascii_case(self.withdrawal.destination.as_str()) && value == net
-            })
+            parts.any(|(to, value)| *to == self.withdrawal.destination && value == net)
         };
         let rivals = has_rivals(state, self.id.as_str(), self.withdrawal);
         if let Some(sent) = found.iter().find(|sent| sent.is_final && to_it(sent) && !rivals) {
@@ -394,9 +396,10 @@ impl Doubt<'_> {
         let repair = hold(
             "no event says what that transfer paid",
             format!(
-                "stop paying from the wallet; say what it paid: append TxSigned or TxBroadcast with {} to the withdrawal it \
-                 is of; where it is of none, the player has the money twice: agree with them",
-                first.tx
+                "stop paying from the wallet; say what it paid: append TxSigned or TxBroadcast with {tx} to the withdrawal it \
+                 is of; where it was no payment of ours to a player, two people say so: wox recover transfer {tx} --second NAME \
+                 --why WHAT-IT-PAID; else the player has the money twice: agree with them",
+                tx = first.tx
             ),
         );
         Some(Err(Case { finding, repair }))

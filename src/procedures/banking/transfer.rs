@@ -1,0 +1,61 @@
+//! What two people say a final transfer out of our wallets paid, where no withdrawal and no burn explains it: a gift, a
+//! move to a new wallet. Until they do it may be the payment of whatever is open, and forbids its release (law 2).
+
+use wox_events::{ChainEvent, Label, StreamId, TxHash, chain};
+use wox_projections::outgoing;
+
+use super::super::{Procedure, Steps, hold};
+use crate::recovery::{Case, Evidence, Finding, Severity};
+
+/// Found only where a person asks about it: a wallet has a past that this log need not know.
+const PROCEDURE: Procedure = Procedure {
+    name: "unexplained_transfer",
+    row: "R14",
+    finds: "a transfer out of our wallets that nothing explains",
+    examine: |_| Vec::new(),
+};
+
+/// What two people say of a transfer: recorded when it is final and nobody has said so before.
+#[must_use]
+pub fn explained_by_operators(evidence: &Evidence, (chain, tx): (u64, &TxHash), decided: &Decided<'_>) -> Vec<Case> {
+    let register = evidence.replay.state.chain.outgoing();
+    let stream = chain::stream(chain);
+    let Some(sent) = register.get(tx) else {
+        let says = format!("no look at the chain shows {tx} moving our tokens out of our wallets");
+        let next = format!("have it looked at: wox observe transaction {tx}, or wox observe wallet 0x… --from 0");
+        return vec![Case { finding: finding(&stream, says), repair: hold("there is nothing to explain", next) }];
+    };
+    let finding = Finding { since: Some(sent.event.clone()), ..finding(&stream, outgoing::says(sent)) };
+    if register.explained(tx).is_some() {
+        return Vec::new();
+    }
+    if !sent.is_final {
+        let next = format!("look again when its block is final: wox observe transaction {tx}");
+        return vec![Case { finding, repair: hold("it is not final, and may still become another", next) }];
+    }
+    let event = ChainEvent::TransferExplained {
+        chain,
+        tx: tx.clone(),
+        purpose: decided.purpose.to_owned(),
+        evidence: sent.event.id,
+        first: decided.first.clone(),
+        second: decided.second.clone(),
+    };
+    let says = format!("record what it paid: {}", decided.purpose);
+    vec![Case { finding, repair: Steps::on(evidence, stream).add(sent.event.id, tx.as_str(), event, says).repair() }]
+}
+
+/// Who says so, and what.
+#[derive(Debug)]
+pub struct Decided<'a> {
+    /// Who proposes it.
+    pub first: &'a Label,
+    /// Who has to approve it.
+    pub second: &'a Label,
+    /// What it paid.
+    pub purpose: &'a str,
+}
+
+fn finding(stream: &StreamId, says: String) -> Finding {
+    Finding { severity: Severity::High, ..PROCEDURE.finding("WOX-BANK-VERIFY-002", stream, says) }
+}

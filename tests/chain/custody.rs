@@ -1,0 +1,101 @@
+//! R14: what our addresses hold against what the ledger owes.
+
+use wox_events::Amount;
+use wox_recovery::{
+    log::EventLog as _,
+    recovery::{ApplyError, Scope, Targets},
+};
+
+use super::{
+    anvil::{self, HOT, PLAYER, STRANGER, TREASURY, cents, pay, token, wallet},
+    game::{g, label, stream},
+    kinds, on_chain,
+};
+
+#[test]
+fn r14_custody_is_what_the_ledger_owes_or_a_finding() {
+    on_chain(async |anvil, table| {
+        let holdings = Targets { holdings: true, ..Targets::default() };
+        let seen = table.observe(&holdings).await;
+        // The hot wallet was filled by nobody's event: 10,000 G that the ledger does not know.
+        assert!(seen[0].says.contains("hold 10000 G"), "{}", seen[0].says);
+        let plan = table.game.plan().await;
+        assert_eq!(kinds(&plan), ["ReconciliationDrift"]);
+        assert!(!plan.needs_approval && plan.held.len() == 1, "{plan:#?}");
+        let contributed = wox_events::PoolEvent::PoolContributed { amount: g(10_000), source: label("treasury") };
+        table.game.tell("pool-main", contributed).await;
+        // A figure that is recorded is one of the time at which it is: the ledger owes them now.
+        table.game.propose(&plan).await;
+        let stale = table.game.apply(&plan).await;
+        assert!(matches!(stale, Err(ApplyError::NoLongerFits { .. })), "{stale:?}");
+        anvil.mine(1).await;
+        table.observe(&holdings).await;
+        assert!(!table.game.plan().await.changes, "explained by an event");
+        // What came past the deposit address is nobody's: two people put it into suspense, up to a cap.
+        anvil.send(&pay(PLAYER, 0, wallet(HOT).as_str(), cents(1_250))).await;
+        anvil.finalize().await;
+        table.observe(&holdings).await;
+        anvil.finalize().await;
+        table.observe(&holdings).await;
+        let adjust = Scope::Adjust { token: token(), reason: label("direct-send"), why: "ticket-92".into() };
+        let plan = table.game.plan_for(&adjust).await;
+        assert_eq!(kinds(&plan), ["HoldingsAdjusted"], "{plan:#?}");
+        assert!(plan.needs_approval);
+        let looks = table.game.log.read_stream(&stream("chain-8453")).await.unwrap();
+        let first = looks.iter().rfind(|event| event.event.kind == "HoldingsLooked").unwrap();
+        let since = plan.items[0].findings[0].since.clone().unwrap();
+        assert!(since.position < first.position, "since the first look that showed it, not the newest");
+        table.game.carry_out(&plan).await;
+        let state = table.game.look().await.replay.state;
+        assert_eq!(state.ledger.balance(&wox_projections::Account::Suspense), Amount::cents(1_250));
+        assert_eq!(state.conservation.drift.0, 0);
+        assert!(!table.game.plan_for(&adjust).await.changes && table.game.plan().await.held.is_empty());
+        // Explained after all: it leaves suspense as it came.
+        let late = wox_events::PoolEvent::PoolContributed { amount: Amount::cents(1_250), source: label("fan") };
+        table.game.tell("pool-main", late).await;
+        let plan = table.game.plan_for(&adjust).await;
+        assert_eq!(kinds(&plan), ["HoldingsAdjustmentReversed"], "{plan:#?}");
+        table.game.carry_out(&plan).await;
+        assert_eq!(table.game.look().await.replay.state.conservation.drift.0, 0);
+        assert!(table.game.plan().await.held.is_empty());
+        // What is missing is never written off; what was seen to move is named.
+        let stolen = pay(HOT, 0, wallet(STRANGER).as_str(), cents(300));
+        anvil.send(&stolen).await;
+        anvil.finalize().await;
+        table.observe(&holdings).await;
+        let plan = table.game.plan_for(&adjust).await;
+        assert!(!plan.changes && plan.held[0].why.contains("are not there"), "{plan:#?}");
+        let why = |plan: &wox_recovery::recovery::Plan| plan.held[0].why.clone();
+        assert!(why(&table.game.plan().await).contains("wox observe transfers"));
+        assert_eq!(table.look_at(&stolen.tx).await.row, "D5");
+        let named = format!("-3 G by {}", stolen.tx);
+        assert!(why(&table.game.plan().await).contains(&named), "{}", why(&table.game.plan().await));
+        anvil.send(&pay(TREASURY, 3, wallet(HOT).as_str(), cents(300))).await;
+        anvil.finalize().await;
+        table.observe(&holdings).await;
+        assert!(table.game.plan().await.held.is_empty());
+        // Nor is what is too much for a cause that nobody knows.
+        anvil.send(&pay(TREASURY, 4, wallet(HOT).as_str(), cents(10_001))).await;
+        anvil.finalize().await;
+        table.observe(&holdings).await;
+        let plan = table.game.plan_for(&adjust).await;
+        assert!(!plan.changes && plan.held[0].why.contains("more than the 100 G"), "{plan:#?}");
+        anvil.send(&pay(HOT, 1, wallet(STRANGER).as_str(), cents(10_001))).await;
+        anvil.finalize().await;
+        table.observe(&holdings).await;
+        // A deposit that is not booked yet is named as what explains the difference.
+        let payment = pay(PLAYER, 1, anvil::WATCHED, cents(5_000));
+        anvil.send(&payment).await;
+        anvil.finalize().await;
+        table.look_at(&payment.tx).await;
+        table.observe(&holdings).await;
+        let plan = table.game.plan_for(&adjust).await;
+        assert!(!plan.changes && plan.held[0].why.contains("+50 G, deposit"), "{plan:#?}");
+        let found = table.game.plan().await;
+        let drift = found.held.iter().find(|hold| hold.finding.procedure == "custody_drift").unwrap();
+        assert!(drift.why.contains("+50 G, deposit"), "{}", drift.why);
+        table.game.carry_out(&found).await;
+        assert!(table.game.plan().await.held.is_empty());
+        assert_eq!(table.held().await, Amount::galleons(50));
+    });
+}
