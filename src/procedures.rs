@@ -34,6 +34,7 @@ pub const ALL: &[Procedure] = &[
     banking::vanished_deposit::PROCEDURE,
     banking::withdrawal_in_doubt::PROCEDURE,
     banking::burn_in_doubt::PROCEDURE,
+    banking::settled_payment::PROCEDURE,
     banking::pool_drift::PROCEDURE,
     banking::custody_drift::PROCEDURE,
     game_state::crossed_buckets::PROCEDURE,
@@ -94,21 +95,60 @@ fn hold(why: impl Into<String>, next: impl Into<String>) -> Repair {
     Repair::Hold { why: why.into(), next: next.into() }
 }
 
+/// Why no money moves: a final block is missing, and nobody knows what else is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standstill {
+    /// Which block of what.
+    pub why: String,
+    /// What ends it.
+    pub next: String,
+}
+
 /// While a final block is missing nobody knows what else is: no money moves until two people have decided (D10). A look
 /// that shows it is enough; that nobody has recorded the alarm yet makes it no better.
-fn stopped(evidence: &Evidence) -> Option<Repair> {
+#[must_use]
+pub fn standstill(evidence: &Evidence) -> Option<Standstill> {
     let until = "no money moves until two people have decided";
     if let Some(violation) = evidence.replay.state.chain.first_violation() {
-        return Some(hold(
-            format!("a final block went away ({violation}): {until}"),
-            "wox recover deposit lists which; wox recover deposit ID --second NAME --why REASON decides it",
-        ));
+        return Some(Standstill {
+            why: format!("a final block went away ({violation}): {until}"),
+            next: "wox recover deposit lists which; wox recover deposit ID --second NAME --why REASON decides it"
+                .into(),
+        });
     }
-    let deposit = banking::finality_violation::unrecorded(evidence)?;
-    Some(hold(
-        format!("the final block of {deposit} went away (D10): {until}"),
-        "apply the plan that records it (wox plan), then two people decide",
-    ))
+    if let Some(deposit) = banking::finality_violation::unrecorded(evidence) {
+        return Some(Standstill {
+            why: format!("the final block of {deposit} went away (D10): {until}"),
+            next: "apply the plan that records it (wox plan), then two people decide".into(),
+        });
+    }
+    let payment = banking::settled_payment::gone(evidence)?;
+    Some(Standstill {
+        why: format!("the final block of {payment} went away: no money moves until it is final again"),
+        next: format!(
+            "ask every source and another operator's node: wox observe {} {}",
+            payment.category(),
+            payment.subject()
+        ),
+    })
+}
+
+/// The kinds of events that wait while money stands still.
+pub const STOPPED: &[&str] = &[
+    "DepositCredited",
+    "DepositDustRecorded",
+    "DepositQuarantined",
+    "QuarantineReleased",
+    "WithdrawalSettled",
+    "HoldReleased",
+    "BurnSettled",
+    "RebroadcastRequested",
+    "BumpRequested",
+    "HoldingsAdjusted",
+];
+
+fn stopped(evidence: &Evidence) -> Option<Repair> {
+    evidence.standstill().map(|stop| hold(stop.why.as_str(), stop.next.as_str()))
 }
 
 fn stream(category: &str, subject: &str) -> StreamId {

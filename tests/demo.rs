@@ -457,7 +457,7 @@ fn procedures(fault: &'static str) -> &'static [&'static str] {
 fn evidence(replay: Replay) -> Evidence {
     let position = replay.position;
     let (log, root) = (LogId(Default::default()), Digest::of(b""));
-    Evidence { log, head: position, as_of: position, root, replay, damage: None, clock: None }
+    Evidence::new(log, position, root, replay, None)
 }
 
 #[test]

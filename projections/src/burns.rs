@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
-    Amount, BurnEvent, Provenance, Recorded, Timestamp, TxHash, WithdrawalId, burn::ImportedBurn, id::Label,
+    Amount, BurnEvent, Provenance, Recorded, Timestamp, TxHash, WithdrawalId, burn::ImportedBurn, chain::Intent,
+    id::Label,
 };
 
 use crate::{
@@ -150,7 +151,9 @@ impl Projection for Burns {
             return Rejection::same("withdrawal", &id, &withdrawal.as_str());
         }
         let Some(burn) = self.burns.get(id) else { return Err(Rejection::unknown("burn", id)) };
-        if matches!(burn.phase, BurnPhase::Settled | BurnPhase::Cancelled) {
+        // What is over may have a slot left that could burn it again.
+        let fences = matches!(event, BurnEvent::BurnIntentRequested { intent: Intent::Fence, .. });
+        if !fences && matches!(burn.phase, BurnPhase::Settled | BurnPhase::Cancelled) {
             return Err(Rejection::state(format_args!("burn {id}"), burn.phase, "scheduled"));
         }
         match event {

@@ -336,40 +336,47 @@ impl Chain {
             return Some((withdrawal::unsigned(journaled, false), Vec::new()));
         }
         let mut seen = Vec::new();
-        let mut dead = None;
-        let mut open = None;
+        let mut verdicts = Vec::new();
         for payment in due.slots {
             let Some((verdict, look)) = self.payment_verdict(payment) else {
                 let why = format!("nobody has looked at slot {} of {}", payment.nonce, payment.wallet);
-                open = open.or(Some(WithdrawalVerdict::Unknown { why }));
+                verdicts.push(WithdrawalVerdict::Unknown { why });
                 continue;
             };
             seen.push(look.event.clone());
-            match verdict {
-                WithdrawalVerdict::Executed { .. } => return Some((verdict, seen)),
-                WithdrawalVerdict::Reverted { .. } | WithdrawalVerdict::Cancelled { .. } => dead = Some(verdict),
-                _ => open = open.or(Some(verdict)),
-            }
+            verdicts.push(self.outgoing.signed_for_another(due, verdict));
         }
-        let has_slot = |tx: &TxHash| due.slots.iter().any(|slot| slot.attempts.contains(tx));
-        for tx in due.asked.iter().filter(|tx| !has_slot(tx)) {
-            match self.paid_without_slot(due, tx) {
-                Some((block, look)) => {
-                    seen.push(look.event.clone());
-                    return Some((WithdrawalVerdict::Executed { tx: tx.clone(), block }, seen));
-                }
-                None => {
-                    let why = format!("{tx} was named without its slot, and its transfer is not final");
-                    open = open.or(Some(WithdrawalVerdict::Unknown { why }));
-                }
-            }
+        let without_slot = due.asked.iter().filter(|tx| !due.slots.iter().any(|slot| slot.attempts.contains(tx)));
+        for tx in without_slot.clone() {
+            let look = self.policies.values().find_map(|policy| self.transaction(policy.chain, tx));
+            seen.extend(look.map(|look| look.event.clone()));
+            verdicts.push(WithdrawalVerdict::Unknown { why: self.says_of_named(tx, look) });
         }
         if due.asked_by_post && due.asked.is_empty() {
-            open = open.or(Some(withdrawal::unsigned(true, true)));
+            verdicts.push(withdrawal::unsigned(true, true));
+        }
+        // What is final on chain, named for it and exactly what is due has paid it, whatever became of its slot.
+        let mut named = due.slots.iter().flat_map(|slot| &slot.attempts).chain(without_slot);
+        if let Some((tx, (block, look))) = named.find_map(|tx| Some((tx, self.paid_without_slot(due, tx)?))) {
+            seen.push(look.event.clone());
+            verdicts.push(WithdrawalVerdict::Executed { tx: tx.clone(), block });
         }
         let unknown =
             || WithdrawalVerdict::Unknown { why: "its payment was sent from a slot that is not recorded".into() };
-        Some((open.or(dead).unwrap_or_else(unknown), seen))
+        seen.sort();
+        seen.dedup();
+        Some((verdicts.into_iter().min_by_key(WithdrawalVerdict::rank).unwrap_or_else(unknown), seen))
+    }
+
+    /// What is known of a transaction that was named without its slot and paid nothing that is due.
+    fn says_of_named(&self, tx: &TxHash, look: Option<&Look<TransactionAnswer>>) -> String {
+        match look.map(|look| self.deposit_verdict(look, &Before::default())) {
+            Some(verdict @ (DepositVerdict::Reverted { .. } | DepositVerdict::NotADeposit { .. })) => {
+                let (row, says) = (verdict.row(), verdict.says());
+                format!("{tx} was named without its slot, and did not pay it ({row}, {says}); another may be tried")
+            }
+            _ => format!("{tx} was named without its slot, and its transfer is not final"),
+        }
     }
 
     /// Whether money that a recovery books for a deposit is borne out by the newest look at its transaction, where there
@@ -786,8 +793,12 @@ impl Projection for Chain {
                             self.outgoing.note(policy, transaction, receipt.found(), &look.event);
                         }
                     }
-                    if let Some(withdrawal::Taken::By(found)) = &taken {
-                        self.outgoing.note_final(&found.0, transfers(policy, &found.1), &look.event);
+                    match &taken {
+                        Some(withdrawal::Taken::By(found)) => {
+                            self.outgoing.note_final(&found.0, transfers(policy, &found.1), &look.event);
+                        }
+                        Some(withdrawal::Taken::Unsigned(_)) => self.outgoing.forget_slot(wallet, *nonce),
+                        None => {}
                     }
                 }
                 self.close(&mut look, taken.map(Kept::Slot));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
-    Amount, DepositEvent, EventId, PlayerId, Recorded, TxHash,
+    Amount, DepositEvent, EventId, PlayerId, Provenance, Recorded, TxHash,
     chain::BlockId,
     deposit::{Finality, ImportedCredit},
 };
@@ -237,6 +237,12 @@ impl Deposits {
         (imported.standing == ImportedCredit::Credited && imported.is_worth(amount)).then_some(&imported.event)
     }
 
+    /// The credit of a reference that was not taken back, under whatever name its stream goes: there is one for ever.
+    #[must_use]
+    pub fn standing_credit(&self, reference: &str) -> Option<&EventRef> {
+        self.references.get(reference)?.credits.first()
+    }
+
     /// Everything that is confirmed to have come in, each reference once.
     #[must_use]
     pub fn confirmed(&self) -> Amount {
@@ -333,6 +339,18 @@ impl Projection for Deposits {
                 _ => Ok(()),
             },
             // The game may have credited without ever recording an observation: that is a fact about money, kept.
+            DepositEvent::DepositCredited { chain, tx, ordinal, .. }
+                if at.provenance == Provenance::Recovery
+                    && self.standing_credit(&reference(*chain, tx, *ordinal)).is_some() =>
+            {
+                Err(Rejection::exists("credit of", &reference(*chain, tx, *ordinal)))
+            }
+            DepositEvent::QuarantineReleased { .. }
+                if at.provenance == Provenance::Recovery
+                    && known.and_then(|deposit| self.standing_credit(deposit.reference.as_deref()?)).is_some() =>
+            {
+                Err(Rejection::exists("credit of", known.and_then(|known| known.reference.as_deref()).unwrap_or(id)))
+            }
             DepositEvent::DepositCredited { chain, tx, ordinal, amount, dust, .. } => match known {
                 Some(deposit) => {
                     if let Some(named) = &deposit.reference {

@@ -19,6 +19,7 @@ use crate::{
     projection::EventRef,
     state::State,
     verdict::{
+        WithdrawalVerdict,
         quorum::{Policy, Transfer, transfers},
         withdrawal::Payment,
     },
@@ -95,6 +96,15 @@ impl Register {
         }
     }
 
+    /// Forgets what was signed for a slot that something else used up, and is not final itself.
+    pub(crate) fn forget_slot(&mut self, wallet: &Label, nonce: u64) {
+        for tx in self.by_slot.get(&slot_key(wallet, nonce)).cloned().unwrap_or_default() {
+            if self.known.get(&tx).is_some_and(|known| !known.is_final) {
+                self.forget(&tx);
+            }
+        }
+    }
+
     /// Forgets a transaction that moved nothing for good, or can never be mined any more.
     pub(crate) fn forget(&mut self, tx: &TxHash) {
         let Some(gone) = self.known.remove(tx) else { return };
@@ -151,6 +161,18 @@ impl Register {
     #[must_use]
     pub fn explained(&self, tx: &TxHash) -> Option<&EventRef> {
         self.explained.get(tx)
+    }
+
+    /// A slot that was taken by what was signed for something else here: no stranger has its key.
+    pub(crate) fn signed_for_another(&self, due: &Due<'_>, verdict: WithdrawalVerdict) -> WithdrawalVerdict {
+        match verdict {
+            WithdrawalVerdict::ForeignConsumer { tx, paid_destination, of: None } => {
+                let others = self.named.get(&tx).into_iter().flatten();
+                let of = others.filter(|stream| **stream != due.stream).min().cloned();
+                WithdrawalVerdict::ForeignConsumer { tx, paid_destination, of }
+            }
+            other => other,
+        }
     }
 
     /// What paid an address since a position, in the order it was first seen.
@@ -277,7 +299,8 @@ impl<'a> Due<'a> {
         }
     }
 
-    fn names(&self) -> impl Iterator<Item = &TxHash> {
+    /// The transactions that are named for it: attempts, cancels, hashes without a slot, the payment that is booked.
+    pub fn names(&self) -> impl Iterator<Item = &TxHash> {
         let signed = self.slots.iter().flat_map(|slot| slot.attempts.iter().chain(&slot.cancels));
         signed.chain(self.asked).chain(self.settled_by)
     }
@@ -305,16 +328,48 @@ impl<'a> Due<'a> {
 #[must_use]
 pub fn unexplained<'a>(state: &'a State, due: &Due<'_>) -> Vec<&'a Outgoing> {
     let found = state.chain.outgoing().to(&due.to, due.since);
-    found
-        .filter(|sent| !is_own(state, due, sent) && left_over(state, sent, due).any(|part| part.to == due.to))
-        .collect()
+    found.filter(|sent| !is_own(state, due, sent) && pays_it(state, due, sent)).collect()
 }
 
-/// Whether a final transfer that nothing else explains, its own payments included, is of its amount to its address.
+/// What is named for something that is due and has a transfer to its address that nothing else explains: where its slots do
+/// not say that it was paid, it may be paid all the same, or in part.
 #[must_use]
-pub fn is_perhaps_paid(state: &State, due: &Due<'_>) -> bool {
-    let mut found = state.chain.outgoing().to(&due.to, due.since).filter(|sent| sent.is_final);
-    found.any(|sent| left_over(state, sent, due).any(|part| due.fits(part)))
+pub fn named_for_it<'a>(state: &'a State, due: &Due<'_>) -> Vec<&'a Outgoing> {
+    let register = state.chain.outgoing();
+    let mut found: Vec<&Outgoing> = due.names().filter_map(|tx| register.get(tx)).collect();
+    found.retain(|sent| pays_it(state, due, sent));
+    found.sort_by_key(|sent| (sent.first, &sent.tx));
+    found.dedup();
+    found
+}
+
+/// Every final transaction with transfers out of our wallets that nothing explains, in the order they were first seen.
+pub fn unexplained_by_anything(state: &State) -> impl Iterator<Item = (&Outgoing, Vec<&Transfer>)> {
+    let register = state.chain.outgoing();
+    let all = register.in_order.iter().filter_map(|(_, tx)| register.get(tx)).filter(|sent| sent.is_final);
+    all.map(|sent| (sent, left_over(state, sent, None).collect::<Vec<_>>())).filter(|(_, parts)| !parts.is_empty())
+}
+
+/// Whether a transaction has a transfer to the address of what is due that nothing else explains.
+pub(crate) fn pays_it(state: &State, due: &Due<'_>, sent: &Outgoing) -> bool {
+    left_over(state, sent, Some(&due.stream)).any(|part| part.to == due.to)
+}
+
+/// Whether a payment that is booked as another's has nothing left for this: one transfer pays one thing.
+pub(crate) fn is_used_up(state: &State, due: &Due<'_>, tx: &TxHash) -> bool {
+    let Some(sent) = state.chain.outgoing().get(tx) else { return false };
+    let mut parts: Vec<&Transfer> = sent.transfers.iter().collect();
+    for other in named_dues(state, tx).filter(|other| other.settled && other.stream != due.stream) {
+        if let Some(part) = parts.iter().position(|part| other.fits(part)) {
+            parts.remove(part);
+        }
+    }
+    !parts.into_iter().any(|part| due.fits(part))
+}
+
+fn named_dues<'a>(state: &'a State, tx: &TxHash) -> impl Iterator<Item = Due<'a>> {
+    let named = state.chain.outgoing().named.get(tx).into_iter().flatten();
+    named.filter_map(|stream| Due::of(state, stream))
 }
 
 /// What left our wallets for anybody since something was asked for that nothing was ever signed for, could be its payment by
@@ -328,7 +383,7 @@ pub fn unexplained_elsewhere<'a>(state: &'a State, due: &Due<'_>) -> Vec<&'a Out
     let register = state.chain.outgoing();
     let could_be = |sent: &&Outgoing| match sent.transfers.is_empty() {
         true => !register.named.contains_key(&sent.tx) && register.explained(&sent.tx).is_none(),
-        false => left_over(state, sent, due).any(|part| part.value == amount && !ours(&part.to)),
+        false => left_over(state, sent, Some(&due.stream)).any(|part| part.value == amount && !ours(&part.to)),
     };
     register.since(&register.in_order, due.since).filter(could_be).collect()
 }
@@ -337,15 +392,14 @@ fn is_own(state: &State, due: &Due<'_>, sent: &Outgoing) -> bool {
     state.chain.outgoing().named.get(&sent.tx).is_some_and(|streams| streams.contains(&due.stream))
 }
 
-/// The transfers of a transaction that nothing explains but what is due.
-fn left_over<'a>(state: &'a State, sent: &'a Outgoing, due: &Due<'_>) -> impl Iterator<Item = &'a Transfer> {
+/// The transfers of a transaction that nothing explains, one stream left out of account.
+fn left_over<'a>(state: &'a State, sent: &'a Outgoing, but: Option<&StreamId>) -> impl Iterator<Item = &'a Transfer> {
     let register = state.chain.outgoing();
     let mut parts: Vec<&Transfer> = match register.explained(&sent.tx) {
         Some(_) => Vec::new(),
         None => sent.transfers.iter().collect(),
     };
-    let named = register.named.get(&sent.tx).into_iter().flatten();
-    for other in named.filter(|stream| **stream != due.stream).filter_map(|stream| Due::of(state, stream)) {
+    for other in named_dues(state, &sent.tx).filter(|other| Some(&other.stream) != but) {
         if other.paid_by(register) == Some(&sent.tx)
             && let Some(part) = parts.iter().position(|part| other.fits(part))
         {

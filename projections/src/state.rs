@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use wox_events::{
     Amount, BurnEvent, ChainEvent, CommandEvent, Digest, DuelEvent, Event, PlayerEvent, PlayerId, Provenance, Recorded,
-    TournamentEvent, WithdrawalEvent,
+    TournamentEvent, TxHash, WithdrawalEvent,
     chain::{HoldingsAnswer, Intent},
     id::Label,
     withdrawal::ReversalProof,
@@ -22,7 +22,7 @@ use crate::{
     ledger::{Drift, Ledger, Posting},
     ops::Ops,
     outbox::Outbox,
-    outgoing::{self, Due, is_perhaps_paid, unexplained, unexplained_elsewhere},
+    outgoing::{self, Due, is_used_up, named_for_it, pays_it, unexplained, unexplained_elsewhere},
     players::Players,
     pool::Pool,
     postings::postings,
@@ -173,6 +173,7 @@ impl State {
         match event {
             WithdrawalEvent::HoldReleased { .. } => self.chain.check_standing(&what, "proven dead on chain"),
             WithdrawalEvent::WithdrawalSettled { tx, .. } => {
+                self.check_unused(&what, Due::withdrawal(id, withdrawal), tx)?;
                 self.chain.check_paid(&what, tx, self.withdrawal_verdict(id, withdrawal))
             }
             WithdrawalEvent::RebroadcastRequested { .. } | WithdrawalEvent::BumpRequested { .. }
@@ -232,27 +233,30 @@ impl State {
     /// The same of whatever our wallets were to pay.
     #[must_use]
     pub fn verdict_of(&self, due: &Due<'_>) -> Option<Judgement> {
-        let (verdict, mut looks) = self.chain.verdict_of(due)?;
-        let settled = match &verdict {
-            WithdrawalVerdict::Executed { .. } => true,
-            WithdrawalVerdict::ForeignConsumer { paid_destination, .. } => *paid_destination,
-            _ => due.settled,
-        };
-        if settled {
+        let (mut verdict, mut looks) = self.chain.verdict_of(due)?;
+        // What another withdrawal to the same address was paid with is no payment of this one.
+        if let WithdrawalVerdict::ForeignConsumer { tx, paid_destination, of: Some(_) } = &mut verdict {
+            *paid_destination &= self.chain.outgoing().get(tx).is_none_or(|sent| pays_it(self, due, sent));
+        }
+        if due.settled || verdict.rank() < 2 {
             return Some((verdict, looks));
         }
         let mut found = unexplained(self, due);
-        let mut why = "to its address";
+        let mut why = "to its address, and no event says what it paid";
         if found.is_empty() && matches!(verdict, WithdrawalVerdict::NotSent) {
             found = unexplained_elsewhere(self, due);
-            why = "that could be its payment";
+            why = "that could be its payment, and no event says what it paid";
+        }
+        if found.is_empty() && !verdict.is_alive() {
+            found = named_for_it(self, due);
+            why = "and is named for it, though its slots do not show it";
         }
         let Some(first) = found.first() else { return Some((verdict, looks)) };
         let more = match found.len() {
             1 => String::new(),
             more => format!(" and {} more", more - 1),
         };
-        let why = format!("{}{more}, {why}, and no event says what it paid", outgoing::says(first));
+        let why = format!("{}{more}, {why}", outgoing::says(first));
         looks.extend(found.iter().map(|sent| sent.event.clone()));
         Some((WithdrawalVerdict::Unknown { why }, looks))
     }
@@ -261,11 +265,25 @@ impl State {
     /// nobody where the signer does not journal here; everything that our wallets sent is shown, and nothing of it paid.
     #[must_use]
     pub fn scanned_without_payment(&self, due: &Due<'_>) -> Option<Vec<EventRef>> {
-        let enumerable = due.sent && !due.asked_by_post;
-        if enumerable || is_perhaps_paid(self, due) || !unexplained(self, due).is_empty() {
+        let asked_elsewhere = due.asked_by_post || !due.asked.is_empty();
+        let alive = due.slots.iter().any(|slot| {
+            self.chain.payment_verdict(slot).is_none_or(|(verdict, _)| verdict.is_alive() || verdict.rank() < 2)
+        });
+        let perhaps_paid = || !unexplained(self, due).is_empty() || !named_for_it(self, due).is_empty();
+        if due.sent && !asked_elsewhere || alive || perhaps_paid() {
             return None;
         }
         self.chain.scanned_since(due)
+    }
+
+    /// Whether a payment still has a transfer that nothing else is booked as paid with.
+    fn check_unused(&self, what: &str, due: Option<Due<'_>>, tx: &TxHash) -> Result<(), Rejection> {
+        match due.is_some_and(|due| is_used_up(self, &due, tx)) {
+            true => {
+                Err(Rejection::state(what, format_args!("paid by {tx}, which paid another"), "a payment of its own"))
+            }
+            false => Ok(()),
+        }
     }
 
     /// The same for a burn.
@@ -286,7 +304,10 @@ impl State {
             return Ok(());
         }
         match event {
-            BurnEvent::BurnSettled { tx, .. } => self.chain.check_paid(&what, tx, self.burn_verdict(id, burn)),
+            BurnEvent::BurnSettled { tx, .. } => {
+                self.check_unused(&what, Due::burn(id, burn), tx)?;
+                self.chain.check_paid(&what, tx, self.burn_verdict(id, burn))
+            }
             BurnEvent::BurnIntentRequested { wallet, nonce, intent, .. } => {
                 self.chain.check_intent(&what, burn.payment(wallet, *nonce), *intent)
             }

@@ -314,9 +314,14 @@ impl Projection for Withdrawals {
             | WithdrawalEvent::TxMined { .. }
             | WithdrawalEvent::TxReverted { .. }
             | WithdrawalEvent::TxReplaced { .. }
-            | WithdrawalEvent::WithdrawalFailed { .. }
-            | WithdrawalEvent::FenceRequested { .. }
-            | WithdrawalEvent::WithdrawalFenced { .. } => not_over(id, withdrawal),
+            | WithdrawalEvent::WithdrawalFailed { .. } => not_over(id, withdrawal),
+            // What is over may have a slot left that could pay it again.
+            WithdrawalEvent::FenceRequested { .. } | WithdrawalEvent::WithdrawalFenced { .. } => {
+                match withdrawal.phase {
+                    WithdrawalPhase::Settled | WithdrawalPhase::Released => Ok(()),
+                    _ => not_over(id, withdrawal),
+                }
+            }
             WithdrawalEvent::RebroadcastRequested { wallet, nonce, tx, .. }
             | WithdrawalEvent::BumpRequested { wallet, nonce, tx, .. } => {
                 not_over(id, withdrawal)?;

@@ -5,6 +5,7 @@ pub mod custody_drift;
 pub mod duplicate_deposit;
 pub mod finality_violation;
 pub mod pool_drift;
+pub mod settled_payment;
 pub mod signer_intent;
 pub mod transfer;
 pub mod uncredited_deposit;
@@ -59,9 +60,14 @@ fn next(evidence: &Evidence, what: &str, id: &str, verdict: &WithdrawalVerdict, 
         | WithdrawalVerdict::Reverted { .. }
         | WithdrawalVerdict::Cancelled { .. } => format!("wox recover {what} {id} plans what follows"),
         // Paid by a transaction that nobody journaled: as soon as the signer says that it is its own, it settles.
-        WithdrawalVerdict::ForeignConsumer { tx, paid_destination: true } => format!(
+        WithdrawalVerdict::ForeignConsumer { tx, paid_destination: true, .. } => format!(
             "never give it back, its address was paid: wox explain {what} {id} shows by what; if {tx} is the signer's own, \
              have it append its TxSigned, and wox recover {what} {id} settles it; else stop paying from this wallet"
+        ),
+        // Paid, but not what was due: neither the whole nor nothing goes back.
+        WithdrawalVerdict::Anomaly { tx, paid } if !paid.is_zero() => format!(
+            "never give it back whole: {tx} paid {paid} G of it; stop paying from this wallet, agree with the player on the \
+             difference, record it as an incident"
         ),
         WithdrawalVerdict::Anomaly { .. }
         | WithdrawalVerdict::ForeignConsumer { .. }

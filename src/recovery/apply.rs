@@ -5,8 +5,8 @@
 use std::{num::NonZeroUsize, sync::Arc};
 
 use wox_events::{
-    Actor, Digest, Event, EventId, Family, Label, NewEvent, OpsEvent, Position, Provenance, RecoveryEvent, Revision,
-    StreamId, Timestamp, record::JsonError,
+    Actor, Digest, Event, EventId, Family, Label, NewEvent, OpsEvent, Position, Provenance, RawEvent, RecoveryEvent,
+    Revision, StreamId, Timestamp, record::JsonError,
 };
 use wox_projections::{
     EventRef, Projection as _,
@@ -14,7 +14,7 @@ use wox_projections::{
 };
 
 use super::{
-    Evidence, Item, Plan,
+    Evidence, Item, Plan, Scope, Step,
     approval::{self, ApprovalError},
     finding::engine_actor,
     gather::{GatherError, gather, gather_upto},
@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     log::{AppendError, AppendRequest, EventLog, ReadError},
+    procedures::STOPPED,
     replay::Progress,
 };
 
@@ -276,6 +277,7 @@ async fn judge(
         }
     }
     measured_today(&pending, &today, recorded)?;
+    unless_stopped(&pending, &today, old)?;
     let mut fork = today.replay.clone();
     for item in &mut pending {
         try_item(&mut fork, item, &today).map_err(|why| ApplyError::NoLongerFits {
@@ -311,6 +313,20 @@ fn measured_today(pending: &[Item], today: &Evidence, recorded: &Recorded) -> Re
     Ok(())
 }
 
+/// A look since the plan was made may show that a final block is gone; the alarm need not be recorded.
+fn unless_stopped(pending: &[Item], today: &Evidence, plan: &Plan) -> Result<(), ApplyError> {
+    let moves = |item: &&Item| item.steps.iter().any(|step| STOPPED.contains(&step.kind.as_str()));
+    let decides = matches!(plan.scope, Scope::Restore { .. });
+    match (pending.iter().find(moves).filter(|_| !decides), today.standstill()) {
+        (Some(item), Some(stop)) => Err(ApplyError::NoLongerFits {
+            plan: plan.short_id(),
+            stream: item.stream.clone(),
+            why: format!("{}; {}", stop.why, stop.next),
+        }),
+        _ => Ok(()),
+    }
+}
+
 fn run_of(plan: &Plan) -> StreamId {
     StreamId::new(format!("run-{}", plan.id)).expect("`run-` and 64 hex digits are a stream name")
 }
@@ -331,9 +347,11 @@ async fn is_there(log: &dyn EventLog, plan: &Plan, item: &Item) -> Result<bool, 
     }
     let events = log.read_stream(&item.stream).await?;
     let newer: Vec<_> = events.iter().filter(|event| event.revision > item.expected).collect();
-    let same =
-        newer.len() >= item.steps.len() && newer.iter().zip(&item.steps).all(|(event, step)| event.event.id == step.id);
-    if same {
+    // An id leaves out what was decided: two decisions about one thing are two plans of the same ids.
+    let same = |event: &RawEvent, step: &Step| {
+        event.event.id == step.id && event.event.kind == step.kind && event.event.data == step.data
+    };
+    if newer.len() >= item.steps.len() && newer.iter().zip(&item.steps).all(|(event, step)| same(event, step)) {
         return Ok(true);
     }
     let moved: Vec<&str> = newer.iter().take(3).map(|event| event.event.kind.as_str()).collect();

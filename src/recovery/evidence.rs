@@ -1,7 +1,11 @@
 //! What a recovery was decided on. Everything the pure half needs arrives here as a value: there is no port in reach.
 
+use std::sync::OnceLock;
+
 use wox_events::{Digest, LogId, Position, Timestamp};
 use wox_projections::Replay;
+
+use crate::procedures::{Standstill, standstill};
 
 /// The log as it was read: folded up to one position.
 #[derive(Clone, Debug)]
@@ -20,6 +24,8 @@ pub struct Evidence {
     pub damage: Option<Damage>,
     /// The clock of the machine that looks, where the game's is ahead of it: no time counts that has not passed there.
     pub clock: Option<Timestamp>,
+    /// Why no money moves, once somebody asked: every payment is looked at for it.
+    standstill: OnceLock<Option<Standstill>>,
 }
 
 /// Where the log stops being readable.
@@ -32,6 +38,18 @@ pub struct Damage {
 }
 
 impl Evidence {
+    /// What a replay of a log up to `replay.position` found.
+    #[must_use]
+    pub fn new(log: LogId, head: Position, root: Digest, replay: Replay, damage: Option<Damage>) -> Evidence {
+        Evidence { log, head, as_of: replay.position, root, replay, damage, clock: None, standstill: OnceLock::new() }
+    }
+
+    /// Why no money moves, where it does not (D10).
+    #[must_use]
+    pub fn standstill(&self) -> Option<&Standstill> {
+        self.standstill.get_or_init(|| standstill(self)).as_ref()
+    }
+
     /// The game's clock at the end of the evidence: the time of the last event that the game or the world produced.
     /// Silence after it counts for nobody, because silence cannot be told from an outage.
     #[must_use]

@@ -87,7 +87,7 @@ pub async fn gather_upto(
         // Of what could be read, where that can be told: roots of sealed pages stand beside what is damaged.
         Some(_) => log.root_at(replay.position).await.unwrap_or(head.root),
     };
-    Ok(Evidence { log: head.log, head: head.position, as_of: replay.position, root, replay, damage, clock: None })
+    Ok(Evidence::new(head.log, head.position, root, replay, damage))
 }
 
 fn damaged(replay: Replay, what: String) -> (Replay, Option<Damage>) {

@@ -106,6 +106,14 @@ impl Targets {
             targets.payments.extend(burn.slots.iter().cloned());
             targets.transactions.extend(burn.asked.iter().cloned());
         }
+        let over = |phase| matches!(phase, WithdrawalPhase::Settled | WithdrawalPhase::Released);
+        let withdrawals = state.withdrawals.iter().filter(|(_, known)| over(known.phase));
+        let withdrawals = withdrawals.map(|(_, known)| (&known.slots, known.settled_by.as_ref()));
+        let burns = state.burns.iter().filter(|(_, burn)| burn.phase == BurnPhase::Settled);
+        let burns = burns.map(|(_, burn)| (&burn.slots, burn.settled_by.as_ref()));
+        for (slots, settled_by) in withdrawals.chain(burns) {
+            targets.payments.extend(slots.iter().filter(|slot| may_pay_again(state, slot, settled_by)).cloned());
+        }
         targets
     }
 
@@ -137,6 +145,15 @@ impl Targets {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.transactions.is_empty() && self.payments.is_empty() && self.wallets.is_empty() && !self.holdings
+    }
+}
+
+/// Whether a slot of something that is over has to be looked at: it did not pay it and may, or it paid and that went away.
+fn may_pay_again(state: &State, slot: &Payment, settled_by: Option<&TxHash>) -> bool {
+    let paid = settled_by.is_some_and(|tx| slot.attempts.contains(tx));
+    match state.chain.payment_verdict(slot) {
+        Some((_, look)) => look.closed.is_none(),
+        None => !paid,
     }
 }
 
@@ -247,8 +264,28 @@ pub async fn observe(
         })
         .collect();
     let answers = network.look_at_slots(&subjects).await;
+    let mut unsigned = BTreeSet::new();
     for (payment, answers) in targets.payments.iter().zip(answers) {
-        seen.push(recorder.slot(policy, payment, answers).await?);
+        let (found, verdict) = recorder.slot(policy, payment, answers).await?;
+        seen.push(found);
+        if let WithdrawalVerdict::ConsumedOtherwise { block } = verdict {
+            unsigned.insert(block.number);
+        }
+    }
+    // What used a slot up unsigned may have moved our tokens all the same (W6): it is a transaction of that block.
+    let mut moved = BTreeSet::new();
+    for block in unsigned {
+        let found = network.find_transfers(block, Some(block)).await.unwrap_or_default();
+        let stream = chain::stream(policy.chain);
+        if !found.complete {
+            let says = format!("unknown: nobody could say what moved our tokens in block {block}");
+            seen.push(Seen { stream, row: "W6", says, unknown: true, open: true, recorded: false });
+        }
+        moved.extend(found.transactions.into_iter().filter(|tx| !looked.contains(tx)));
+    }
+    let subjects: Vec<TransactionSubject> = moved.iter().map(|tx| recorder.subject(policy, tx)).collect();
+    for (subject, answers) in subjects.iter().zip(network.look_at_transactions(&subjects).await) {
+        seen.push(recorder.transaction(policy, &subject.tx, answers).await?.0);
     }
     for (wallet, from_nonce) in &targets.wallets {
         // Part by part: an event holds what every source says of each slot, and is bounded.
@@ -362,7 +399,7 @@ impl<'a> Recorder<'a> {
         policy: &Policy,
         payment: &Payment,
         answers: Vec<chain::SlotAnswer>,
-    ) -> Result<Seen, ObserveError> {
+    ) -> Result<(Seen, WithdrawalVerdict), ObserveError> {
         let (chain, wallet, nonce) = (policy.chain, payment.wallet.clone(), payment.nonce);
         let verdict = wox_projections::verdict::withdrawal::verdict(policy, self.now, &answers, payment);
         let before = self.replay.state.chain.payment_verdict(payment).map(|(before, _)| before);
@@ -373,7 +410,8 @@ impl<'a> Recorder<'a> {
             self.append(stream.clone(), event, Provenance::Observed).await?;
         }
         let unknown = matches!(verdict, WithdrawalVerdict::Unknown { .. });
-        Ok(Seen { stream, row: verdict.row(), says: verdict.says(), unknown, open: unknown, recorded: news })
+        let seen = Seen { stream, row: verdict.row(), says: verdict.says(), unknown, open: unknown, recorded: news };
+        Ok((seen, verdict))
     }
 
     /// Records one part of a scan; true when the next one has more to show.

@@ -366,3 +366,27 @@ fn an_address_in_another_spelling_is_the_same_address() {
         assert_eq!(kinds(&settled), ["TxMined", "WithdrawalSettled"]);
     });
 }
+
+#[test]
+fn a_payment_of_the_bank_that_failed_or_was_another_sum_is_said_as_it_is() {
+    for (paid, decidable) in [(None, true), (Some(4_000), false)] {
+        asked_for(async |anvil, table| {
+            let sent = match paid {
+                Some(amount) => pay(HOT, 0, wallet(PLAYER).as_str(), cents(amount)),
+                None => pay(HOT, 0, wallet(PLAYER).as_str(), cents(900_000_000)),
+            };
+            let tx = Some(sent.tx.clone());
+            table.game.tell(W, WithdrawalEvent::TxBroadcast { tx, post: Some(label("post-5")) }).await;
+            anvil.send(&sent).await;
+            anvil.finalize().await;
+            table.look_into(W).await;
+            let held = plan(table).await;
+            assert!(!held.changes && held.held[0].finding.says.contains("did not pay it"), "{held:#?}");
+            seen(table, &sent, true).await;
+            match decidable {
+                true => two_people_decide(table).await,
+                false => assert!(!table.game.plan_for(&two_people()).await.changes),
+            }
+        });
+    }
+}

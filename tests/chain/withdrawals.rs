@@ -8,9 +8,9 @@ use super::{
     anvil::{self, Anvil, HOT, PLAYER, STRANGER, call, cents, pay, sign, token, wallet},
     desk::{asked, cancel, payment},
     game::{g, label, stream, who},
-    kinds,
+    kinds, on_chain,
     payment_of_ann::{
-        RELEASED, W, asked_for, asks, asks_nothing, goes_back, plan, set, signed, two_people_decide, waits,
+        RELEASED, W, asked_for, asks, asks_nothing, goes_back, plan, set, signed, two_people, two_people_decide, waits,
     },
     rt,
 };
@@ -97,7 +97,7 @@ fn w2_is_not_given_back_after_a_final_block_went_away() {
         };
         table.game.tell("chain-8453", alarm).await;
         let refused = table.game.apply(&plan).await.unwrap_err().to_string();
-        assert!(refused.contains("stopped by the finality violation"), "{refused}");
+        assert!(refused.contains("no money moves until two people have decided"), "{refused}");
         assert_eq!(table.held().await, g(0));
     });
 }
@@ -481,5 +481,181 @@ fn a_release_that_no_look_bears_out_is_refused_by_the_fold() {
         table.game.tell(W, released).await;
         assert!(table.game.look().await.replay.held().contains_key(&stream(W)));
         assert_eq!(table.held().await, g(0));
+    });
+}
+
+#[test]
+fn w5_in_one_slot_is_not_decided_while_another_is_alive() {
+    asked_for(async |anvil, table| {
+        for nonce in [0, 1] {
+            signed(table, nonce, &payment(nonce)).await;
+        }
+        anvil.send(&pay(HOT, 0, wallet(STRANGER).as_str(), cents(100))).await;
+        anvil.finalize().await;
+        table.look_into(W).await;
+        let decided = table.game.plan_for(&two_people()).await;
+        assert!(!decided.changes && decided.held[0].finding.says.contains("W9"), "{decided:#?}");
+        assert!(decided.held[0].finding.says.contains("slot 0: W5"), "the key is shared: {decided:#?}");
+        let held = plan(table).await;
+        assert_eq!(held.held[0].finding.severity, wox_recovery::recovery::Severity::Critical, "{held:#?}");
+        // In a block that is not final yet it is alive too.
+        anvil.send(&payment(1)).await;
+        anvil.mine(1).await;
+        table.look_into(W).await;
+        assert!(!table.game.plan_for(&two_people()).await.changes);
+        anvil.finalize().await;
+        table.look_into(W).await;
+        assert_eq!(kinds(&plan(table).await), ["TxMined", "WithdrawalSettled"]);
+    });
+}
+
+#[test]
+fn w3_that_paid_another_sum_to_the_same_address_is_not_given_back() {
+    asked_for(async |anvil, table| {
+        let less = pay(HOT, 0, wallet(PLAYER).as_str(), cents(4_000));
+        signed(table, 0, &less).await;
+        anvil.send(&less).await;
+        anvil.finalize().await;
+        assert_eq!(table.look_into(W).await.row, "W3");
+        for held in [plan(table).await, table.game.plan_for(&two_people()).await] {
+            assert!(!held.changes && held.held[0].finding.says.contains("paid 40 G"), "{held:#?}");
+            assert!(held.held[0].next.contains("never give it back whole"), "{held:#?}");
+        }
+    });
+}
+
+#[test]
+fn w5_by_the_payment_of_another_withdrawal_is_no_strangers_and_pays_that_one_only() {
+    for destination in [PLAYER, STRANGER] {
+        asked_for(async |anvil, table| {
+            signed(table, 0, &payment(0)).await;
+            let other = pay(HOT, 0, wallet(destination).as_str(), cents(1_000));
+            table.game.credit("deposit-8453:0xab:0", 171, "ann", 12).await;
+            let to = wallet(destination);
+            let requested = WithdrawalEvent::WithdrawalRequested { player: who("ann"), amount: g(12), destination: to };
+            table.game.tell("withdrawal-8", requested).await;
+            let (net, share) = (g(10), g(1));
+            let (player, amount) = (who("ann"), g(12));
+            let held = WithdrawalEvent::FundsHeld { player, amount, net, pool_share: share, burn_share: share };
+            table.game.tell("withdrawal-8", held).await;
+            table.game.tell("withdrawal-8", super::desk::journaled(0, &other, None)).await;
+            anvil.send(&other).await;
+            anvil.finalize().await;
+            table.look_into(W).await;
+            let held = plan(table).await;
+            let says = &held.held[0].finding.says;
+            assert!(says.contains("signed for withdrawal-8") && !says.contains("nobody here signed"), "{says}");
+            assert!(!held.held[0].next.contains("stolen"), "{}", held.held[0].next);
+            table.game.carry_out(&table.game.plan_for(&Scope::Subject(stream("withdrawal-8"))).await).await;
+            two_people_decide(table).await;
+        });
+    }
+}
+
+#[test]
+fn w6_a_forced_payment_that_is_named_pays_it() {
+    asked_for(async |anvil, table| {
+        // Named without the slot that it used: what is final, named and exactly what is due has paid it.
+        signed(table, 0, &payment(0)).await;
+        signed(table, 1, &payment(1)).await;
+        anvil.send(&cancel(0)).await;
+        anvil.send(&payment(1)).await;
+        anvil.finalize().await;
+        table.look_at(&payment(1).tx).await;
+        let settled = plan(table).await;
+        assert_eq!(kinds(&settled), ["TxMined", "WithdrawalSettled"], "{settled:#?}");
+    });
+}
+
+/// Both slots of a withdrawal pay.
+async fn paid_twice(anvil: &Anvil, table: &Table) {
+    for nonce in [0, 1] {
+        signed(table, nonce, &payment(nonce)).await;
+        anvil.send(&payment(nonce)).await;
+    }
+    anvil.finalize().await;
+}
+
+#[test]
+fn w1_in_two_slots_is_told_and_stays_told() {
+    asked_for(async |anvil, table| {
+        paid_twice(anvil, table).await;
+        table.look_into(W).await;
+        let settled = plan(table).await;
+        assert_eq!(kinds(&settled), ["TxMined", "WithdrawalSettled"]);
+        table.game.carry_out(&settled).await;
+        let found = plan(table).await;
+        assert!(!found.changes, "{found:#?}");
+        assert!(found.held.iter().any(|hold| hold.finding.says.contains("may be paid twice")), "{found:#?}");
+    });
+}
+
+#[test]
+fn w1_with_another_slot_alive_is_told_and_the_slot_is_fenced() {
+    asked_for(async |anvil, table| {
+        for nonce in [0, 1] {
+            signed(table, nonce, &payment(nonce)).await;
+        }
+        anvil.send(&payment(0)).await;
+        anvil.finalize().await;
+        table.look_into(W).await;
+        table.game.carry_out(&plan(table).await).await;
+        let found = plan(table).await;
+        let told =
+            |hold: &wox_recovery::recovery::Hold| hold.finding.says.contains("slot 1") && hold.next.contains("--fence");
+        assert!(!found.changes && found.held.iter().any(told), "{found:#?}");
+        let open = wox_recovery::recovery::Targets::open(&table.game.look().await.replay.state);
+        assert!(open.payments.iter().any(|slot| slot.nonce == 1), "it is watched");
+        asks(table, Intent::Fence, "FenceRequested").await;
+        anvil.send(&cancel(1)).await;
+        anvil.finalize().await;
+        table.look_into(W).await;
+        assert!(plan(table).await.held.is_empty());
+    });
+}
+
+#[test]
+fn w1_whose_final_block_went_away_is_told_and_stops_money() {
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
+        anvil.send(&payment(0)).await;
+        anvil.finalize().await;
+        table.look_into(W).await;
+        table.game.carry_out(&plan(table).await).await;
+        let came = pay(PLAYER, 0, anvil::WATCHED, cents(5_000));
+        let credit = async || {
+            table.look_at(&came.tx).await;
+            table.plan(&came.tx).await
+        };
+        anvil.reorg(11).await;
+        anvil.mine(1).await;
+        anvil.send(&came).await;
+        anvil.finalize().await;
+        assert_ne!(table.look_into(W).await.row, "W1");
+        let found = plan(table).await;
+        let says = &found.held[0].finding.says;
+        assert!(!found.changes && says.contains("booked as paid, and the newest look says"), "{found:#?}");
+        assert!(!credit().await.changes, "nobody knows what else is gone");
+        // Mined again, it is as it was, and money moves.
+        anvil.send(&payment(0)).await;
+        anvil.finalize().await;
+        assert_eq!(table.look_into(W).await.row, "W1");
+        assert!(plan(table).await.held.is_empty());
+        assert!(credit().await.changes);
+    });
+}
+
+#[test]
+fn what_is_only_asked_for_and_was_paid_is_told() {
+    on_chain(async |anvil, table| {
+        let requested =
+            WithdrawalEvent::WithdrawalRequested { player: who("ann"), amount: g(100), destination: wallet(PLAYER) };
+        table.game.tell(W, requested).await;
+        assert!(plan(table).await.held.is_empty());
+        anvil.send(&payment(0)).await;
+        anvil.finalize().await;
+        table.look_at(&payment(0).tx).await;
+        let found = plan(table).await;
+        assert!(found.held[0].finding.says.contains("nothing is held for it"), "{found:#?}");
     });
 }

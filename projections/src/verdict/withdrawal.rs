@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
-    Amount, EventId, Timestamp, TxHash,
+    Amount, EventId, StreamId, Timestamp, TxHash,
     chain::{Answer, BlockId, Consumer, Fees, Intent, ScanAnswer, SlotAnswer},
     id::Label,
     withdrawal::ReversalProof,
@@ -111,6 +111,8 @@ pub enum WithdrawalVerdict {
     Anomaly {
         /// The transaction.
         tx: TxHash,
+        /// What it paid the same address all the same: releasing would pay that twice.
+        paid: Amount,
     },
     /// W4: our own cancelling transaction took the slot, final.
     Cancelled {
@@ -125,6 +127,8 @@ pub enum WithdrawalVerdict {
         tx: TxHash,
         /// True when it paid the same address: releasing would pay twice.
         paid_destination: bool,
+        /// What else of this log it was signed for: then the key is nobody else's, and one slot was used twice.
+        of: Option<StreamId>,
     },
     /// W6: the slot was used up by something the wallet did not sign.
     ConsumedOtherwise {
@@ -178,12 +182,21 @@ impl WithdrawalVerdict {
             WithdrawalVerdict::Reverted { tx, block } => {
                 format!("its payment {tx} failed, final in block {}", block.number)
             }
-            WithdrawalVerdict::Anomaly { tx } => format!("{tx} is final without the transfer it was made for"),
+            WithdrawalVerdict::Anomaly { tx, paid } if paid.is_zero() => {
+                format!("{tx} is final without the transfer it was made for")
+            }
+            WithdrawalVerdict::Anomaly { tx, paid } => {
+                format!("{tx} is final and paid {paid} G to its address, not what it was made for")
+            }
             WithdrawalVerdict::Cancelled { tx, block } => {
                 format!("cancelled by {tx}, final in block {}", block.number)
             }
-            WithdrawalVerdict::ForeignConsumer { tx, paid_destination } => format!(
-                "its slot was taken by {tx}, which nobody here signed{}",
+            WithdrawalVerdict::ForeignConsumer { tx, paid_destination, of } => format!(
+                "its slot was taken by {tx}, {}{}",
+                match of {
+                    Some(other) => format!("which was signed for {other}"),
+                    None => "which nobody here signed".to_owned(),
+                },
                 if *paid_destination { " and which paid the same address" } else { "" }
             ),
             WithdrawalVerdict::ConsumedOtherwise { block } => {
@@ -206,6 +219,9 @@ impl WithdrawalVerdict {
             | WithdrawalVerdict::Reverted { .. }
             | WithdrawalVerdict::Cancelled { .. } => "apply the plan",
             WithdrawalVerdict::Anomaly { .. } => "stop paying from this wallet and look at the transaction",
+            WithdrawalVerdict::ForeignConsumer { of: Some(_), .. } => {
+                "stop paying from this wallet until it is known why its signer used one slot twice"
+            }
             WithdrawalVerdict::ForeignConsumer { .. } => "stop paying from this wallet, its key is shared or stolen",
             WithdrawalVerdict::ConsumedOtherwise { .. } => {
                 "stop paying from this wallet; ask another archive node for the block"
@@ -244,11 +260,41 @@ impl WithdrawalVerdict {
         }
     }
 
-    /// W3, W5 and W6, but not when the foreign transaction paid: only two people may decide what follows.
+    /// Which of several slots speaks for all of them, the lowest first: one that paid; one that paid something; one that may
+    /// still pay; one that is for two people; one that is dead for good. So nothing is decided while any slot is alive.
+    #[must_use]
+    pub(crate) fn rank(&self) -> u8 {
+        match self {
+            WithdrawalVerdict::Executed { .. } => 0,
+            WithdrawalVerdict::Anomaly { .. } | WithdrawalVerdict::ForeignConsumer { .. }
+                if !self.is_for_two_people() =>
+            {
+                1
+            }
+            WithdrawalVerdict::PendingFinality
+            | WithdrawalVerdict::Pending
+            | WithdrawalVerdict::DroppedButValid
+            | WithdrawalVerdict::NonceGap { .. }
+            | WithdrawalVerdict::Unknown { .. } => 2,
+            WithdrawalVerdict::Anomaly { .. }
+            | WithdrawalVerdict::ForeignConsumer { .. }
+            | WithdrawalVerdict::ConsumedOtherwise { .. } => 3,
+            WithdrawalVerdict::NotSent | WithdrawalVerdict::Reverted { .. } | WithdrawalVerdict::Cancelled { .. } => 4,
+        }
+    }
+
+    /// True while a payment may still follow.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.rank() == 2
+    }
+
+    /// W3, W5 and W6, but not when the address was paid: only two people may decide what follows.
     #[must_use]
     pub fn is_for_two_people(&self) -> bool {
         match self {
-            WithdrawalVerdict::Anomaly { .. } | WithdrawalVerdict::ConsumedOtherwise { .. } => true,
+            WithdrawalVerdict::Anomaly { paid, .. } => paid.is_zero(),
+            WithdrawalVerdict::ConsumedOtherwise { .. } => true,
             WithdrawalVerdict::ForeignConsumer { paid_destination, .. } => !paid_destination,
             _ => false,
         }
@@ -439,16 +485,19 @@ fn taken_by(
         return unknown("what was shown is not of this wallet and slot".into());
     }
     let (tx, block) = (transaction.tx.clone(), receipt.block.clone());
-    let paid = transfers(policy, receipt).into_iter().any(|transfer| {
-        transfer.from == payment.wallet && transfer.to == payment.destination && transfer.value == payment.amount
-    });
+    let to_it: Vec<Transfer> =
+        transfers(policy, receipt).into_iter().filter(|transfer| transfer.to == payment.destination).collect();
+    let paid = to_it.iter().any(|transfer| transfer.from == payment.wallet && transfer.value == payment.amount);
     // A bump that was asked for and never journaled is the same payment: it was made, whoever forgot to say so.
     let bumped = receipt.success && paid && payment.last_asked(Intent::Bump).is_some();
     if payment.attempts.contains(&tx) || bumped {
         return match (receipt.success, paid) {
             (true, true) => WithdrawalVerdict::Executed { tx, block },
             (false, _) => WithdrawalVerdict::Reverted { tx, block },
-            (true, false) => WithdrawalVerdict::Anomaly { tx },
+            (true, false) => {
+                let paid = Amount::checked_sum(to_it.iter().map(|transfer| transfer.value));
+                WithdrawalVerdict::Anomaly { tx, paid: paid.unwrap_or(payment.amount) }
+            }
         };
     }
     let to_itself = transaction.to.as_ref() == Some(&payment.wallet);
@@ -456,6 +505,5 @@ fn taken_by(
     if cancels && (payment.cancels.contains(&tx) || payment.last_asked(Intent::Fence).is_some()) {
         return WithdrawalVerdict::Cancelled { tx, block };
     }
-    let paid_destination = transfers(policy, receipt).iter().any(|transfer| transfer.to == payment.destination);
-    WithdrawalVerdict::ForeignConsumer { tx, paid_destination }
+    WithdrawalVerdict::ForeignConsumer { tx, paid_destination: !to_it.is_empty(), of: None }
 }

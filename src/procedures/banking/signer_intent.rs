@@ -39,6 +39,9 @@ struct Owed<'a> {
     /// What every id follows from where the request does not depend on a look.
     cause: Option<EventId>,
     open: bool,
+    /// True once it is over: then only a slot that could pay it again is fenced.
+    over: bool,
+    settled_by: Option<&'a TxHash>,
     asked_by_post: bool,
     slots: &'a [Payment],
     is_burn: bool,
@@ -55,6 +58,8 @@ impl<'a> Owed<'a> {
                     says: format!("withdrawal {id} of {} G by player {}", known.amount, known.player),
                     cause: known.hold.as_ref().map(|hold| hold.event),
                     open: matches!(known.phase, Held | InDoubt | Failed),
+                    over: matches!(known.phase, WithdrawalPhase::Settled | WithdrawalPhase::Released),
+                    settled_by: known.settled_by.as_ref(),
                     asked_by_post: known.asked_by_post,
                     slots: &known.slots,
                     is_burn: false,
@@ -66,6 +71,8 @@ impl<'a> Owed<'a> {
                     says: format!("burn of {} G of withdrawal {id}", known.amount),
                     cause: Some(known.scheduled.id),
                     open: known.phase == BurnPhase::InDoubt,
+                    over: matches!(known.phase, BurnPhase::Settled | BurnPhase::Cancelled),
+                    settled_by: known.settled_by.as_ref(),
                     asked_by_post: false,
                     slots: &known.slots,
                     is_burn: true,
@@ -94,7 +101,8 @@ impl Asking<'_> {
             let next = "look at all that the paying wallet sent: wox observe wallet 0x… --from NONCE".into();
             return held("the bank's bot was asked for it", "the bot's slots are not ours to ask a signer about", next);
         }
-        if !owed.open || owed.slots.is_empty() {
+        let may_be_fenced = owed.over && self.intent == Intent::Fence && self.left().next().is_some();
+        if !(owed.open || may_be_fenced) || owed.slots.is_empty() {
             let next = format!("wox show {subject} has its events");
             return held("nothing of it waits for a signer", "no attempt of it can still be sent or outbid", next);
         }
@@ -110,8 +118,18 @@ impl Asking<'_> {
         }
     }
 
+    /// The slots that can still do something: where it is over, those that did not pay it and are not dead.
+    fn left(&self) -> impl Iterator<Item = &Payment> {
+        let chain = &self.evidence.replay.state.chain;
+        let (over, settled_by) = (self.owed.over, self.owed.settled_by);
+        self.owed.slots.iter().filter(move |slot| {
+            let paid = settled_by.is_some_and(|tx| slot.attempts.contains(tx));
+            !over || !paid && chain.payment_verdict(slot).is_none_or(|(verdict, _)| verdict.is_alive())
+        })
+    }
+
     fn cases(&self) -> Vec<Case> {
-        self.owed.slots.iter().filter_map(|payment| self.about(payment)).collect()
+        self.left().filter_map(|payment| self.about(payment)).collect()
     }
 
     fn about(&self, payment: &Payment) -> Option<Case> {

@@ -109,7 +109,18 @@ impl Came<'_> {
         let value = self.transfer.value;
         let by_operator = matches!(&owner, Owner::Player(_, "operator"));
         let (what, repair) = match phase {
-            Some(DepositPhase::Credited | DepositPhase::Debited) => return None,
+            Some(DepositPhase::Credited | DepositPhase::Debited) => {
+                let (_, player) = decided.filter(|(stream, _)| **stream == self.stream)?;
+                let known = self.known?.player.as_ref().filter(|known| *known != player)?;
+                let next = format!(
+                    "wox explain player {known} shows it; where the game credited it to the wrong player, two people record \
+                     an incident and agree with both"
+                );
+                (
+                    "was dealt with before",
+                    hold(format!("it is player {known}'s by the log, not player {player}'s"), next),
+                )
+            }
             Some(DepositPhase::Quarantined | DepositPhase::Dust) => match owner {
                 // Dust is too little to credit, whoever sent it, until a person says otherwise.
                 Owner::Nobody(_) => return None,
@@ -139,7 +150,32 @@ impl Came<'_> {
                 ),
             )
         };
-        Some(Case { finding, repair: stopped(self.evidence).unwrap_or(repair) })
+        let books = matches!(repair, Repair::Compensate { .. });
+        let repair = if books { self.contradicted().or(stopped(self.evidence)).unwrap_or(repair) } else { repair };
+        Some(Case { finding, repair })
+    }
+
+    /// Why nothing is booked though the chain says that it came: something about the same transaction may say that the game
+    /// booked it already.
+    fn contradicted(&self) -> Option<Repair> {
+        let tx = self.judged.look.subject.as_str();
+        if let Some(event) = self.evidence.replay.unseen_deposit(tx) {
+            return Some(hold(
+                format!("{event} is about the same transaction and is not in the state: it may be the credit"),
+                format!("wox show {} shows it; the version of wox that wrote it can fold it", event.position),
+            ));
+        }
+        let DepositVerdict::Confirmed { transfers, .. } = &self.judged.verdict else { return None };
+        let shown = |named: &str| transfers.iter().any(|came| named.ends_with(&format!(":{}", came.ordinal)));
+        let credited = |deposit: &Deposit| deposit.credits.iter().any(|credit| !credit.debited);
+        let mut others = self.judged.deposits.iter().filter(|(_, deposit)| credited(deposit));
+        let (name, _) = others.find(|(name, deposit)| !shown(deposit.reference.as_deref().unwrap_or(name)))?;
+        Some(hold(
+            format!(
+                "deposit {name} of the same transaction is credited, and the chain shows no such money: it may be this"
+            ),
+            format!("decide that one first: wox recover deposit {name}"),
+        ))
     }
 
     fn owner(&self) -> Owner {

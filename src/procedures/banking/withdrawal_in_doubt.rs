@@ -40,7 +40,9 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
             let judged = evidence.replay.withdrawal_verdict(id, withdrawal);
             let doubt = Doubt { evidence, id, withdrawal, stream: stream("withdrawal", id.as_str()) };
             match withdrawal.phase {
-                WithdrawalPhase::Requested | WithdrawalPhase::Settled => Vec::new(),
+                // What is booked as paid is looked at in `settled_payment`.
+                WithdrawalPhase::Settled => Vec::new(),
+                WithdrawalPhase::Requested => doubt.paid_before_held(),
                 // Over before the tables were taken over, by the game's own word: nothing of it is in this ledger.
                 WithdrawalPhase::Failed if withdrawal.imported && withdrawal.hold.is_none() => Vec::new(),
                 WithdrawalPhase::Released => doubt.paid_after_release(judged),
@@ -66,11 +68,12 @@ pub fn released_by_operators(evidence: &Evidence, subject: &StreamId, first: &La
     let scanned = scanned.filter(|_| matches!(verdict, WithdrawalVerdict::Unknown { .. }));
     let decidable = verdict.is_for_two_people() || scanned.is_some();
     looks.extend(scanned.into_iter().flatten());
-    let finding = doubt.finding(Severity::High, &format!("{}, {}", verdict.row(), verdict.says()));
+    let what = format!("{}, {}{}", verdict.row(), verdict.says(), doubt.worse_slots(&verdict));
+    let finding = doubt.finding(Severity::High, &what);
     if !decidable {
         let why = match &verdict {
             WithdrawalVerdict::Executed { .. } => "it was paid: giving it back would pay twice",
-            WithdrawalVerdict::ForeignConsumer { .. } => {
+            WithdrawalVerdict::ForeignConsumer { paid_destination: true, .. } | WithdrawalVerdict::Anomaly { .. } => {
                 "the player was paid from our wallet: giving it back would pay twice"
             }
             other if other.proof().is_some() => "it needs no decision: the log proves that no payment can follow",
@@ -120,7 +123,7 @@ impl Doubt<'_> {
         let Some((verdict, looks)) = judged else {
             return if waiting { vec![self.unseen()] } else { Vec::new() };
         };
-        let what = format!("{}, {}", verdict.row(), verdict.says());
+        let what = format!("{}, {}{}", verdict.row(), verdict.says(), self.worse_slots(&verdict));
         match (&verdict, verdict.proof()) {
             // Its signer may be about to sign: silence proves nothing before its time.
             (WithdrawalVerdict::NotSent, _) if !waiting => Vec::new(),
@@ -129,7 +132,7 @@ impl Doubt<'_> {
             }
             (_, Some(proof)) => self.release(self.finding(Severity::High, &what), &proof, self.dead(&verdict)),
             _ => {
-                let severity = match verdict.is_for_two_people() {
+                let severity = match !verdict.is_alive() || !self.worse_slots(&verdict).is_empty() {
                     true => Severity::Critical,
                     false if waiting => Severity::High,
                     false if looks.is_empty() => return Vec::new(),
@@ -141,6 +144,30 @@ impl Doubt<'_> {
                 vec![Case { finding, repair: hold(why, next) }]
             }
         }
+    }
+
+    /// What stands in its other slots that a person has to know of while the verdict speaks of a live one.
+    fn worse_slots(&self, verdict: &WithdrawalVerdict) -> String {
+        if !verdict.is_alive() {
+            return String::new();
+        }
+        let chain = &self.evidence.replay.state.chain;
+        let judged = self.withdrawal.slots.iter().filter_map(|slot| Some((slot.nonce, chain.payment_verdict(slot)?.0)));
+        let worse = judged.filter(|(_, other)| !other.is_alive() && other.proof().is_none());
+        worse.map(|(nonce, other)| format!("; slot {nonce}: {}, {}", other.row(), other.says())).collect()
+    }
+
+    /// Only asked for, and its address was paid all the same.
+    fn paid_before_held(&self) -> Vec<Case> {
+        let state = &self.evidence.replay.state;
+        let Some(due) = Due::withdrawal(self.id.as_str(), self.withdrawal) else { return Vec::new() };
+        let found = unexplained(state, &due);
+        let Some(first) = found.first() else { return Vec::new() };
+        let what = format!("nothing is held for it, and {}", outgoing::says(first));
+        let finding = Finding { outcome_unknown: true, ..self.finding(Severity::High, &what) };
+        let then = format!("wox recover withdrawal {}", self.id);
+        let next = super::unexplained_next(state, &due, &then).unwrap_or(then);
+        vec![Case { finding, repair: hold("it may be its payment, and no event says so", next) }]
     }
 
     /// Nobody has looked at the chain.
