@@ -14,6 +14,8 @@ pub mod unrefunded_entry;
 pub mod unreturned_stake;
 pub mod unsettled_duel;
 
+use std::fmt::Display;
+
 use wox_events::{
     CommandEvent, DuelEvent, DuelId, Duration, Event, Label, PlayerId, Position, Revision, StreamId, Timestamp,
     TournamentId,
@@ -27,9 +29,12 @@ use wox_projections::{
 };
 
 use super::Steps;
-use crate::recovery::{
-    Case, Choice, Evidence, Person, Repair,
-    policy::{DISCONNECT_GRACE, DUEL_TIMEOUT, TURN_TIMEOUT},
+use crate::{
+    command::word,
+    recovery::{
+        Case, Choice, Evidence, Person, Repair,
+        policy::{DISCONNECT_GRACE, DUEL_TIMEOUT, TURN_TIMEOUT},
+    },
 };
 
 /// Gives back every stake that is still held, in exactly the split it was taken in (law 8).
@@ -212,6 +217,12 @@ fn are_fighting(evidence: &Evidence, id: &TournamentId, first: &PlayerId, second
             && sides.contains(&&duel.challenger)
             && sides.contains(&&duel.opponent)
     })
+}
+
+/// The command by which a person decides who won a match.
+fn correction(tournament: &str, round: impl Display, slot: impl Display, winner: &PlayerId) -> String {
+    let (tournament, winner) = (word(tournament), word(winner));
+    format!("wox recover tournament {tournament} --correct {round}/{slot} --winner {winner} --why REASON")
 }
 
 /// A player by id and handle, for people.
