@@ -476,8 +476,8 @@ fn print(report: &AssessReport, context: &Context) -> Result<ExitCode, CliError>
             Status::Violated => "VIOLATED".to_owned(),
             other => other.to_string(),
         };
-        let next = check.next.as_ref().filter(|_| check.status != Status::Ok).cloned().unwrap_or_default();
-        vec![status, check.name.clone(), format!("{}{since}", check.found), next]
+        let next = check.next.as_deref().filter(|_| check.status != Status::Ok).unwrap_or_default();
+        vec![status, check.name.clone(), format!("{}{since}", check.found), context.pasteable(next)]
     });
     let mut document =
         Document::of(report).records::<Check>("checks").table(["", "check", "found", "what to do"], rows);

@@ -289,10 +289,9 @@ fn print(result: &DiffResult, advise: bool, context: &Context) -> Result<ExitCod
         None => result.tables.iter().any(|table| table.changed + table.missing + table.surplus > 0),
     };
     if differs && advise {
-        let (wox, store) = (context.program(), super::plan::store_flag(context));
-        context.say(format!(
-            "next: where the log is right, {wox} rebuild{store} makes the tables anew; a wrong event is found with {wox} plan{store}"
-        ));
+        context.say(
+            "next: where the log is right, wox rebuild makes the tables anew; a wrong event is found with wox plan",
+        );
     }
     Ok(if differs || !result.unholdable.is_empty() { ExitCode::Differences } else { ExitCode::Done })
 }

@@ -124,7 +124,7 @@ pub(super) async fn run(_: DoctorArgs, context: Context) -> Result<ExitCode, Cli
                 Outcome::Warn => "warn",
                 Outcome::Fail => "FAIL",
             };
-            let fix = check.fix.clone().unwrap_or_default();
+            let fix = context.pasteable(check.fix.as_deref().unwrap_or_default());
             vec![result.to_owned(), check.name.clone(), check.found.clone(), fix]
         })
         .collect();

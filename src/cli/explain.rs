@@ -17,6 +17,7 @@ use crate::{
         render::{Document, counted},
         spelling, store,
     },
+    command,
     exit_code::ExitCode,
     recovery::gather::waivers,
     replay::{self, ReplayStopped, replay_watched},
@@ -161,8 +162,11 @@ fn parse(args: &ExplainArgs) -> Result<Wanted, CliError> {
         };
     }
     if let Some(extra) = &args.player {
-        return Err(CliError::usage("wox::explain::account", format!("`{extra}` is one word too many"))
-            .next(format!("wox explain {typed}, or wox explain player {extra}")));
+        return Err(CliError::usage("wox::explain::account", format!("`{extra}` is one word too many")).next(format!(
+            "wox explain {}, or wox explain player {}",
+            command::word(typed),
+            command::word(extra)
+        )));
     }
     let single = match typed {
         "pool" => Some(Account::Pool),
@@ -204,7 +208,11 @@ fn owner(handle: &str, state: &Replay) -> Result<PlayerId, CliError> {
     let error = CliError::usage("wox::explain::player", format!("nobody has the handle @{handle}"));
     let former = players.iter().find(|(_, player)| player.former_handles.iter().any(|old| old.as_str() == handle));
     if let Some((id, player)) = former {
-        return Err(error.next(format!("player {id} had it and is @{} now: wox explain player {id}", player.handle)));
+        return Err(error.next(format!(
+            "player {id} had it and is @{} now: {}",
+            player.handle,
+            command::wox(["explain", "player", id.as_str()])
+        )));
     }
     let near = spelling::nearest(handle, players.iter().map(|(_, player)| player.handle.as_str()));
     let error = near.into_iter().fold(error, |error, near| error.next(format!("did you mean `@{near}`?")));

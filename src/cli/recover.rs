@@ -13,6 +13,7 @@ use crate::{
         reason::reason,
         rebuild, store,
     },
+    command,
     exit_code::ExitCode,
     log::EventLog as _,
     recovery::Scope,
@@ -126,7 +127,7 @@ pub(super) async fn run(args: RecoverArgs, context: Context) -> Result<ExitCode,
             }
             Err(_) if decision.is_some() => {
                 Err(CliError::usage("wox::recover::which", "a decision is about one thing; name it")
-                    .next(format!("wox recover {what} lists what something is wrong with")))
+                    .next(format!("{} lists what something is wrong with", command::wox(["recover", what]))))
             }
             Err(_) if is_category(what) => findings::list(what, &context).await,
             Err(_) => Err(unnamed(what)),
@@ -186,5 +187,5 @@ async fn existing(stream: StreamId, context: &Context) -> Result<StreamId, CliEr
         return Ok(stream);
     }
     Err(CliError::usage("wox::recover::unknown", format!("there is no stream {stream} in this log"))
-        .next(format!("wox recover {} lists the ones something is wrong with", stream.category())))
+        .next(format!("{} lists the ones something is wrong with", command::wox(["recover", stream.category()]))))
 }
