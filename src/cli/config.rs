@@ -118,11 +118,13 @@ pub fn resolve(sources: &Sources) -> Result<Settings, CliError> {
         .collect();
     unknown.sort();
     if let Some(name) = unknown.first() {
-        let known: Vec<_> = SETTINGS.iter().map(|setting| setting.name).collect();
+        let known: Vec<_> = SETTINGS.iter().map(|setting| in_a_file(setting.name)).collect();
+        let sections: Vec<_> = SECTIONS.iter().map(|name| format!("[{name}]")).collect();
         return Err(CliError::usage("wox::config::unknown", format!("setting `{name}` is unknown"))
             .at("file", file.display())
             .at("line", line_of(name, &file).map_or_else(|| "unknown".into(), |line| line.to_string()))
-            .next(format!("remove it or use one of: {}", known.join(", "))));
+            .next(format!("remove it or use one of: {}", known.join(", ")))
+            .next(format!("or a section of its own: {}", sections.join(", "))));
     }
 
     let mut resolved = Vec::new();
@@ -169,6 +171,14 @@ fn without_sections(merged: Map<String, config::Value>) -> Map<String, config::V
         }
     }
     flat
+}
+
+/// A setting as people write it into the file.
+fn in_a_file(name: &str) -> String {
+    match name {
+        "game_db_url" => "[game_db] url".to_owned(),
+        name => name.to_owned(),
+    }
 }
 
 impl Settings {
@@ -351,6 +361,9 @@ mod tests {
         for file in [file, dir.path().join("missing.toml")] {
             let error = resolve(&Sources { file: Some(file), ..Sources::default() }).unwrap_err();
             assert_eq!(error.exit_code().number(), 2, "{error}");
+            let unknown = error.to_string().contains("stroe");
+            let steps = error.steps().join(" ");
+            assert!(!unknown || (steps.contains("[game_db] url") && steps.contains("[chain]")), "{steps}");
         }
     }
 
