@@ -76,7 +76,7 @@ pub(super) struct RebuildArgs {
     #[arg(long, conflicts_with_all = ["confirm", "revert"])]
     yes: bool,
     /// Put the tables back that were live before the last rebuild
-    #[arg(long, conflicts_with_all = ["tables", "throttle"])]
+    #[arg(long, conflicts_with = "throttle")]
     revert: bool,
     /// Most rows a second while building [default: no limit]
     #[arg(long, value_name = "ROWS")]
@@ -172,6 +172,12 @@ pub(super) struct RevertReport {
 }
 
 pub(super) async fn run(args: RebuildArgs, context: Context) -> Result<ExitCode, CliError> {
+    if args.revert && !args.tables.is_empty() {
+        let what = "--revert puts all tables of the last rebuild back together, and takes no table";
+        return Err(CliError::usage("wox::rebuild::revert", what)
+            .next("wox rebuild --revert")
+            .next("one table by itself is made anew from the log: wox rebuild TABLE"));
+    }
     let db = game_db::configured(&context)?;
     let log = store::open_to_read(&context).await?;
     let book = Book { store: context.store.clone(), by: context.actor.clone(), now: time::now };

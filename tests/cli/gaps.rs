@@ -81,3 +81,13 @@ fn a_demo_is_replaced_with_the_snapshots_it_has_got_since() {
     assert_eq!(code(&session.run("demo --events 3000 --force")), 4);
     assert!(session.path().join("wox-demo/notes.txt").exists() && session.path().join("wox-demo/log.sqlite").exists());
 }
+
+#[test]
+fn tables_are_not_put_back_one_by_one_and_what_can_be_typed_is_said() {
+    let session = Session::new();
+    let said = session.run("rebuild --revert players");
+    assert_eq!(code(&said), 2, "{}", errors(&said));
+    for part in ["wox::rebuild::revert", "takes no table", " rebuild --revert\n"] {
+        assert!(errors(&said).contains(part), "{part} is missing in {}", errors(&said));
+    }
+}
