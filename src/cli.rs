@@ -46,6 +46,7 @@ mod man;
 mod observe;
 mod plan;
 mod plan_view;
+mod player;
 mod reason;
 mod rebuild;
 mod reconcile;
