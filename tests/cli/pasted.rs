@@ -149,3 +149,15 @@ fn a_stream_whose_name_is_a_command_stays_a_name() {
     assert!(said(&shown).contains("SpellLearned"), "{}", said(&shown));
     nothing_was_made(&session);
 }
+
+#[test]
+fn what_the_doctor_prescribes_stands_on_lines_of_its_own_and_can_be_pasted() {
+    let session = Session::new();
+    let report = on_store(&session, "doctor");
+    assert_eq!(code(&report), 1, "{}", said(&report));
+    let fix = behind(&said(&report), "  store: ");
+    let created = pasted(&session, fix[0].split("; or ").next().unwrap());
+    assert_eq!(code(&created), 0, "{fix:?}: {}", said(&created));
+    assert_eq!(code(&on_store(&session, "doctor")), 0);
+    nothing_was_made(&session);
+}
