@@ -246,13 +246,6 @@ impl Context {
         self.called.pasteable(text.as_ref())
     }
 
-    /// How this program was called.
-    #[must_use]
-    pub fn program(&self) -> String {
-        let called = std::env::args_os().next().map(|name| name.to_string_lossy().into_owned());
-        called.filter(|name| name.contains(std::path::MAIN_SEPARATOR)).unwrap_or_else(|| "wox".into())
-    }
-
     /// Says something beside the result, on stderr: what was read, what to do next. Its commands can be pasted.
     pub fn say(&self, text: impl AsRef<str>) {
         self.tell(self.pasteable(text));
