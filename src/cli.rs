@@ -28,6 +28,7 @@ mod apply;
 mod approve;
 mod assess;
 mod bisect;
+mod called;
 mod chain;
 mod completions;
 mod config_show;
@@ -45,6 +46,7 @@ mod man;
 mod observe;
 mod plan;
 mod plan_view;
+mod player;
 mod reason;
 mod rebuild;
 mod reconcile;
@@ -59,6 +61,7 @@ mod store;
 mod verify;
 
 use as_of::AsOf;
+use called::Called;
 pub use error::CliError;
 use interrupt::Interrupt;
 use render::Output;
@@ -172,6 +175,11 @@ enum Verb {
 }
 
 impl Verb {
+    /// The store of a verb that has one of its own, unless another is named.
+    fn store(&self) -> Option<PathBuf> {
+        matches!(self, Verb::Demo(_)).then(|| PathBuf::from(demo::STORE_DEFAULT))
+    }
+
     /// True for verbs that look at one state of the log and can look at an earlier one.
     fn takes_as_of(&self) -> bool {
         match self {
@@ -222,6 +230,8 @@ pub struct Context {
     pub actor: Actor,
     /// True when hints are unwanted.
     pub quiet: bool,
+    /// How the program was called.
+    pub called: Called,
     /// Set when the operator wants to stop.
     pub interrupt: Interrupt,
     /// Up to where the log was when its account was last given: a command that folds it twice says so once.
@@ -229,15 +239,20 @@ pub struct Context {
 }
 
 impl Context {
-    /// How this program was called, so that a printed next command can be pasted as it is.
+    /// How a command is typed that comes after this one: every `wox …` that begins one in the text is called as this one
+    /// was, on the same store and with the same settings. What is printed for people only; data stays `wox …`.
     #[must_use]
-    pub fn program(&self) -> String {
-        let called = std::env::args_os().next().map(|name| name.to_string_lossy().into_owned());
-        called.filter(|name| name.contains(std::path::MAIN_SEPARATOR)).unwrap_or_else(|| "wox".into())
+    pub fn pasteable(&self, text: impl AsRef<str>) -> String {
+        self.called.pasteable(text.as_ref())
     }
 
-    /// Says something beside the result, on stderr: what was read, what to do next.
+    /// Says something beside the result, on stderr: what was read, what to do next. Its commands can be pasted.
     pub fn say(&self, text: impl AsRef<str>) {
+        self.tell(self.pasteable(text));
+    }
+
+    /// Says something that holds what others wrote: nothing in it is taken for a command.
+    pub fn tell(&self, text: impl AsRef<str>) {
         if !self.quiet {
             // Nobody hears a hint when stderr is closed; the result still counts.
             let _unheard = writeln!(io::stderr(), "{}", text.as_ref());
@@ -256,15 +271,21 @@ pub fn main() -> ExitCode {
     };
     let colour = stderr_colour(cli.global.color);
     let mut output = if for_programs { Output::Json } else { Output::Table };
-    let result = stdout::check().and_then(|()| resolve(cli.global)).and_then(|start| {
+    let mut called = Called::with(&cli.global);
+    let result = stdout::check().and_then(|()| resolve(cli.global)).and_then(|mut start| {
         output = start.output;
-        run(cli.verb, start)
+        if let Some(store) = cli.verb.store().filter(|_| start.settings.get("store").origin == "default") {
+            start.store = store;
+            called = called.clone().on(&start.store);
+        }
+        run(cli.verb, start, called.clone())
     });
     match result {
         Ok(code) => code,
         Err(error) => {
-            report(&error, output, colour);
-            error.exit_code()
+            let code = error.exit_code();
+            report(&error.pasteable(&called), output, colour);
+            code
         }
     }
 }
@@ -288,7 +309,8 @@ fn usage(error: &clap::Error, for_programs: bool) -> ExitCode {
     if for_programs && !wanted {
         let text = error.render().to_string();
         let what = text.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default().trim().to_owned();
-        report(&CliError::usage("wox::usage", what).next("wox help"), Output::Json, false);
+        let error = CliError::usage("wox::usage", what).next("wox help");
+        report(&error.pasteable(&Called::plain()), Output::Json, false);
     } else if let Err(error) = if wanted { stdout::check() } else { Ok(()) } {
         report(&error, Output::Table, false);
         return error.exit_code();
@@ -361,7 +383,7 @@ fn resolve(global: GlobalArgs) -> Result<Start, CliError> {
     })
 }
 
-fn run(verb: Verb, start: Start) -> Result<ExitCode, CliError> {
+fn run(verb: Verb, start: Start, called: Called) -> Result<ExitCode, CliError> {
     if start.as_of.is_some() && !verb.takes_as_of() {
         return Err(CliError::usage("wox::as-of::unused", "this command does not look at an earlier state")
             .next("leave --as-of out"));
@@ -384,6 +406,7 @@ fn run(verb: Verb, start: Start) -> Result<ExitCode, CliError> {
             as_of,
             actor: start.actor,
             quiet: start.quiet,
+            called,
             interrupt: Interrupt::listen(),
             accounted: Arc::new(AtomicU64::new(u64::MAX)),
         };

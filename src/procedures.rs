@@ -6,7 +6,10 @@
 
 use wox_events::{Event, EventId, StreamId};
 
-use crate::recovery::{Case, Evidence, Finding, Repair, Step};
+use crate::{
+    command::wox,
+    recovery::{Case, Evidence, Finding, Repair, Step},
+};
 
 pub mod banking;
 pub mod game_state;
@@ -126,9 +129,8 @@ pub fn standstill(evidence: &Evidence) -> Option<Standstill> {
     Some(Standstill {
         why: format!("the final block of {payment} went away: no money moves until it is final again"),
         next: format!(
-            "ask every source and another operator's node: wox observe {} {}",
-            payment.category(),
-            payment.subject()
+            "ask every source and another operator's node: {}",
+            wox(["observe", payment.category(), payment.subject()])
         ),
     })
 }

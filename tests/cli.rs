@@ -18,6 +18,8 @@ mod gaps;
 mod help;
 #[path = "cli/nobody_reads.rs"]
 mod nobody_reads;
+#[path = "cli/pasted.rs"]
+mod pasted;
 #[path = "cli/plan_file.rs"]
 mod plan_file;
 #[path = "cli/recovery.rs"]

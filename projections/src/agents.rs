@@ -115,6 +115,13 @@ impl Agents {
     }
 }
 
+fn until(event: &AgentEvent) -> Option<Timestamp> {
+    match event {
+        AgentEvent::AgentResumed { until } | AgentEvent::StreamGapFilled { until, .. } => Some(*until),
+        _ => None,
+    }
+}
+
 impl Projection for Agents {
     type Event = AgentEvent;
     const NAME: &'static str = "agents";
@@ -134,6 +141,10 @@ impl Projection for Agents {
         match (self.open(kind), opens) {
             (Some(_), true) => Err(Rejection::state(format_args!("{}", at.stream), "away already", "here")),
             (None, false) => Err(Rejection::state(format_args!("{}", at.stream), "here", "away")),
+            // A window that ends before it begins would be none, and time would count that nobody had.
+            (Some(outage), false) if until(event).is_some_and(|until| until < outage.from) => {
+                Err(Rejection::state(format_args!("{}", at.stream), "back before it was away", "back after it"))
+            }
             _ => Ok(()),
         }
     }

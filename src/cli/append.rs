@@ -23,6 +23,7 @@ use crate::{
         render::{Shape as _, counted},
         store, time,
     },
+    command,
     exit_code::ExitCode,
     interchange,
     log::{Ack, AppendRequest, EventLog},
@@ -210,12 +211,12 @@ fn ready(name: &str, line: Line, allow_unknown: bool, now: Timestamp) -> Result<
     }
     let typed: EventLine = serde_json::from_str(&line.text).map_err(|error| match interchange::detect(&line.text) {
         Ok(form) => bad("wox::append::export", format!("the line is an exported {form} event"))
-            .next(format!("wox import {}", if name == "stdin" { "-" } else { name })),
+            .next(command::wox(["import", if name == "stdin" { "-" } else { name }])),
         Err(_) => bad("wox::append::line", format!("the line is not an event: {}", in_line(&error))).next(again),
     })?;
     if !typed.data.as_str().starts_with('{') {
         return Err(bad("wox::append::payload", "`data` is not a JSON object".into())
-            .next(format!("wox schema {}", typed.kind))
+            .next(command::wox(["schema", typed.kind.as_str()]))
             .next(again));
     }
     let time = typed.time.0;
@@ -240,7 +241,7 @@ fn ready(name: &str, line: Line, allow_unknown: bool, now: Timestamp) -> Result<
     match Event::decode(&typed.stream, &typed.kind, version, typed.data.as_str()) {
         Ok(_) => {}
         Err(error @ DecodeError::Malformed { .. }) => {
-            let schema = format!("wox schema {}", typed.kind);
+            let schema = command::wox(["schema", typed.kind.as_str()]);
             return Err(bad("wox::append::payload", error.to_string()).next(schema).next(again));
         }
         // Known, and in the wrong place: waiting for a newer build would not help.

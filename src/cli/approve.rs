@@ -60,7 +60,7 @@ pub(super) async fn run(args: ApproveArgs, context: Context) -> Result<ExitCode,
     let body = Approved { plan: recorded.plan.id, appends: true, record: Some(recorded.record.clone()) };
     let document = Document::of(&body).line(plan_view::headline(&recorded.plan));
     plan_view::history(document, &recorded.record).print(context.output)?;
-    for step in plan::next_steps(&recorded, &context) {
+    for step in plan::next_steps(&recorded) {
         context.say(format!("next: {step}"));
     }
     Ok(ExitCode::Done)

@@ -476,11 +476,22 @@ fn print(report: &AssessReport, context: &Context) -> Result<ExitCode, CliError>
             Status::Violated => "VIOLATED".to_owned(),
             other => other.to_string(),
         };
-        let next = check.next.as_ref().filter(|_| check.status != Status::Ok).cloned().unwrap_or_default();
-        vec![status, check.name.clone(), format!("{}{since}", check.found), next]
+        vec![status, check.name.clone(), format!("{}{since}", check.found)]
     });
-    let mut document =
-        Document::of(report).records::<Check>("checks").table(["", "check", "found", "what to do"], rows);
+    let mut document = Document::of(report).records::<Check>("checks").table(["", "check", "found"], rows);
+    // Below the table and not in it: a cell is wrapped, and a wrapped command cannot be pasted.
+    let mut steps: Vec<(&str, Vec<&str>)> = Vec::new();
+    for check in order.iter().filter(|check| check.status != Status::Ok) {
+        let Some(next) = check.next.as_deref() else { continue };
+        match steps.iter_mut().find(|(known, _)| *known == next) {
+            Some((_, names)) => names.push(&check.name),
+            None => steps.push((next, vec![&check.name])),
+        }
+    }
+    if !steps.is_empty() {
+        let line = |(next, names): (&str, Vec<&str>)| format!("  {}: {}", names.join(", "), context.pasteable(next));
+        document = steps.into_iter().map(line).fold(document.line("").line("what to do:"), Document::line);
+    }
     if report.tables.iter().any(|table| table.equal != table.live || table.live != table.log) {
         document = document.line("").table(COUNTS_HEADER, report.tables.iter().map(TableCounts::cells));
     }

@@ -258,8 +258,7 @@ fn print(result: &BisectResult, what: &str, context: &Context) -> Result<ExitCod
     }
     document.print(context.output)?;
     if let Some(bad) = &result.first_bad {
-        let (wox, store) = (context.program(), super::plan::store_flag(context));
-        context.say(format!("next: {wox} show {}{store}", bad.position));
+        context.say(format!("next: wox show {}", bad.position));
     }
     Ok(if result.first_bad.is_some() || result.range.is_some() { ExitCode::Differences } else { ExitCode::Done })
 }

@@ -118,11 +118,13 @@ pub fn resolve(sources: &Sources) -> Result<Settings, CliError> {
         .collect();
     unknown.sort();
     if let Some(name) = unknown.first() {
-        let known: Vec<_> = SETTINGS.iter().map(|setting| setting.name).collect();
+        let known: Vec<_> = SETTINGS.iter().map(|setting| in_a_file(setting.name)).collect();
+        let sections: Vec<_> = SECTIONS.iter().map(|name| format!("[{name}]")).collect();
         return Err(CliError::usage("wox::config::unknown", format!("setting `{name}` is unknown"))
             .at("file", file.display())
             .at("line", line_of(name, &file).map_or_else(|| "unknown".into(), |line| line.to_string()))
-            .next(format!("remove it or use one of: {}", known.join(", "))));
+            .next(format!("remove it or use one of: {}", known.join(", ")))
+            .next(format!("or a section of its own: {}", sections.join(", "))));
     }
 
     let mut resolved = Vec::new();
@@ -169,6 +171,14 @@ fn without_sections(merged: Map<String, config::Value>) -> Map<String, config::V
         }
     }
     flat
+}
+
+/// A setting as people write it into the file.
+fn in_a_file(name: &str) -> String {
+    match name {
+        "game_db_url" => "[game_db] url".to_owned(),
+        name => name.to_owned(),
+    }
 }
 
 impl Settings {
@@ -267,13 +277,21 @@ fn masked(name: &str, value: &str) -> String {
     if SECRET_WORDS.iter().any(|word| name.contains(word)) {
         return MASK.into();
     }
-    let Some((scheme, rest)) = value.split_once("://") else { return value.into() };
-    // The last `@` ends the password, whatever it holds.
-    let Some((user_info, host)) = rest.rsplit_once('@') else { return value.into() };
-    match user_info.split_once(':') {
-        Some((user, _)) => format!("{scheme}://{user}:{MASK}@{host}"),
-        None => value.into(),
-    }
+    let hidden = |query: Option<&str>| query.map_or("", |_| "?********");
+    let (scheme, rest) = match value.split_once("://") {
+        Some(parts) => parts,
+        // An address without a scheme is a slip of the keyboard, and where its password stands nobody knows.
+        None if name.contains("url") && !value.is_empty() => return MASK.into(),
+        None => return value.into(),
+    };
+    // The last `@` ends the password, whatever it holds; what comes behind a `?` may name one too.
+    let (user_info, host) = rest.rsplit_once('@').map_or((None, rest), |(user_info, host)| (Some(user_info), host));
+    let (host, query) = host.split_once('?').map_or((host, None), |(host, query)| (host, Some(query)));
+    let user = user_info.map(|user_info| match user_info.split_once(':') {
+        Some((user, _)) => format!("{user}:{MASK}@"),
+        None => format!("{user_info}@"),
+    });
+    format!("{scheme}://{}{host}{}", user.unwrap_or_default(), hidden(query))
 }
 
 /// The name of the system's user, in the characters an actor may have.
@@ -351,6 +369,9 @@ mod tests {
         for file in [file, dir.path().join("missing.toml")] {
             let error = resolve(&Sources { file: Some(file), ..Sources::default() }).unwrap_err();
             assert_eq!(error.exit_code().number(), 2, "{error}");
+            let unknown = error.to_string().contains("stroe");
+            let steps = error.steps().join(" ");
+            assert!(!unknown || (steps.contains("[game_db] url") && steps.contains("[chain]")), "{steps}");
         }
     }
 
@@ -368,7 +389,12 @@ mod tests {
             ("database", "mysql://wizard:hunter2@db/wizards_of_x", "mysql://wizard:********@db/wizards_of_x"),
             ("database", "mysql://wizard@db/x", "mysql://wizard@db/x"),
             ("game_db_url", "mysql://wizard:a@b/c:d@db/x", "mysql://wizard:********@db/x"),
+            ("game_db_url", "mysql://wizard:a?b@db/x?password=c", "mysql://wizard:********@db/x?********"),
+            ("game_db_url", "mysql://db/x?user=wizard&password=hunter2", "mysql://db/x?********"),
+            ("game_db_url", "mysql:/wizard:hunter2@db/x", MASK),
+            ("game_db_url", "wizard:hunter2@db/x", MASK),
             ("store", "wox-store", "wox-store"),
+            ("actor", "alice@example.org", "alice@example.org"),
         ] {
             assert_eq!(masked(name, value), shown);
         }

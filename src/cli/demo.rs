@@ -16,6 +16,7 @@ use crate::{
         render::{Document, counted},
         store, time,
     },
+    command,
     demo::{self, Batch, Options},
     exit_code::ExitCode,
     log::{AppendRequest, EmbeddedLog, EventLog as _, embedded},
@@ -84,7 +85,7 @@ struct PlantedFault {
 }
 
 /// Where the demo lives unless --store says otherwise: never the store of real events.
-const STORE_DEFAULT: &str = "wox-demo";
+pub(super) const STORE_DEFAULT: &str = "wox-demo";
 /// The plan's file in that directory.
 const PLAN_FILE: &str = "demo.plan";
 /// Everything a demo leaves behind; a directory with anything else in it is not replaced.
@@ -93,11 +94,8 @@ const OURS: &[&str] =
 /// Events that share one transaction.
 const BATCH_EVENTS: usize = 10_000;
 
-pub(super) async fn run(args: DemoArgs, mut context: Context) -> Result<ExitCode, CliError> {
+pub(super) async fn run(args: DemoArgs, context: Context) -> Result<ExitCode, CliError> {
     let started = Instant::now();
-    if context.settings.get("store").origin == "default" {
-        context.store = PathBuf::from(STORE_DEFAULT);
-    }
     if args.force {
         remove(&context.store)?;
     }
@@ -137,7 +135,7 @@ pub(super) async fn run(args: DemoArgs, mut context: Context) -> Result<ExitCode
             counted(faults, "planted fault"),
         ))
         .line("");
-    document = plan_view::describe(document, &plan);
+    document = plan_view::describe(document, &plan, &context);
     document.print(context.output)?;
     if !plan.changes && plan.held.is_empty() {
         log.close().await;
@@ -150,15 +148,15 @@ pub(super) async fn run(args: DemoArgs, mut context: Context) -> Result<ExitCode
     log.close().await;
     let file = context.store.join(PLAN_FILE);
     plan::write(&plan, &file)?;
-    let (id, store, wox) = (recorded.plan.short_id(), context.store.display(), context.program());
-    context.say(format!(
+    let id = recorded.plan.short_id();
+    context.tell(format!(
         "made, replayed and planned in {:.1} s; the plan is in {}. next:",
         started.elapsed().as_secs_f64(),
         file.display()
     ));
-    context.say(format!("  {wox} plan show {id} --store {store}"));
-    context.say(format!("  {wox} approve {id} --comment looks-right --store {store}"));
-    context.say(format!("  {wox} apply {} --yes --store {store}", file.display()));
+    context.say(format!("  wox plan show {id}"));
+    context.say(format!("  wox approve {id} --comment looks-right"));
+    context.say(format!("  wox apply {} --yes", command::word(file.display())));
     Ok(ExitCode::Differences)
 }
 

@@ -12,11 +12,12 @@ use crate::{
         CliError, Context, as_of, game_db,
         progress::Progress,
         render::{Document, counted, grouped},
-        store,
+        spelling, store,
     },
     exit_code::ExitCode,
+    log::EventLog as _,
     rebuild::{
-        Look,
+        Folded, Look,
         fold::watched,
         look::{RowProgress, look},
         row::RowError,
@@ -24,10 +25,10 @@ use crate::{
     },
     replay,
     tables::{
-        Difference, Kind, Table,
-        compare::{Compared, Details, Field, Oddity},
+        Difference, Image, Kind, Table,
+        compare::{Compared, Details, Field, Layout, Oddity},
         image::Unholdable,
-        origin::{Origin, Seeker},
+        origin::{Origin, Seeker, tell_later},
     },
     world::game_db::schema::Problem,
 };
@@ -38,7 +39,8 @@ mod html;
 ///
 /// Reads the tables at one consistent snapshot, writes nothing, and says of every row that differs which columns, what the
 /// log says, which event wrote it last, and whether the live value is one the log once had (the table fell behind) or one
-/// it never had (changed outside the engine). Columns the log does not know are left out.
+/// it never had (changed outside the engine). Columns the log does not know are left out. With --as-of the tables have gone
+/// on since: what differs because the log says so later is told apart.
 ///
 /// Exit code 3 when something differs, 0 when nothing does.
 #[derive(Debug, clap::Args)]
@@ -168,17 +170,33 @@ pub(super) async fn run(args: DiffArgs, context: Context) -> Result<ExitCode, Cl
     phase.finish();
     let made = made(&mut session, &log, &folded).await.map_err(RowError::from)?;
     session.close().await;
+    if let Some(id) = args.id.as_ref().filter(|id| !is_known(id, &looked, &folded)) {
+        return Err(unknown(id, &tables, &folded));
+    }
     drop(folded);
 
     let mut result = filtered(looked, &args);
+    // The tables may have gone on since: with an earlier state, or while they were read. The log says how.
+    let head = log.head().await?.position;
+    let is_past = until < head;
     if let Some(seeker) = Seeker::of(&result.differences, |table| result_layout(&result.layouts, table)) {
-        let phase = progress.phase(3, "look for where it comes from", "events", Some(until.0));
+        let seeker = if is_past { seeker.beyond(until) } else { seeker };
+        let phase = progress.phase(3, "look for where it comes from", "events", Some(head.0));
         let events = Arc::new(replay::Progress::default());
         let threads = crate::cli::evidence::threads(None);
-        let seeking = watched(&log, until, threads, &events, seeker);
+        let seeking = watched(&log, head, threads, &events, seeker);
         let (seeker, _) = crate::cli::evidence::watched(seeking, &events, &phase, &context).await?;
         phase.finish();
         seeker.tell(&mut result.differences);
+    }
+    if is_past && result.differences.iter().any(|difference| difference.kind != Kind::Changed) {
+        let phase = progress.phase(3, "look what came and went later", "events", Some(head.0));
+        let now = game_db::folded(&log, head, phase, &context).await?;
+        for table in &tables {
+            let image = Image::of(*table, &now.replay.state, &now.scribe);
+            let layout = result_layout(&result.layouts, *table).cloned().unwrap_or_else(|| Layout::published(*table));
+            tell_later(&mut result.differences, &image, &layout, until);
+        }
     }
     made.judge(&mut result.differences);
     let result = result.into_result();
@@ -204,11 +222,51 @@ pub(super) async fn run(args: DiffArgs, context: Context) -> Result<ExitCode, Cl
     Ok(code)
 }
 
+/// Whether a row that differs is the one with this key, or its stream's.
+fn is_named(difference: &Difference, id: &str) -> bool {
+    let subject = difference.stream.as_deref().and_then(|stream| stream.split_once('-')).map(|(_, subject)| subject);
+    difference.key.eq_ignore_ascii_case(id) || difference.stream.as_deref() == Some(id) || subject == Some(id)
+}
+
+/// Whether a table or the log has a row with this key: where neither has, "no difference" would be a lie.
+fn is_known(id: &str, looked: &Look, folded: &Folded) -> bool {
+    looked.tables.iter().any(|table| {
+        // Rows that were only counted may be it.
+        let told = table.differences.len() as u64;
+        let image = Image::of(table.table, &folded.replay.state, &folded.scribe);
+        let is_row = |row: usize| {
+            let stream = image.stream(row);
+            stream.is_some_and(|stream| stream.as_str() == id || stream.subject() == id)
+                || image.key(row).eq_ignore_ascii_case(id)
+        };
+        table.differences.iter().any(|difference| is_named(difference, id))
+            || told < table.changed + table.missing + table.surplus
+            || image.left_out(id).is_some()
+            || image.why_no_row(id).is_some()
+            || (0..image.len()).any(is_row)
+    })
+}
+
+fn unknown(id: &str, tables: &[Table], folded: &Folded) -> CliError {
+    let names: Vec<_> = tables.iter().map(Table::to_string).collect();
+    let what = format!("no row is called `{id}`, in the tables or in the log");
+    let error = CliError::usage("wox::diff::unknown", what)
+        .at("tables", names.join(", "))
+        .at("log up to position", folded.as_of);
+    let images: Vec<_> = tables.iter().map(|table| Image::of(*table, &folded.replay.state, &folded.scribe)).collect();
+    let keys: Vec<String> = images.iter().flat_map(|image| (0..image.len()).map(|row| image.key(row))).collect();
+    let near = spelling::nearest(id, keys.iter().map(String::as_str));
+    let error = near.into_iter().fold(error, |error, near| error.next(format!("did you mean `{near}`?")));
+    error.next(
+        "give a handle, a number, a transaction's hash, or a whole stream such as duel-17; wox diff lists what differs",
+    )
+}
+
 /// The result with what the search for origins needs and nobody is shown.
 struct Found {
     result: DiffResult,
     differences: Vec<Difference>,
-    layouts: Vec<(Table, crate::tables::compare::Layout)>,
+    layouts: Vec<(Table, Layout)>,
 }
 
 impl Found {
@@ -217,21 +275,13 @@ impl Found {
     }
 }
 
-fn result_layout(
-    layouts: &[(Table, crate::tables::compare::Layout)],
-    table: Table,
-) -> Option<&crate::tables::compare::Layout> {
+fn result_layout(layouts: &[(Table, Layout)], table: Table) -> Option<&Layout> {
     layouts.iter().find(|(found, _)| *found == table).map(|(_, layout)| layout)
 }
 
 fn filtered(looked: Look, args: &DiffArgs) -> Found {
     let wanted = |difference: &Difference| {
-        let stream_subject = difference.stream.as_deref().and_then(|stream| stream.split_once('-'));
-        let named = |id: &String| {
-            difference.key.eq_ignore_ascii_case(id)
-                || difference.stream.as_ref() == Some(id)
-                || stream_subject.is_some_and(|(_, subject)| subject == id)
-        };
+        let named = |id: &String| is_named(difference, id);
         (args.only.is_empty() || args.only.contains(&difference.kind)) && args.id.as_ref().is_none_or(named)
     };
     let lost = |table| looked.schema.table(table).is_none();
@@ -289,10 +339,9 @@ fn print(result: &DiffResult, advise: bool, context: &Context) -> Result<ExitCod
         None => result.tables.iter().any(|table| table.changed + table.missing + table.surplus > 0),
     };
     if differs && advise {
-        let (wox, store) = (context.program(), super::plan::store_flag(context));
-        context.say(format!(
-            "next: where the log is right, {wox} rebuild{store} makes the tables anew; a wrong event is found with {wox} plan{store}"
-        ));
+        context.say(
+            "next: where the log is right, wox rebuild makes the tables anew; a wrong event is found with wox plan",
+        );
     }
     Ok(if differs || !result.unholdable.is_empty() { ExitCode::Differences } else { ExitCode::Done })
 }
@@ -343,6 +392,7 @@ fn event(field: &Field) -> String {
 fn said(field: &Field) -> Option<String> {
     field.origin.map(|origin| match origin {
         Origin::Behind { missed } => format!("fell behind: missed the event at {missed}"),
+        Origin::Later { by } => format!("changed later, with the event at {by}"),
         Origin::Outside => "changed outside the engine".to_owned(),
     })
 }

@@ -124,14 +124,18 @@ pub(super) async fn run(_: DoctorArgs, context: Context) -> Result<ExitCode, Cli
                 Outcome::Warn => "warn",
                 Outcome::Fail => "FAIL",
             };
-            let fix = check.fix.clone().unwrap_or_default();
-            vec![result.to_owned(), check.name.clone(), check.found.clone(), fix]
+            vec![result.to_owned(), check.name.clone(), check.found.clone()]
         })
         .collect();
-    Document::of(&DoctorReport { result: worst, checks })
-        .records::<Check>("checks")
-        .table(["", "check", "found", "fix"], rows)
-        .print(context.output)?;
+    // Below the table and not in it: a cell is wrapped, and a wrapped command cannot be pasted.
+    let fix = |check: &Check| Some(format!("  {}: {}", check.name, context.pasteable(check.fix.as_ref()?)));
+    let fixes: Vec<_> = checks.iter().filter_map(fix).collect();
+    let report = DoctorReport { result: worst, checks };
+    let mut document = Document::of(&report).records::<Check>("checks").table(["", "check", "found"], rows);
+    if !fixes.is_empty() {
+        document = fixes.into_iter().fold(document.line("").line("what to do:"), Document::line);
+    }
+    document.print(context.output)?;
     Ok(if worst == Outcome::Fail { ExitCode::Failed } else { ExitCode::Done })
 }
 

@@ -12,7 +12,10 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{cli::render::Shape as _, exit_code::ExitCode};
+use crate::{
+    cli::{called::Called, render::Shape as _},
+    exit_code::ExitCode,
+};
 
 /// Why a command could not finish.
 #[derive(Debug)]
@@ -128,6 +131,13 @@ impl CliError {
         self
     }
 
+    /// The error as it is told: the commands of its next steps can be pasted.
+    #[must_use]
+    pub(super) fn pasteable(mut self, called: &Called) -> CliError {
+        self.next = self.next.iter().map(|step| called.pasteable(step)).collect();
+        self
+    }
+
     /// What a caller does about it.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -163,10 +173,17 @@ impl CliError {
             .with_width(width.unwrap_or(400))
             .with_wrap_lines(width.is_some());
         let mut text = String::new();
-        match handler.render_report(&mut text, &Report::of(self)) {
-            Ok(()) => text,
-            Err(fmt::Error) => format!("error: {self}\n"),
+        if handler.render_report(&mut text, &Report::of(self)).is_err() {
+            text = format!("error: {self}\n");
         }
+        // Never wrapped by us: a terminal gives a long line back as one when it is copied.
+        let (on, off) = if colour { ("\u{1b}[36m", "\u{1b}[0m") } else { ("", "") };
+        let steps = self.next.iter().flat_map(|step| step.lines());
+        for (index, step) in steps.enumerate() {
+            let margin = if index == 0 { format!("{on}  help: {off}") } else { " ".repeat(8) };
+            let _infallible = writeln!(text, "{margin}{}", printable(step));
+        }
+        text
     }
 
     /// The error for programs: one JSON object on one line.
@@ -220,22 +237,22 @@ impl Error for CliError {
 struct Report {
     code: Option<&'static str>,
     what: String,
-    help: Option<String>,
     cause: Option<Box<Report>>,
 }
 
 impl Report {
     fn of(error: &CliError) -> Report {
-        let cause = error.causes().into_iter().rev().fold(None, |inner, what| {
-            Some(Box::new(Report { code: None, what: printable(&what), help: None, cause: inner }))
-        });
+        let cause = error
+            .causes()
+            .into_iter()
+            .rev()
+            .fold(None, |inner, what| Some(Box::new(Report { code: None, what: printable(&what), cause: inner })));
         let mut what = printable(&error.what);
         for (name, value) in &error.place {
             // Continuation lines keep the message readable when a path is long.
             let _infallible = write!(what, "\n{name}: {}", printable(value));
         }
-        let help = (!error.next.is_empty()).then(|| error.next.join("\n"));
-        Report { code: Some(error.code), what, help, cause }
+        Report { code: Some(error.code), what, cause }
     }
 }
 
@@ -254,9 +271,6 @@ impl Error for Report {
 impl Diagnostic for Report {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         self.code.map(|code| Box::new(code) as Box<dyn fmt::Display>)
-    }
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
     }
 }
 

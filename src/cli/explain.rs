@@ -12,11 +12,12 @@ use wox_projections::{Account, External, Replay};
 use crate::{
     audit::explain::{Collector, Entry, Statement},
     cli::{
-        CliError, Context, as_of, evidence,
+        CliError, Context, as_of, evidence, player,
         progress::Progress,
         render::{Document, counted},
         spelling, store,
     },
+    command,
     exit_code::ExitCode,
     recovery::gather::waivers,
     replay::{self, ReplayStopped, replay_watched},
@@ -78,7 +79,7 @@ pub(super) async fn run(args: ExplainArgs, context: Context) -> Result<ExitCode,
     let (mut collector, mut state) = fold(&log, until, Collector::of(accounts), &context).await?;
     if let Wanted::Handle(handle) = &wanted {
         // Whose a handle is only shows at the end, so the postings are collected in a second pass.
-        let id = owner(handle, &state)?;
+        let id = player::owner(handle, &state, "explain")?;
         (collector, state) = fold(&log, until, Collector::of(both(&id)), &context).await?;
     }
     let statements = collector.statements(&state);
@@ -161,8 +162,11 @@ fn parse(args: &ExplainArgs) -> Result<Wanted, CliError> {
         };
     }
     if let Some(extra) = &args.player {
-        return Err(CliError::usage("wox::explain::account", format!("`{extra}` is one word too many"))
-            .next(format!("wox explain {typed}, or wox explain player {extra}")));
+        return Err(CliError::usage("wox::explain::account", format!("`{extra}` is one word too many")).next(format!(
+            "wox explain {}, or wox explain player {}",
+            command::word(typed),
+            command::word(extra)
+        )));
     }
     let single = match typed {
         "pool" => Some(Account::Pool),
@@ -195,21 +199,6 @@ const SIDES: [External; 7] = [
     External::Withdrawn,
     External::Burned,
 ];
-
-fn owner(handle: &str, state: &Replay) -> Result<PlayerId, CliError> {
-    let players = &state.state.players;
-    if let Some((id, _)) = players.iter().find(|(_, player)| player.handle.as_str() == handle) {
-        return Ok(id.clone());
-    }
-    let error = CliError::usage("wox::explain::player", format!("nobody has the handle @{handle}"));
-    let former = players.iter().find(|(_, player)| player.former_handles.iter().any(|old| old.as_str() == handle));
-    if let Some((id, player)) = former {
-        return Err(error.next(format!("player {id} had it and is @{} now: wox explain player {id}", player.handle)));
-    }
-    let near = spelling::nearest(handle, players.iter().map(|(_, player)| player.handle.as_str()));
-    let error = near.into_iter().fold(error, |error, near| error.next(format!("did you mean `@{near}`?")));
-    Err(error.next("wox state players lists all players with their handles"))
-}
 
 /// An account of somebody nobody has heard of is a typo, not a balance of zero.
 fn exists(name: &str, movements: usize, wanted: &Wanted, state: &Replay) -> Result<(), CliError> {

@@ -16,6 +16,7 @@ use crate::{
         render::{Document, counted},
         store,
     },
+    command,
     exit_code::ExitCode,
     interchange::{self, BadLine, Format, Incoming},
     log::{AppendError, AppendRequest, EmbeddedLog, EventLog as _, Head, embedded},
@@ -226,7 +227,7 @@ fn unfit(error: AppendError, name: &str, line: u64) -> CliError {
         .at("file", name)
         .at("line", line)
         .at("stream", stream)
-        .next(format!("wox show {stream}"))
+        .next(command::wox(["show", stream.as_str()]))
         .next("the file and the store hold different histories: import the whole export, into a store of its own (--store DIR)")
 }
 

@@ -136,7 +136,7 @@ async fn transfers(
     if !found.complete {
         context.say("some blocks were answered for by nobody: run the same command again");
     } else if to.is_none_or(|to| found.until < to) {
-        context.say(format!("next: {} observe transfers --from-block {}", context.program(), found.until + 1));
+        context.say(format!("next: wox observe transfers --from-block {}", found.until + 1));
     }
     Ok((Targets { transactions, ..Targets::default() }, found.complete))
 }

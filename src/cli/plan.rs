@@ -13,6 +13,7 @@ use wox_projections::recoveries::PlanRecord;
 
 use crate::{
     cli::{CliError, Context, as_of, evidence, plan_view, progress::Progress, render::Document, store, time},
+    command,
     exit_code::ExitCode,
     log::{EmbeddedLog, EventLog as _},
     recovery::{self, Evidence, Finding, Item, Plan, Scope, apply::Recorded, approval},
@@ -113,7 +114,7 @@ pub(super) async fn make(args: MakingArgs, scope: &Scope, context: &Context) -> 
         let error = if of_log { error } else { error.at("stream", &hold.finding.subject) };
         return Err(plan.held.iter().fold(error, |error, hold| error.next(&hold.next)));
     }
-    plan_view::describe(document(&plan), &plan).print(context.output)?;
+    plan_view::describe(document(&plan), &plan, context).print(context.output)?;
     if let Some(out) = &args.out {
         write(&plan, out)?;
         context.say(format!("plan written to {}", out.display()));
@@ -123,8 +124,8 @@ pub(super) async fn make(args: MakingArgs, scope: &Scope, context: &Context) -> 
     }
     let elsewhere = concerning(scope, &evidence);
     for finding in &elsewhere {
-        context.say(format!("found in {}: {}", finding.subject, finding.says));
-        context.say(format!("next: {} recover {}{}", context.program(), finding.subject, store_flag(context)));
+        context.tell(format!("found in {}: {}", finding.subject, finding.says));
+        context.say(format!("next: {}", command::wox(["recover", finding.subject.as_str()])));
     }
     if !plan.changes {
         let nothing = plan.held.is_empty() && elsewhere.is_empty();
@@ -167,31 +168,21 @@ async fn record(plan: &Plan, evidence: &Evidence, context: &Context) -> Result<(
     if evidence.as_of < evidence.head {
         context.say("the plan was made for an earlier state; streams that moved since make it stale");
     }
-    for step in next_steps(&recorded, context) {
+    for step in next_steps(&recorded) {
         context.say(format!("next: {step}"));
     }
     Ok(())
 }
 
-/// What a printed command needs to work on the same store.
-#[must_use]
-pub(super) fn store_flag(context: &Context) -> String {
-    match context.settings.get("store").origin.as_str() {
-        "default" => String::new(),
-        _ => format!(" --store {}", context.store.display()),
-    }
-}
-
 /// The commands that come after a recorded plan.
 #[must_use]
-pub(super) fn next_steps(recorded: &Recorded, context: &Context) -> Vec<String> {
+pub(super) fn next_steps(recorded: &Recorded) -> Vec<String> {
     let Recorded { plan, record } = recorded;
-    let (wox, store) = (context.program(), store_flag(context));
     let mut steps = Vec::new();
     if approval::judge(plan, record, time::now()).is_err() {
-        steps.push(format!("{wox} {}{store}", approval::command(plan)));
+        steps.push(approval::command(plan));
     }
-    steps.push(format!("{wox} apply {} --yes{store}", plan.short_id()));
+    steps.push(format!("wox apply {} --yes", plan.short_id()));
     steps
 }
 
@@ -204,7 +195,7 @@ async fn show(which: &str, context: &Context) -> Result<ExitCode, CliError> {
         };
         let Some((log, recorded)) = recorded else {
             context.say("the plan is not recorded in the log of this store; wox plan records it");
-            plan_view::describe(document(&plan), &plan).print(context.output)?;
+            plan_view::describe(document(&plan), &plan, context).print(context.output)?;
             return Ok(ExitCode::Done);
         };
         return print(&log, &recorded, context).await;
@@ -217,7 +208,8 @@ async fn show(which: &str, context: &Context) -> Result<ExitCode, CliError> {
 
 async fn print(log: &EmbeddedLog, recorded: &Recorded, context: &Context) -> Result<ExitCode, CliError> {
     let document = Document::of(&PlanShown { plan: recorded.plan.clone(), record: recorded.record.clone() });
-    plan_view::history(plan_view::describe(document, &recorded.plan), &recorded.record).print(context.output)?;
+    plan_view::history(plan_view::describe(document, &recorded.plan, context), &recorded.record)
+        .print(context.output)?;
     if recorded.record.applied.is_some() {
         return Ok(ExitCode::Done);
     }
@@ -236,7 +228,7 @@ async fn print(log: &EmbeddedLog, recorded: &Recorded, context: &Context) -> Res
         }
     }
     if recorded.plan.changes {
-        for step in next_steps(recorded, context) {
+        for step in next_steps(recorded) {
             context.say(format!("next: {step}"));
         }
         return Ok(ExitCode::Differences);
@@ -249,7 +241,7 @@ async fn print(log: &EmbeddedLog, recorded: &Recorded, context: &Context) -> Res
 pub(super) async fn is_done(log: &EmbeddedLog, plan: &Plan) -> Result<bool, CliError> {
     for item in &plan.items {
         let there = log.read_stream(&item.stream).await?;
-        if item.steps.iter().any(|step| there.iter().all(|event| event.event.id != step.id)) {
+        if item.steps.iter().any(|step| !there.iter().any(|event| step.is(event))) {
             return Ok(false);
         }
         // An attempt that was cut off before everybody was told waits to be finished.
@@ -318,7 +310,7 @@ pub(super) async fn find(log: &EmbeddedLog, text: &str) -> Result<Digest, CliErr
     match found.as_slice() {
         [(stream, _)] => stream.subject().parse().map_err(|_| {
             CliError::failed("wox::plan::which", format!("stream {stream} is named like a plan and is none"))
-                .next(format!("wox show {stream}"))
+                .next(command::wox(["show", stream.as_str()]))
         }),
         [] => Err(CliError::failed("wox::plan::unknown", format!("there is no plan {text} in this log"))
             .next("wox plan makes and records one; wox status lists those that wait")

@@ -3,14 +3,17 @@
 use wox_projections::{EventRef, recoveries::PlanRecord};
 
 use crate::{
-    cli::render::{Document, counted, grouped},
+    cli::{
+        Context,
+        render::{Document, counted, grouped},
+    },
     recovery::{Choice, Finding, Hold, Item, Person, Plan, Scope},
     rfc3339,
 };
 
-/// Adds a plan, whole, to a document.
+/// Adds a plan, whole, to a document. Its next steps can be pasted here; in the plan they are the same for everybody.
 #[must_use]
-pub(super) fn describe(mut document: Document, plan: &Plan) -> Document {
+pub(super) fn describe(mut document: Document, plan: &Plan, context: &Context) -> Document {
     document = document.line(headline(plan));
     document = document.line(format!(
         "as of position {}, root {}; nothing was wrong up to position {}",
@@ -36,11 +39,12 @@ pub(super) fn describe(mut document: Document, plan: &Plan) -> Document {
         document = document.line("").line("held for a person:");
     }
     for held in &plan.held {
-        document = hold(document, held);
+        document = hold(document, held, context);
     }
     if plan.deferred > 0 {
         let more = counted(plan.deferred as u64, "finding");
-        document = document.line("").line(format!("{more} more did not fit: apply this plan, then wox plan has them"));
+        let next = context.pasteable("apply this plan, then wox plan has them");
+        document = document.line("").line(format!("{more} more did not fit: {next}"));
     }
     document.line("").line(conservation(plan))
 }
@@ -203,14 +207,14 @@ fn concerns(document: Document, people: &[Person], margin: &str) -> Document {
     document.line(format!("{margin}for: {text}"))
 }
 
-fn hold(mut document: Document, hold: &Hold) -> Document {
+fn hold(mut document: Document, hold: &Hold, context: &Context) -> Document {
     let unknown = if hold.finding.outcome_unknown { " (outcome unknown)" } else { "" };
     document = document.line(format!("{}{unknown}", hold.finding.subject));
     for line in finding_lines(&hold.finding) {
         document = document.line(line);
     }
     document = concerns(document, &hold.concerns, "    ");
-    document.line(format!("    held: {}", hold.why)).line(format!("    next: {}", hold.next))
+    document.line(format!("    held: {}", hold.why)).line(format!("    next: {}", context.pasteable(&hold.next)))
 }
 
 fn place(at: &EventRef) -> String {

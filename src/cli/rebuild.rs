@@ -17,7 +17,6 @@ use crate::{
         diff::{COUNTS_HEADER, ROWS_HEADER, SHOWN_ROWS_MAX, TableCounts, rows_of, table},
         error::ErrorKind,
         evidence, game_db,
-        plan::store_flag,
         progress::{Phase, Progress},
         render::{Document, counted, grouped},
         store, time,
@@ -77,7 +76,7 @@ pub(super) struct RebuildArgs {
     #[arg(long, conflicts_with_all = ["confirm", "revert"])]
     yes: bool,
     /// Put the tables back that were live before the last rebuild
-    #[arg(long, conflicts_with_all = ["tables", "throttle"])]
+    #[arg(long, conflicts_with = "throttle")]
     revert: bool,
     /// Most rows a second while building [default: no limit]
     #[arg(long, value_name = "ROWS")]
@@ -173,6 +172,12 @@ pub(super) struct RevertReport {
 }
 
 pub(super) async fn run(args: RebuildArgs, context: Context) -> Result<ExitCode, CliError> {
+    if args.revert && !args.tables.is_empty() {
+        let what = "--revert puts all tables of the last rebuild back together, and takes no table";
+        return Err(CliError::usage("wox::rebuild::revert", what)
+            .next("wox rebuild --revert")
+            .next("one table by itself is made anew from the log: wox rebuild TABLE"));
+    }
     let db = game_db::configured(&context)?;
     let log = store::open_to_read(&context).await?;
     let book = Book { store: context.store.clone(), by: context.actor.clone(), now: time::now };
@@ -206,7 +211,7 @@ impl Job {
     fn command(&self, flags: &str) -> String {
         let tables: Vec<_> = self.args.tables.iter().map(Table::to_string).collect();
         let tables = if tables.is_empty() { String::new() } else { format!(" {}", tables.join(",")) };
-        format!("{} rebuild{tables}{flags}{}", self.context.program(), store_flag(&self.context))
+        format!("wox rebuild{tables}{flags}")
     }
 
     async fn rebuild(&self) -> Result<ExitCode, CliError> {
@@ -330,7 +335,8 @@ impl Job {
 
     fn equal(&self, survey: &Survey) -> Result<ExitCode, CliError> {
         let document = Document::of(&report_of(survey, "equal", None)).records::<TableReport>("tables");
-        let document = lines_of(survey, document.line("nothing to do: the tables are what the log says"));
+        let document =
+            lines_of(survey, document.line("nothing to do: the tables are what the log says"), &self.context);
         document.print(self.context.output)?;
         Ok(if survey.look.unholdable.is_empty() { ExitCode::Done } else { ExitCode::Differences })
     }
@@ -338,7 +344,7 @@ impl Job {
     /// The dry run: what would be done, and the id that confirms it.
     async fn show(&self, survey: &Survey) -> Result<ExitCode, CliError> {
         let document = Document::of(&report_of(survey, "differs", None)).records::<TableReport>("tables");
-        let document = lines_of(survey, document).line("").line(format!(
+        let document = lines_of(survey, document, &self.context).line("").line(format!(
             "rebuild {}: as of position {}; nothing was written",
             survey.id.short(),
             survey.basis.as_of
@@ -427,16 +433,12 @@ impl Job {
             document = document.line(unholdable(found));
         }
         document.print(self.context.output)?;
-        self.context.say(format!("to undo it: {}", self.command_alone("--revert")));
+        self.context.say("to undo it: wox rebuild --revert");
         if !rebuilt.is_verified() {
-            self.context.say(format!("next: {} diff{}", self.context.program(), store_flag(&self.context)));
+            self.context.say("next: wox diff");
         }
         let clean = rebuilt.is_verified() && survey.look.unholdable.is_empty();
         Ok(if clean { ExitCode::Done } else { ExitCode::Differences })
-    }
-
-    fn command_alone(&self, flags: &str) -> String {
-        format!("{} rebuild {flags}{}", self.context.program(), store_flag(&self.context))
     }
 
     /// The connection broke in the switch: what became of it is found out by looking, as soon as somebody answers.
@@ -544,16 +546,15 @@ impl Job {
                 .next(format!("free the cause, then {again}: it writes down what is missing"))
                 .caused_by(source),
             RebuildError::SwitchedUnread { .. } => CliError::failed("wox::rebuild::unread", what)
-                .next(format!("{} diff{} reads them", self.context.program(), store_flag(&self.context)))
-                .next(format!("{again} writes down what is missing; to undo it: {}", self.command_alone("--revert"))),
+                .next("wox diff reads them")
+                .next(format!("{again} writes down what is missing; to undo it: wox rebuild --revert")),
             RebuildError::NotOurs { next, .. } => CliError::refused("wox::rebuild::not-ours", what).next(next),
             RebuildError::NothingToRevert { .. } => CliError::refused("wox::rebuild::nothing-to-revert", what)
                 .next(format!("{again} shows how things stand")),
             RebuildError::WrittenSince { tables, id } => {
                 let short = id.get(..16).unwrap_or(&id).to_owned();
                 CliError::refused("wox::rebuild::written-since", what).at("tables", tables.join(", ")).next(format!(
-                    "{} loses those rows (they stay in _wox_undone_…)",
-                    self.command_alone(&format!("--revert --confirm {short}"))
+                    "wox rebuild --revert --confirm {short} loses those rows (they stay in _wox_undone_…)"
                 ))
             }
         }
@@ -642,7 +643,7 @@ fn unholdable(found: &Unholdable) -> String {
 }
 
 /// What was found, for people.
-fn lines_of(survey: &Survey, document: Document) -> Document {
+fn lines_of(survey: &Survey, document: Document, context: &Context) -> Document {
     let counts = survey.look.tables.iter().zip(&survey.basis.tables);
     let counts = counts.map(|(compared, basis)| TableCounts::of(compared, basis.lost).cells());
     let mut document = document.table(COUNTS_HEADER, counts);
@@ -674,7 +675,7 @@ fn lines_of(survey: &Survey, document: Document) -> Document {
         document = document.line("the live tables were made from another log than this store's");
     }
     for obstacle in &survey.obstacles {
-        document = document.line(format!("in the way: {}; {}", obstacle.what, obstacle.next));
+        document = document.line(format!("in the way: {}; {}", obstacle.what, context.pasteable(&obstacle.next)));
     }
     for found in &survey.look.unholdable {
         document = document.line(unholdable(found));

@@ -3,16 +3,18 @@
 //! Read it in this order: this file says what can be typed and who deals with it; [`decision`] is what a person decides;
 //! [`money`] asks the chain first; [`findings`] lists what something is wrong with; [`row`] writes one row.
 
-use wox_events::{Revision, StreamId};
+use wox_events::{PlayerId, Revision, StreamId};
 
 use crate::{
     cli::{
         CliError, Context,
         as_of::{self, AsOf},
-        plan,
+        evidence, plan, player,
+        progress::Progress,
         reason::reason,
         rebuild, store,
     },
+    command,
     exit_code::ExitCode,
     log::EventLog as _,
     recovery::Scope,
@@ -54,7 +56,8 @@ Examples:
 pub(super) struct RecoverArgs {
     /// duel, tournament, deposit, withdrawal, pool, player, …; a whole stream name; `transfer`; `event`; or `all`
     what: String,
-    /// Which one; a position or an event id for `event`, a transaction hash for `deposit` and `transfer`
+    /// Which one; a position or an event id for `event`, a transaction hash for `deposit` and `transfer`, an id or
+    /// @handle for `player`
     id: Option<String>,
     /// Why you decide so: an event is left out, a deposit is a player's, a withdrawal goes back, a signer is to act, a duel
     /// goes on or not, a result was wrong; recorded with the decision
@@ -101,7 +104,10 @@ pub(super) struct RecoverArgs {
     making: plan::MakingArgs,
 }
 
-pub(super) async fn run(args: RecoverArgs, context: Context) -> Result<ExitCode, CliError> {
+pub(super) async fn run(mut args: RecoverArgs, context: Context) -> Result<ExitCode, CliError> {
+    if let ("player", Some(handle)) = (args.what.as_str(), args.id.as_deref().and_then(|id| id.strip_prefix('@'))) {
+        args.id = Some(who(handle, &context).await?.to_string());
+    }
     if args.write {
         return row::write(&args.what, args.id.as_deref().unwrap_or_default(), args.confirm.as_deref(), &context).await;
     }
@@ -128,12 +134,25 @@ pub(super) async fn run(args: RecoverArgs, context: Context) -> Result<ExitCode,
             }
             Err(_) if decision.is_some() => {
                 Err(CliError::usage("wox::recover::which", "a decision is about one thing; name it")
-                    .next(format!("wox recover {what} lists what something is wrong with")))
+                    .next(format!("{} lists what something is wrong with", command::wox(["recover", what]))))
             }
             Err(_) if is_category(what) => findings::list(what, &context).await,
             Err(_) => Err(unnamed(what)),
         },
     }
+}
+
+/// The player who has a handle, at the state that is looked at.
+async fn who(handle: &str, context: &Context) -> Result<PlayerId, CliError> {
+    let log = store::open_to_read(context).await?;
+    let until = match &context.as_of {
+        Some(point) => as_of::position_of(&log, point).await?,
+        None => log.head().await?.position,
+    };
+    let progress = Progress::new(context.progress, 1);
+    let evidence = evidence::gather(&log, until, evidence::threads(None), context, progress, 1).await?;
+    log.close().await;
+    player::owner(handle, &evidence.replay, "recover")
 }
 
 /// The plan to leave one event out.
@@ -188,5 +207,5 @@ async fn existing(stream: StreamId, context: &Context) -> Result<StreamId, CliEr
         return Ok(stream);
     }
     Err(CliError::usage("wox::recover::unknown", format!("there is no stream {stream} in this log"))
-        .next(format!("wox recover {} lists the ones something is wrong with", stream.category())))
+        .next(format!("{} lists the ones something is wrong with", command::wox(["recover", stream.category()]))))
 }

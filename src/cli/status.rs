@@ -12,6 +12,7 @@ use crate::{
         render::{Document, grouped},
         store,
     },
+    command,
     exit_code::ExitCode,
     log::{EmbeddedLog, EventLog as _, Head},
     recovery::{self, ApplyError, apply::Recorded},
@@ -85,8 +86,7 @@ pub(super) async fn run(_: StatusArgs, context: Context) -> Result<ExitCode, Cli
         .facts(facts)
         .print(context.output)?;
     if let Some((stream, _)) = plans.first() {
-        let (wox, store) = (context.program(), super::plan::store_flag(&context));
-        context.say(format!("next: {wox} plan show {}{store}", stream.subject()));
+        context.say(format!("next: {}", command::wox(["plan", "show", stream.subject()])));
         return Ok(ExitCode::Differences);
     }
     Ok(ExitCode::Done)

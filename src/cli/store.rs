@@ -3,7 +3,8 @@
 use std::{fs, path::Path, sync::Once};
 
 use crate::{
-    cli::{CliError, Context, plan, render::counted},
+    cli::{CliError, Context, render::counted},
+    command,
     log::{
         AppendError, EmbeddedLog, EventLog as _, ReadError,
         embedded::{OpenError, watermark_of},
@@ -21,11 +22,13 @@ pub(super) async fn open_to_read(context: &Context) -> Result<EmbeddedLog, CliEr
         && let Ok(head) = log.head().await
         && head.position < watermark
     {
-        let lost = counted(watermark.0 - head.position.0, "event");
-        let next = format!("next: {} doctor{}", context.program(), plan::store_flag(context));
+        let lost = match watermark.0 - head.position.0 {
+            1 => "1 event that was acknowledged is".to_owned(),
+            more => format!("{} that were acknowledged are", counted(more, "event")),
+        };
         TOLD.call_once(|| {
             context.say(format!(
-                "{lost} that were acknowledged are missing here: this store is an older copy, and what follows does not know them\n{next}"
+                "{lost} missing here: this store is an older copy, and what follows does not know them\nnext: wox doctor"
             ));
         });
     }
@@ -84,14 +87,14 @@ impl From<AppendError> for CliError {
                 format!("stream {stream} is at revision {actual}, not at the expected {expected}"),
             )
             .at("stream", stream)
-            .next(format!("wox show {stream}"))
+            .next(command::wox(["show", stream.as_str()]))
             .next("decide again on what the stream says now, and give that revision as `expected`"),
             AppendError::IdConflict { stream, id, revision } => CliError::refused(
                 "wox::append::id-conflict",
                 format!("event {id} is in stream {stream} already, at revision {revision}, and is not the same"),
             )
             .at("stream", stream)
-            .next(format!("wox show {stream}"))
+            .next(command::wox(["show", stream.as_str()]))
             .next("give a new event a new id; send a repeat with the same content and the same `expected`"),
             AppendError::Invalid { stream, what, .. } => {
                 CliError::failed("wox::append::invalid", format!("the event is refused: {what}"))
@@ -126,17 +129,10 @@ impl From<AppendError> for CliError {
 impl From<OpenError> for CliError {
     fn from(error: OpenError) -> CliError {
         match error {
-            OpenError::Missing { path } => {
-                // The directory may be there without its database; `init` is told the directory.
-                let directory = match (path.is_dir(), path.parent()) {
-                    (false, Some(parent)) if path.ends_with("log.sqlite") && !parent.as_os_str().is_empty() => parent,
-                    _ => &path,
-                };
-                CliError::failed("wox::store::missing", "there is no store")
-                    .at("path", path.display())
-                    .next(format!("wox init --store {}", directory.display()))
-                    .next("or name the directory of a store with --store or WOX_STORE")
-            }
+            OpenError::Missing { path } => CliError::failed("wox::store::missing", "there is no store")
+                .at("path", path.display())
+                .next("wox init")
+                .next("or name the directory of a store with --store or WOX_STORE"),
             OpenError::Occupied { path } => {
                 CliError::refused("wox::store::occupied", "the directory exists and is not empty")
                     .at("path", path.display())

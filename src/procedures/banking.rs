@@ -20,7 +20,11 @@ use wox_projections::{
 };
 
 use super::stream;
-use crate::{recovery::Evidence, rfc3339};
+use crate::{
+    command::{word, wox},
+    recovery::Evidence,
+    rfc3339,
+};
 
 /// What a person does next about a withdrawal or a burn whose outcome is unknown: what can be asked of the signer, as it is
 /// typed, or what to wait for.
@@ -29,9 +33,10 @@ fn next(evidence: &Evidence, what: &str, id: &str, verdict: &WithdrawalVerdict, 
     if let Some(unseen) = unseen(evidence, what, id) {
         return unseen;
     }
+    let typed = word(id);
     if let WithdrawalVerdict::Unknown { .. } = verdict
         && let Some(due) = Due::of(state, &stream(what, id))
-        && let Some(next) = unexplained_next(state, &due, &format!("wox recover {what} {id}"))
+        && let Some(next) = unexplained_next(state, &due, &wox(["recover", what, id]))
     {
         return next;
     }
@@ -40,29 +45,29 @@ fn next(evidence: &Evidence, what: &str, id: &str, verdict: &WithdrawalVerdict, 
     if let Some(asked) = asked.filter(|_| free) {
         let since = rfc3339::text(asked.at);
         return format!(
-            "{} asked the signer for a {} at {since}; wox observe {what} {id} shows it",
+            "{} asked the signer for a {} at {since}; wox observe {what} {typed} shows it",
             asked.by, asked.intent
         );
     }
     match verdict {
         WithdrawalVerdict::Pending => {
-            format!("wait; if it stays: wox recover {what} {id} --bump --why REASON, or --fence to give it up")
+            format!("wait; if it stays: wox recover {what} {typed} --bump --why REASON, or --fence to give it up")
         }
         WithdrawalVerdict::DroppedButValid => {
-            format!("wox recover {what} {id} --rebroadcast --why REASON, or --fence to give it up")
+            format!("wox recover {what} {typed} --rebroadcast --why REASON, or --fence to give it up")
         }
         WithdrawalVerdict::NonceGap { next } => match holder(state, slots, *next) {
-            Some(holder) => format!("slot {next} is {holder}'s: look at that first, wox recover {holder}"),
+            Some(holder) => format!("slot {next} is {holder}'s: look at that first, {}", wox(["recover", &holder])),
             None => format!("nobody in this log signed for slot {next}: have the signer say what it was, or fill it"),
         },
         WithdrawalVerdict::NotSent
         | WithdrawalVerdict::Executed { .. }
         | WithdrawalVerdict::Reverted { .. }
-        | WithdrawalVerdict::Cancelled { .. } => format!("wox recover {what} {id} plans what follows"),
+        | WithdrawalVerdict::Cancelled { .. } => format!("wox recover {what} {typed} plans what follows"),
         // Paid by a transaction that nobody journaled: as soon as the signer says that it is its own, it settles.
         WithdrawalVerdict::ForeignConsumer { tx, paid_destination: true, .. } => format!(
-            "never give it back, its address was paid: wox explain {what} {id} shows by what; if {tx} is the signer's own, \
-             have it append its TxSigned, and wox recover {what} {id} settles it; else stop paying from this wallet"
+            "never give it back, its address was paid: wox explain {what} {typed} shows by what; if {tx} is the signer's own, \
+             have it append its TxSigned, and wox recover {what} {typed} settles it; else stop paying from this wallet"
         ),
         // Paid, but not what was due: neither the whole nor nothing goes back.
         WithdrawalVerdict::Anomaly { tx, paid } if !paid.is_zero() => format!(
@@ -73,14 +78,16 @@ fn next(evidence: &Evidence, what: &str, id: &str, verdict: &WithdrawalVerdict, 
         | WithdrawalVerdict::ForeignConsumer { .. }
         | WithdrawalVerdict::ConsumedOtherwise { .. } => {
             let decide = match what {
-                "withdrawal" => format!("two people decide: wox recover {what} {id} --second NAME --why REASON"),
+                "withdrawal" => format!("two people decide: wox recover {what} {typed} --second NAME --why REASON"),
                 // No decision gives a share back that still waits to be burned.
-                _ => format!("wox explain {what} {id} shows what took its slot; have the signer burn it in a new one"),
+                _ => {
+                    format!("wox explain {what} {typed} shows what took its slot; have the signer burn it in a new one")
+                }
             };
             format!("{}; {decide}", verdict.next())
         }
         WithdrawalVerdict::PendingFinality | WithdrawalVerdict::Unknown { .. } => {
-            format!("{}: wox observe {what} {id}", verdict.next())
+            format!("{}: wox observe {what} {typed}", verdict.next())
         }
     }
 }
@@ -105,8 +112,9 @@ fn unexplained_next(state: &State, due: &Due<'_>, then: &str) -> Option<String> 
             "never give it back unless it is known what {tx} paid: if it is this payment, have the signer append \
              {signed} (wallet {wallet}, slot {nonce}, that hash) to {what}-{id}, or for what the bank's bot sent \
              {named} with that hash; if it paid something else that was due, append it to that; if it paid nothing of \
-             these, two people say what it was: wox recover transfer {tx} --second NAME --why WHAT-IT-PAID; then \
-             {then}{decide}"
+             these, two people say what it was: wox recover transfer {} --second NAME --why WHAT-IT-PAID; then \
+             {then}{decide}",
+            word(tx)
         ));
     }
     let nobody_can_say = match due.sent {
@@ -126,14 +134,14 @@ fn unexplained_next(state: &State, due: &Due<'_>, then: &str) -> Option<String> 
 fn perhaps_paid(evidence: &Evidence, subject: &StreamId) -> Option<String> {
     let state = &evidence.replay.state;
     let due = Due::of(state, subject)?;
-    let then = format!("wox recover {subject}");
+    let then = wox(["recover", subject.as_str()]);
     if unexplained(state, &due).is_empty() { None } else { unexplained_next(state, &due, &then) }
 }
 
 /// What makes a payment that nobody can enumerate one to decide about: all our wallets are scanned.
 fn scan_next(state: &State, due: &Due<'_>, then: &str) -> String {
     let wallets = state.chain.policies().flat_map(|policy| &policy.wallets);
-    let scans: Vec<_> = wallets.map(|wallet| format!("wox observe wallet {wallet} --from 0")).collect();
+    let scans: Vec<_> = wallets.map(|wallet| format!("wox observe wallet {} --from 0", word(wallet))).collect();
     let scans = match scans.is_empty() {
         true => "name them in `wallets` of the section [chain] of wox.toml".to_owned(),
         false => scans.join(" and "),

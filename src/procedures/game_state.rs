@@ -14,8 +14,10 @@ pub mod unrefunded_entry;
 pub mod unreturned_stake;
 pub mod unsettled_duel;
 
+use std::fmt::Display;
+
 use wox_events::{
-    CommandEvent, DuelEvent, DuelId, Duration, Event, Label, PlayerId, Position, Revision, StreamId, Timestamp,
+    CommandEvent, DuelEvent, DuelId, Duration, Event, Family, Label, PlayerId, Position, Revision, StreamId, Timestamp,
     TournamentId,
     duel::{EndReason, LatePost as Ordered},
 };
@@ -27,9 +29,12 @@ use wox_projections::{
 };
 
 use super::Steps;
-use crate::recovery::{
-    Case, Choice, Evidence, Person, Repair,
-    policy::{DISCONNECT_GRACE, DUEL_TIMEOUT, TURN_TIMEOUT},
+use crate::{
+    command::word,
+    recovery::{
+        Case, Choice, Evidence, Person, Repair,
+        policy::{DISCONNECT_GRACE, DUEL_TIMEOUT, TURN_TIMEOUT},
+    },
 };
 
 /// Gives back every stake that is still held, in exactly the split it was taken in (law 8).
@@ -48,8 +53,12 @@ fn release_stakes<'a>(mut steps: Steps<'a>, duel: &Duel) -> Steps<'a> {
     steps
 }
 
-/// For how long nothing has happened since a moment, outages not counted.
+/// For how long nothing has happened since a moment, outages not counted. While a stream that says when the game was away is
+/// held, nobody knows which time counts: then none does.
 fn idle(evidence: &Evidence, since: Timestamp) -> Duration {
+    if evidence.replay.held().keys().any(|stream| stream.family() == Some(Family::Agent)) {
+        return Duration::ZERO;
+    }
     let now = evidence.now();
     Duration(now.since(since).0.saturating_sub(evidence.replay.state.agents.away(since, now).0))
 }
@@ -212,6 +221,12 @@ fn are_fighting(evidence: &Evidence, id: &TournamentId, first: &PlayerId, second
             && sides.contains(&&duel.challenger)
             && sides.contains(&&duel.opponent)
     })
+}
+
+/// The command by which a person decides who won a match.
+fn correction(tournament: &str, round: impl Display, slot: impl Display, winner: &PlayerId) -> String {
+    let (tournament, winner) = (word(tournament), word(winner));
+    format!("wox recover tournament {tournament} --correct {round}/{slot} --winner {winner} --why REASON")
 }
 
 /// A player by id and handle, for people.

@@ -167,7 +167,10 @@ impl Survey {
     /// by the log, and a rebuild overwrites it (R33).
     pub fn outside(&self) -> impl Iterator<Item = &Difference> {
         self.differences().filter(|difference| match difference.kind {
-            Kind::Changed => difference.fields.iter().any(|field| !matches!(field.origin, Some(Origin::Behind { .. }))),
+            Kind::Changed => difference
+                .fields
+                .iter()
+                .any(|field| !matches!(field.origin, Some(Origin::Behind { .. } | Origin::Later { .. }))),
             Kind::Surplus => true,
             Kind::Missing => false,
         })

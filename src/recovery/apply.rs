@@ -5,8 +5,8 @@
 use std::{num::NonZeroUsize, sync::Arc};
 
 use wox_events::{
-    Actor, Digest, Event, EventId, Family, Label, NewEvent, OpsEvent, Position, Provenance, RawEvent, RecoveryEvent,
-    Revision, StreamId, Timestamp, record::JsonError,
+    Actor, Digest, Event, EventId, Family, Label, NewEvent, OpsEvent, Position, Provenance, RecoveryEvent, Revision,
+    StreamId, Timestamp, record::JsonError,
 };
 use wox_projections::{
     EventRef, Projection as _,
@@ -14,7 +14,7 @@ use wox_projections::{
 };
 
 use super::{
-    Evidence, Item, Plan, Scope, Step,
+    Evidence, Item, Plan, Scope,
     approval::{self, ApprovalError},
     finding::engine_actor,
     gather::{GatherError, gather, gather_upto},
@@ -347,11 +347,7 @@ async fn is_there(log: &dyn EventLog, plan: &Plan, item: &Item) -> Result<bool, 
     }
     let events = log.read_stream(&item.stream).await?;
     let newer: Vec<_> = events.iter().filter(|event| event.revision > item.expected).collect();
-    // An id leaves out what was decided: two decisions about one thing are two plans of the same ids.
-    let same = |event: &RawEvent, step: &Step| {
-        event.event.id == step.id && event.event.kind == step.kind && event.event.data == step.data
-    };
-    if newer.len() >= item.steps.len() && newer.iter().zip(&item.steps).all(|(event, step)| same(event, step)) {
+    if newer.len() >= item.steps.len() && newer.iter().zip(&item.steps).all(|(event, step)| step.is(event)) {
         return Ok(true);
     }
     let moved: Vec<&str> = newer.iter().take(3).map(|event| event.event.kind.as_str()).collect();

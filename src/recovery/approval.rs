@@ -4,6 +4,7 @@ use wox_events::{Actor, Timestamp, id::is_same_person};
 use wox_projections::recoveries::PlanRecord;
 
 use super::{Plan, Scope};
+use crate::command::word;
 
 /// The permission to apply one plan. Only [`judge`] makes one.
 #[derive(Debug)]
@@ -88,14 +89,14 @@ pub fn may_approve(plan: &Plan, record: &PlanRecord, by: &Actor) -> Result<(), A
 
 /// Who has to run what, so that a plan is approved.
 fn next(plan: &Plan) -> String {
-    format!("{} runs `wox {}`", second(plan).unwrap_or("another person"), command(plan))
+    format!("{} runs `{}`", second(plan).unwrap_or("another person"), command(plan))
 }
 
-/// What is typed to approve a plan, behind the program's name.
+/// What is typed to approve a plan.
 #[must_use]
 pub fn command(plan: &Plan) -> String {
     let who = second(plan).unwrap_or("ANOTHER-PERSON");
-    format!("approve {} --comment LOOKED-AT-IT --as {who}", plan.short_id())
+    format!("wox approve {} --comment LOOKED-AT-IT --as {}", plan.short_id(), word(who))
 }
 
 /// The second person whom a plan names in its proof.

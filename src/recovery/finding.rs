@@ -1,7 +1,7 @@
 //! What can be wrong, and what may be done about it. A finding is a result, not an error (law 7).
 
 use serde::{Deserialize, Serialize};
-use wox_events::{Actor, Recorded, Revision};
+use wox_events::{Actor, RawEvent, Recorded, Revision};
 use wox_events::{Event, EventId, Json, NewEvent, Provenance, StreamId, Timestamp, record::JsonError};
 use wox_projections::{EventRef, Posting};
 
@@ -115,6 +115,14 @@ impl Step {
         let (kind, version, data) = event.into().encode()?;
         let id = EventId::derived(&["wox/compensation", stream.as_str(), &cause.to_string(), &kind, qualifier]);
         Ok(Step { id, kind: kind.to_string(), version, data, says: says.into(), postings: Vec::new() })
+    }
+
+    /// Whether this event of its stream is the step. An id leaves out what was decided, so two decisions about one thing
+    /// have the same ids and are not the same.
+    #[must_use]
+    pub fn is(&self, event: &RawEvent) -> bool {
+        let there = &event.event;
+        there.id == self.id && there.kind == self.kind && there.version == self.version && there.data == self.data
     }
 
     /// The event as it is appended. Time and causes come from the recorded proposal, so every repeat is the same bytes.

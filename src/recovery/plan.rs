@@ -14,6 +14,7 @@ use super::{
     Case, Evidence, Finding, Repair, Severity, Step, diagnose,
     notice::{Notice, Person, TakenBack, concerned, hold_concerns, needs, report, taken_back, tells},
 };
+use crate::command;
 use crate::procedures::{
     banking::{custody_drift, finality_violation, signer_intent, transfer, uncredited_deposit, withdrawal_in_doubt},
     game_state::{self, misdrawn_bracket},
@@ -378,7 +379,10 @@ pub fn plan(evidence: &Evidence, scope: &Scope) -> Result<Plan, JsonError> {
             Err((refused, why)) => {
                 let item = items.remove(refused);
                 held.extend(item.findings.into_iter().map(|finding| Hold {
-                    next: format!("look at it with `wox show {}`; it needs a decision of its own", item.stream),
+                    next: format!(
+                        "look at it with `{}`; it needs a decision of its own",
+                        command::wox(["show", item.stream.as_str()])
+                    ),
                     why: why.clone(),
                     concerns: Vec::new(),
                     finding,
@@ -444,7 +448,7 @@ fn undecided(cases: Vec<Case>, scope: &Scope) -> Vec<Case> {
             held @ Repair::Hold { .. } => held,
             Repair::Compensate { .. } => Repair::Hold {
                 why: "it needs no decision: the log proves what is to be done".into(),
-                next: format!("wox recover {}", finding.subject),
+                next: command::wox(["recover", finding.subject.as_str()]),
             },
         };
         Case { finding, repair }

@@ -65,7 +65,10 @@ impl GameDb {
             return Err(wrong("it does not begin with mysql://"));
         }
         let options = MySqlConnectOptions::from_str(url).map_err(|_| {
-            wrong("it cannot be read; write characters such as @ : / # in the password as %40 %3A %2F %23")
+            wrong(match is_port_wrong(url) {
+                true => "what stands behind the host and its `:` is no port: a number from 1 to 65535",
+                false => "it cannot be read; write characters such as @ : / # in the password as %40 %3A %2F %23",
+            })
         })?;
         let database = options.get_database().filter(|name| !name.is_empty());
         let database = database.ok_or_else(|| wrong("it names no database behind the host"))?.to_owned();
@@ -98,6 +101,18 @@ impl GameDb {
         session.id = number(&row, 1)?;
         Ok(session)
     }
+}
+
+/// True for a URL whose user and password can be read and whose port cannot.
+fn is_port_wrong(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    // The last `@` ends the password, whatever it holds.
+    let (user, behind) = rest.rsplit_once('@').unwrap_or(("", rest));
+    let host = behind.split(['/', '?', '#']).next().unwrap_or_default();
+    // The colons of an address in brackets are its own.
+    let port = host.rsplit(']').next().and_then(|host| host.rsplit_once(':')).map(|(_, port)| port);
+    let readable = !user.contains(['/', '?', '#', '@', '[', ']']);
+    readable && port.is_some_and(|port| !port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
 impl Session {
@@ -196,6 +211,22 @@ mod tests {
         ] {
             let error = GameDb::new(wrong).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("unter2"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_port_is_told_from_odd_characters_of_a_password() {
+        for (url, part) in [
+            ("mysql://u:p@h:33o6/d", "no port"),
+            ("mysql://u:p@h:99999/d", "no port"),
+            ("mysql://u:p@[::1]:x/d", "no port"),
+            ("mysql://h:x/d", "no port"),
+            ("mysql://u:pa/ss@h:3306/d", "in the password"),
+            ("mysql://u:pa/ss@h:x/d", "in the password"),
+            ("mysql://u:p@[::1/d", "in the password"),
+        ] {
+            let error = GameDb::new(url).unwrap_err().to_string();
+            assert!(error.contains(part), "{url}: {error}");
         }
     }
 

@@ -81,3 +81,31 @@ fn a_demo_is_replaced_with_the_snapshots_it_has_got_since() {
     assert_eq!(code(&session.run("demo --events 3000 --force")), 4);
     assert!(session.path().join("wox-demo/notes.txt").exists() && session.path().join("wox-demo/log.sqlite").exists());
 }
+
+#[test]
+fn tables_are_not_put_back_one_by_one_and_what_can_be_typed_is_said() {
+    let session = Session::new();
+    let said = session.run("rebuild --revert players");
+    assert_eq!(code(&said), 2, "{}", errors(&said));
+    for part in ["wox::rebuild::revert", "takes no table", " rebuild --revert\n"] {
+        assert!(errors(&said).contains(part), "{part} is missing in {}", errors(&said));
+    }
+}
+
+#[test]
+fn a_player_is_recovered_by_the_handle_too() {
+    let session = Session::new();
+    session.run("demo");
+    let players = json(&session.run("state players --output json --store wox-demo"));
+    let (id, player) = players["value"]["players"].as_object().unwrap().iter().next().unwrap();
+    let handle = player["handle"].as_str().unwrap();
+    let by = |who: &str| {
+        let said = session.run(&format!("recover player {who} --preview --output json --store wox-demo"));
+        assert!(matches!(code(&said), 0 | 3), "{who}: {}", errors(&said));
+        json(&said)["id"].clone()
+    };
+    assert_eq!(by(id), by(&format!("@{handle}")));
+    let nobody = session.run(&format!("recover player @{handle}x --store wox-demo"));
+    assert_eq!(code(&nobody), 2, "{}", errors(&nobody));
+    assert!(errors(&nobody).contains(&format!("did you mean `@{handle}`?")), "{}", errors(&nobody));
+}

@@ -97,6 +97,11 @@ pub(crate) fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// Its commands as they are written down, without how the program was called: `wox plan`.
+pub(crate) fn unaddressed(text: &str) -> String {
+    text.replace(&format!("{} --store wox-demo ", env!("CARGO_BIN_EXE_wox")), "wox ")
+}
+
 /// Identities, digests, moments outside the demo's day, and durations become their names.
 fn masked(text: &str) -> String {
     let mut out = String::new();

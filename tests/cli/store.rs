@@ -293,7 +293,7 @@ fn an_empty_directory_is_told_how_to_become_a_store() {
     std::fs::create_dir(session.path().join("empty")).unwrap();
     let output = session.run("status --store empty");
     assert_eq!(code(&output), 1);
-    assert!(errors(&output).contains("wox init --store empty\n"), "{}", errors(&output));
+    assert!(errors(&output).contains("wox --store empty init\n"), "{}", errors(&output));
     assert_eq!(code(&session.run("init --store empty")), 0);
 }
 
@@ -305,5 +305,5 @@ fn the_next_command_of_a_refused_apply_and_of_a_listing_can_be_pasted() {
     assert_eq!(code(&output), 4);
     assert!(errors(&output).contains("--comment LOOKED-AT-IT --as ANOTHER-PERSON"), "{}", errors(&output));
     let listed = session.run("recover pool --store wox-demo");
-    assert!(errors(&listed).contains("recover pool-main --store wox-demo"), "{}", errors(&listed));
+    assert!(errors(&listed).contains("wox --store wox-demo recover pool-main"), "{}", errors(&listed));
 }

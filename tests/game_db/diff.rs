@@ -164,3 +164,63 @@ async fn wrong_credentials_and_a_database_that_is_down_name_the_next_step_and_no
     assert_eq!(down.0, Some(1));
     assert!(down.1.contains("wox::game-db::unreachable") && down.1.contains("start the database"), "{}", down.1);
 }
+
+#[tokio::test]
+async fn what_the_log_says_later_is_nobodys_doing_when_the_past_is_asked_for() {
+    let game = Game::in_step(DEMO).await;
+    let head = game.json("status", 0)["head"]["position"].as_u64().unwrap();
+    let accused = |result: &serde_json::Value| {
+        let rows = result["differences"].as_array().unwrap().clone();
+        let fields = |row: &serde_json::Value| row["fields"].as_array().unwrap().clone();
+        let outside = rows.iter().filter(|row| {
+            fields(row).iter().any(|field| field["origin"] == "outside")
+                || row["note"].as_str().is_some_and(|note| note.contains("outside"))
+        });
+        outside.map(|row| format!("{} {}", row["table"].as_str().unwrap(), row["key"])).collect::<Vec<_>>()
+    };
+    for as_of in [1, head / 2, head - 20] {
+        let result = game.json(&format!("diff --as-of {as_of}"), 3);
+        let kinds = |kind: &str| told(&result).iter().filter(|row| row.contains(kind)).count();
+        assert!(kinds(" changed ") + kinds(" surplus ") > 0, "nothing differs from position {as_of}");
+        assert_eq!(accused(&result), Vec::<String>::new(), "as of {as_of}");
+    }
+    let half = game.json(&format!("diff --as-of {}", head / 2), 3);
+    let by = |field: &serde_json::Value| field["origin"]["later"]["by"].as_u64();
+    let fields = half["differences"].as_array().unwrap().iter().flat_map(|row| row["fields"].as_array().unwrap());
+    let later: Vec<u64> = fields.filter_map(by).collect();
+    assert!(!later.is_empty() && later.iter().all(|at| *at > head / 2), "{later:?}");
+
+    // Who changed a row by hand is still found, and so is a row that nobody's event has made.
+    game.db
+        .run(
+            "UPDATE players SET withdrawable_galleons = withdrawable_galleons + 777.77 ORDER BY twitter_handle LIMIT 1;
+             INSERT INTO players (twitter_handle) VALUES ('nobody_made_me');
+             INSERT INTO burn_queue (amount, scheduled_time, status) VALUES (1.23, '2026-08-01 00:00:01', 'pending');",
+        )
+        .await;
+    let rich = game.cell("SELECT twitter_handle FROM players ORDER BY twitter_handle LIMIT 1").await;
+    let found = accused(&game.json(&format!("diff --as-of {}", head / 2), 3));
+    assert!(found.contains(&format!("players \"{rich}\"")), "{found:?}");
+    assert!(found.contains(&"players \"nobody_made_me\"".to_owned()), "{found:?}");
+    assert_eq!(found.len(), 3, "{found:?}");
+}
+
+#[tokio::test]
+async fn a_row_that_neither_the_tables_nor_the_log_know_is_a_typing_error() {
+    let game = Game::in_step(DEMO).await;
+    let handle = game.cell("SELECT twitter_handle FROM players LIMIT 1").await;
+    let known = game.run(&format!("diff --id {handle}"));
+    assert_eq!(known.status.code(), Some(0), "{}", errors(&known));
+    for words in [format!("diff --id {handle}x"), format!("diff --table burn_queue --id {handle}x")] {
+        let unknown = game.run(&words);
+        assert_eq!(unknown.status.code(), Some(2), "{words}: {}", errors(&unknown));
+        for part in ["wox::diff::unknown", "in the tables or in the log", "a whole stream such as duel-17"] {
+            assert!(errors(&unknown).contains(part), "{words}: {part} is missing in {}", errors(&unknown));
+        }
+    }
+    let near = game.run(&format!("diff --id {handle}x"));
+    assert!(errors(&near).contains(&format!("did you mean `{handle}`?")), "{}", errors(&near));
+    // A row that only the table has is known, too.
+    game.db.run("INSERT INTO players (twitter_handle) VALUES ('nobody_made_me');").await;
+    assert_eq!(game.run("diff --id nobody_made_me").status.code(), Some(3));
+}

@@ -125,8 +125,10 @@ pub fn published(value: &Value, words: &str) {
     assert!(wrong.is_empty(), "{words} prints no {name}: {wrong:?}");
 }
 
+/// What was said on stderr, its commands as they are written down, without how the program was called.
 pub fn errors(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    let called = format!("{} --store store ", env!("CARGO_BIN_EXE_wox"));
+    String::from_utf8_lossy(&output.stderr).replace(&called, "wox ")
 }
 
 /// The differences of a result: table, kind, key, and the columns.

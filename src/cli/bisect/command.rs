@@ -14,6 +14,7 @@ use super::{BisectArgs, BisectResult, Look, bad_event, print};
 use crate::{
     audit::bisect::{Judged, Next, Search},
     cli::{CliError, Context, render::Shape},
+    command,
     exit_code::ExitCode,
     log::{EmbeddedLog, EventLog as _},
 };
@@ -240,12 +241,7 @@ impl Hunt<'_> {
         let bad = of(Judged::Bad).map(|verdict| verdict.position).min().unwrap_or(self.header.bad);
         let error = error.at("good up to", good).at("bad at", bad);
         match &self.transcript {
-            Some((_, path)) => error.next(format!(
-                "{} bisect --replay {}{}",
-                self.context.program(),
-                path.display(),
-                super::super::plan::store_flag(self.context)
-            )),
+            Some((_, path)) => error.next(format!("wox bisect --replay {}", command::word(path.display()))),
             None => error.next(format!("run it again with --good {good} --bad {bad}, and with --log FILE next time")),
         }
     }

@@ -8,6 +8,7 @@ use wox_projections::State;
 use crate::{
     audit::grounds::{Grounds, LookShown, Subject, grounds, looks},
     cli::{CliError, Context, as_of, chain, evidence, progress::Progress, render::Document, store},
+    command,
     exit_code::ExitCode,
     log::EventLog as _,
     rfc3339,
@@ -32,7 +33,7 @@ pub(super) async fn run(what: &str, id: &str, context: &Context) -> Result<ExitC
     let unknown = || {
         CliError::usage("wox::explain::unknown", format!("this log knows nothing of {what} {id}"))
             .next(format!("wox recover {what} lists the ones something is wrong with"))
-            .next(format!("wox observe {what} {id} asks the chain"))
+            .next(format!("{} asks the chain", command::wox(["observe", what, id])))
     };
     let subject = subject(what, id, state).ok_or_else(unknown)?;
     let mut read: Vec<Recorded> = Vec::new();

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    cli::{CliError, Context, as_of, evidence, plan, progress::Progress, render::Document, store},
+    cli::{CliError, Context, as_of, evidence, progress::Progress, render::Document, store},
+    command,
     exit_code::ExitCode,
     recovery::{Finding, diagnose},
 };
@@ -56,8 +57,7 @@ pub(super) async fn list(category: &str, context: &Context) -> Result<ExitCode, 
     match first {
         None => Ok(ExitCode::Done),
         Some(subject) => {
-            let (wox, store) = (context.program(), plan::store_flag(context));
-            context.say(format!("next: {wox} recover {subject}{store}"));
+            context.say(format!("next: {}", command::wox(["recover", subject.as_str()])));
             Ok(ExitCode::Differences)
         }
     }

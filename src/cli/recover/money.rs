@@ -6,6 +6,7 @@ use wox_projections::{Replay, verdict::DepositVerdict};
 use super::{Decision, RecoverArgs, decision::bad_name, existing, scope};
 use crate::{
     cli::{CliError, Context, chain, observe, plan},
+    command,
     exit_code::ExitCode,
     recovery::{Scope, Targets},
 };
@@ -49,7 +50,7 @@ pub(super) async fn recover(
     };
     let code = plan::make(args.making.clone(), &scope, context).await?;
     if code == ExitCode::Done && seen.iter().any(|seen| if decided { seen.unknown } else { seen.open }) {
-        context.say(format!("that can still change: look again later with {} recover {what} {id}", context.program()));
+        context.say(format!("that can still change: look again later with {}", command::wox(["recover", what, id])));
         return Ok(ExitCode::Unknown);
     }
     Ok(code)
@@ -133,7 +134,7 @@ fn confirmed(replay: &Replay, chain: u64, tx: &TxHash) -> Result<Option<String>,
                 "wox::recover::unconfirmed",
                 format!("nothing of {tx} can be given to a player: {}, {}", other.row(), other.says()),
             )
-            .next(format!("wox observe deposit {tx}")));
+            .next(command::wox(["observe", "deposit", tx.as_str()])));
         }
         None => return Ok(None),
     };

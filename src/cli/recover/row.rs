@@ -9,11 +9,11 @@ use wox_events::{Digest, OpsEvent, Position, StreamId};
 use crate::{
     cli::{
         CliError, Context, evidence, game_db,
-        plan::store_flag,
         progress::Progress,
         render::{Document, counted},
         store, time,
     },
+    command,
     exit_code::ExitCode,
     log::{EmbeddedLog, EventLog as _},
     rebuild::{
@@ -108,8 +108,7 @@ pub(super) async fn write(
     }
     let book = Book { store: context.store.clone(), by: context.actor.clone(), now: time::now };
     let told = |outcome: &str| format!("{stream}: row {} of {table}, {outcome}: {}", look.key, words(&look));
-    let again =
-        |flags: &str| format!("{} recover {what} {id} --write{flags}{}", context.program(), store_flag(context));
+    let again = |flags: &str| format!("{} --write{flags}", command::wox(["recover", what, id]));
     if origin == Some(Origin::Outside) {
         book.write(vec![outside(&look)]).await?;
     }
@@ -188,16 +187,15 @@ pub(super) async fn hint(what: &str, id: &str, code: ExitCode, context: &Context
     if look.is_equal() {
         return Ok(code);
     }
-    context.say(format!("row {} of {table} is {}: {}", look.key, found(&look), words(&look)));
-    let (wox, store) = (context.program(), store_flag(context));
-    context.say(format!("next: {wox} recover {what} {id} --write{store}"));
+    context.tell(format!("row {} of {table} is {}: {}", look.key, found(&look), words(&look)));
+    context.say(format!("next: {} --write", command::wox(["recover", what, id])));
     Ok(if code == ExitCode::Done { ExitCode::Differences } else { code })
 }
 
 /// What is not known of the row is not right either.
 fn not_looked_at(code: ExitCode, why: &str, context: &Context) -> ExitCode {
     context.say(format!("the game's database was not looked at: {why}"));
-    context.say(format!("next: {} doctor{} says what is wrong with it", context.program(), store_flag(context)));
+    context.say("next: wox doctor says what is wrong with it");
     if code == ExitCode::Done { ExitCode::Unknown } else { code }
 }
 
@@ -249,9 +247,8 @@ fn words(look: &RowLook) -> String {
 fn say_held(folded: &Folded, stream: &StreamId, context: &Context) {
     if let Some(held) = folded.replay.held().get(stream) {
         context.say(format!(
-            "{stream} is held since position {}: the row is set to its last valid state; {} plan says what is wrong",
-            held.since.position,
-            context.program()
+            "{stream} is held since position {}: the row is set to its last valid state; wox plan says what is wrong",
+            held.since.position
         ));
     }
 }

@@ -11,6 +11,7 @@ use wox_projections::{
 
 use super::super::{Procedure, Steps, hold, stopped, stream};
 use crate::{
+    command::wox,
     recovery::{Case, Evidence, Finding, Severity, policy::CONFIRMATION_TIMEOUT},
     rfc3339,
 };
@@ -57,9 +58,9 @@ impl Doubt<'_> {
         let finding = self.finding(Severity::Medium, "its withdrawal went back");
         let unseen = super::unseen(self.evidence, "burn", self.id);
         if unseen.is_some() || !self.evidence.replay.state.is_burn_dead(self.id, self.burn) {
+            let next = unseen.or_else(|| super::burn_next(self.evidence, self.id, &wox(["recover", "burn", self.id])));
             let next =
-                unseen.or_else(|| super::burn_next(self.evidence, self.id, &format!("wox recover burn {}", self.id)));
-            let next = next.unwrap_or_else(|| format!("have the chain looked at: wox observe burn {}", self.id));
+                next.unwrap_or_else(|| format!("have the chain looked at: {}", wox(["observe", "burn", self.id])));
             let finding = Finding { outcome_unknown: true, ..finding };
             return Case { finding, repair: hold("it may have been burned all the same", next) };
         }
@@ -82,8 +83,8 @@ impl Doubt<'_> {
             let what = format!("it was sent, and nobody has confirmed it since {since}");
             let finding = Finding { outcome_unknown: true, ..self.finding(severity, &what) };
             let next = format!(
-                "look it up on the chain, or write a section [chain] into wox.toml and run wox recover burn {}",
-                self.id
+                "look it up on the chain, or write a section [chain] into wox.toml and run {}",
+                wox(["recover", "burn", self.id])
             );
             return waiting.then(|| Case { finding, repair: hold(KEPT, next) });
         };

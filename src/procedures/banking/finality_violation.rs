@@ -14,7 +14,10 @@ use wox_projections::{
 };
 
 use super::super::{Procedure, Steps, hold, stream};
-use crate::recovery::{Case, Evidence, Finding, Repair, Severity, plan::holds};
+use crate::{
+    command::word,
+    recovery::{Case, Evidence, Finding, Repair, Severity, plan::holds},
+};
 
 /// This procedure.
 pub const PROCEDURE: Procedure = Procedure {
@@ -62,7 +65,8 @@ fn cases(evidence: &Evidence, judged: &Judged<'_>) -> Vec<Case> {
                 "what was final is not: no rule says what is true now",
                 format!(
                     "stop paying, ask every source and another operator's node; once the alarm is recorded (apply its \
-                     plan) two people decide: wox recover deposit {subject} --second NAME --why REASON"
+                     plan) two people decide: wox recover deposit {} --second NAME --why REASON",
+                    word(subject)
                 ),
             ),
         });

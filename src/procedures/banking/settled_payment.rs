@@ -13,7 +13,10 @@ use wox_projections::{
 };
 
 use super::super::{Procedure, hold};
-use crate::recovery::{Case, Evidence, Finding, Repair, Severity};
+use crate::{
+    command::word,
+    recovery::{Case, Evidence, Finding, Repair, Severity},
+};
 
 /// This procedure.
 pub const PROCEDURE: Procedure = Procedure {
@@ -89,7 +92,7 @@ impl Over<'_> {
 
     fn cases(&self, state: &State) -> Vec<Case> {
         let (due, mut cases) = (&self.due, Vec::new());
-        let (category, id) = (due.stream.category(), due.stream.subject());
+        let (category, id) = (due.stream.category(), word(due.stream.subject()));
         if let Some(verdict) = self.otherwise(state) {
             let is = if due.settled_by.is_some() { "booked as paid" } else { "over" };
             let what = format!("it is {is}, and the newest look says {}, {}", verdict.row(), verdict.says());
@@ -129,7 +132,7 @@ impl Over<'_> {
             "stop paying from the wallet; if that transfer paid something else that was due, append it to that; if it paid \
              nothing of these, two people say what it was: wox recover transfer {} --second NAME --why WHAT-IT-PAID; else \
              agree with the player, then record it as an incident",
-            sent.tx
+            word(&sent.tx)
         );
         self.case(Severity::Critical, &what, hold("nobody but the two sides can put a second payment right", next))
     }

@@ -15,6 +15,7 @@ use wox_projections::{
 
 use super::super::{Procedure, Steps, hold, stopped};
 use crate::{
+    command::wox,
     recovery::{Case, Evidence, Finding, Repair, Severity},
     rfc3339,
 };
@@ -103,7 +104,7 @@ impl Asking<'_> {
         }
         let may_be_fenced = owed.over && self.intent == Intent::Fence && self.left().next().is_some();
         if !(owed.open || may_be_fenced) || owed.slots.is_empty() {
-            let next = format!("wox show {subject} has its events");
+            let next = format!("{} has its events", wox(["show", subject.as_str()]));
             return held("nothing of it waits for a signer", "no attempt of it can still be sent or outbid", next);
         }
         match self.intent {
@@ -137,7 +138,7 @@ impl Asking<'_> {
         let Payment { wallet, nonce, .. } = payment;
         let Some((verdict, look)) = self.evidence.replay.state.chain.payment_verdict(payment) else {
             let what = format!("nobody has looked at slot {nonce} of {wallet}");
-            let next = format!("wox observe {} {}", self.subject.category(), self.subject.subject());
+            let next = wox(["observe", self.subject.category(), self.subject.subject()]);
             return Some(self.case(&what, hold("what nobody has seen is not acted on", next)));
         };
         let what = format!("{}, {}", verdict.row(), verdict.says());
@@ -146,7 +147,7 @@ impl Asking<'_> {
 
     fn request(&self, payment: &Payment, tx: &TxHash, verdict: &WithdrawalVerdict, look: &Look<SlotAnswer>) -> Repair {
         let Payment { wallet, nonce, destination, amount, .. } = payment;
-        let look_again = format!("wox observe {} {}", self.subject.category(), self.subject.subject());
+        let look_again = wox(["observe", self.subject.category(), self.subject.subject()]);
         if !verdict.permits(self.intent) {
             let (what, id) = (self.subject.category(), self.subject.subject());
             let next = super::next(self.evidence, what, id, verdict, self.owed.slots);

@@ -5,7 +5,10 @@ use wox_events::{ChainEvent, Label, StreamId, TxHash, chain};
 use wox_projections::outgoing;
 
 use super::super::{Procedure, Steps, hold};
-use crate::recovery::{Case, Evidence, Finding, Severity};
+use crate::{
+    command::word,
+    recovery::{Case, Evidence, Finding, Severity},
+};
 
 /// Found only where a person asks about it: a wallet has a past that this log need not know.
 const PROCEDURE: Procedure = Procedure {
@@ -22,7 +25,8 @@ pub fn explained_by_operators(evidence: &Evidence, (chain, tx): (u64, &TxHash), 
     let stream = chain::stream(chain);
     let Some(sent) = register.get(tx) else {
         let says = format!("no look at the chain shows {tx} moving our tokens out of our wallets");
-        let next = format!("have it looked at: wox observe transaction {tx}, or wox observe wallet 0x… --from 0");
+        let next =
+            format!("have it looked at: wox observe transaction {}, or wox observe wallet 0x… --from 0", word(tx));
         return vec![Case { finding: finding(&stream, says), repair: hold("there is nothing to explain", next) }];
     };
     let finding = Finding { since: Some(sent.event.clone()), ..finding(&stream, outgoing::says(sent)) };
@@ -30,7 +34,7 @@ pub fn explained_by_operators(evidence: &Evidence, (chain, tx): (u64, &TxHash), 
         return Vec::new();
     }
     if !sent.is_final {
-        let next = format!("look again when its block is final: wox observe transaction {tx}");
+        let next = format!("look again when its block is final: wox observe transaction {}", word(tx));
         return vec![Case { finding, repair: hold("it is not final, and may still become another", next) }];
     }
     let event = ChainEvent::TransferExplained {

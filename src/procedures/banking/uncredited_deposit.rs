@@ -14,7 +14,10 @@ use wox_projections::{
 };
 
 use super::super::{Procedure, Steps, hold, stopped, stream};
-use crate::recovery::{Case, Evidence, Finding, Repair, Severity};
+use crate::{
+    command::{word, wox},
+    recovery::{Case, Evidence, Finding, Repair, Severity},
+};
 
 /// This procedure.
 pub const PROCEDURE: Procedure =
@@ -113,8 +116,9 @@ impl Came<'_> {
                 let (_, player) = decided.filter(|(stream, _)| **stream == self.stream)?;
                 let known = self.known?.player.as_ref().filter(|known| *known != player)?;
                 let next = format!(
-                    "wox explain player {known} shows it; where the game credited it to the wrong player, two people record \
-                     an incident and agree with both"
+                    "wox explain player {} shows it; where the game credited it to the wrong player, two people record \
+                     an incident and agree with both",
+                    word(known)
                 );
                 (
                     "was dealt with before",
@@ -174,7 +178,7 @@ impl Came<'_> {
             format!(
                 "deposit {name} of the same transaction is credited, and the chain shows no such money: it may be this"
             ),
-            format!("decide that one first: wox recover deposit {name}"),
+            format!("decide that one first: {}", wox(["recover", "deposit", *name])),
         ))
     }
 

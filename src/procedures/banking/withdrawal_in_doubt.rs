@@ -19,6 +19,7 @@ use wox_projections::{
 
 use super::super::{Procedure, Steps, hold, stopped, stream};
 use crate::{
+    command::{word, wox},
     recovery::{Case, Evidence, Finding, Repair, Severity, policy::CONFIRMATION_TIMEOUT},
     rfc3339,
 };
@@ -165,7 +166,7 @@ impl Doubt<'_> {
         let Some(first) = found.first() else { return Vec::new() };
         let what = format!("nothing is held for it, and {}", outgoing::says(first));
         let finding = Finding { outcome_unknown: true, ..self.finding(Severity::High, &what) };
-        let then = format!("wox recover withdrawal {}", self.id);
+        let then = wox(["recover", "withdrawal", self.id.as_str()]);
         let next = super::unexplained_next(state, &due, &then).unwrap_or(then);
         vec![Case { finding, repair: hold("it may be its payment, and no event says so", next) }]
     }
@@ -186,8 +187,8 @@ impl Doubt<'_> {
             repair: hold(
                 format!("{why}: an unknown outcome is never compensated"),
                 format!(
-                    "have the chain looked at: write [chain] into wox.toml (docs/chain.md), then wox observe withdrawal {}",
-                    self.id
+                    "have the chain looked at: write [chain] into wox.toml (docs/chain.md), then {}",
+                    wox(["observe", "withdrawal", self.id.as_str()])
                 ),
             ),
         }
@@ -297,12 +298,12 @@ impl Doubt<'_> {
                     cases.push(self.call_off(burn.scheduled.id, &finding));
                 }
                 BurnPhase::Scheduled | BurnPhase::InDoubt => {
-                    let then = format!("wox recover withdrawal {}", self.id);
+                    let then = wox(["recover", "withdrawal", self.id.as_str()]);
                     let repair = hold(
                         "its share of the fee was signed for burning, or may have been, and may be burned",
-                        unseen
-                            .or_else(|| super::burn_next(self.evidence, self.id.as_str(), &then))
-                            .unwrap_or_else(|| format!("have the burn looked at first: wox recover burn {}", self.id)),
+                        unseen.or_else(|| super::burn_next(self.evidence, self.id.as_str(), &then)).unwrap_or_else(
+                            || format!("have the burn looked at first: {}", wox(["recover", "burn", self.id.as_str()])),
+                        ),
                     );
                     return vec![Case { finding: Finding { outcome_unknown: true, ..finding }, repair }];
                 }
@@ -426,7 +427,7 @@ impl Doubt<'_> {
                 "stop paying from the wallet; say what it paid: append TxSigned or TxBroadcast with {tx} to the withdrawal it \
                  is of; where it was no payment of ours to a player, two people say so: wox recover transfer {tx} --second NAME \
                  --why WHAT-IT-PAID; else the player has the money twice: agree with them",
-                tx = first.tx
+                tx = word(&first.tx)
             ),
         );
         Some(Err(Case { finding, repair }))

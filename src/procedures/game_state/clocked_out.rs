@@ -41,8 +41,7 @@ fn matches(evidence: &Evidence) -> Vec<Case> {
                     since: Some(result.event.clone()),
                     ..PROCEDURE.finding("WOX-GAME-DUEL-003", &stream, says)
                 };
-                let next =
-                    format!("wox recover tournament {id} --correct {round}/{slot} --winner {loser} --why REASON");
+                let next = super::correction(id.as_str(), round, slot, loser);
                 let repair = hold("a result that people have seen is theirs to correct", next);
                 cases.push(Case { finding, repair });
             }
@@ -73,9 +72,7 @@ fn duels(evidence: &Evidence) -> Vec<Case> {
             false => format!("player {winner} was paid {} G for it", duel.settled),
         };
         let next = match super::match_of(evidence, id) {
-            Some((tournament, round, slot)) => {
-                format!("wox recover tournament {tournament} --correct {round}/{slot} --winner {loser} --why REASON")
-            }
+            Some((tournament, round, slot)) => super::correction(tournament.as_str(), round, slot, loser),
             None => "agree with both players, then record it as an incident".into(),
         };
         cases.push(Case { finding, repair: hold(why, next) });

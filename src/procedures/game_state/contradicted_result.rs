@@ -33,7 +33,7 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
                 };
                 let repair = hold(
                     "the log says both, and only people can say which is right",
-                    format!("wox recover tournament {id} --correct {round}/{slot} --winner {winner} --why REASON"),
+                    super::correction(id.as_str(), round, slot, winner),
                 );
                 cases.push(Case { finding, repair });
             }

@@ -11,7 +11,10 @@ use wox_projections::{
 };
 
 use super::super::{Procedure, Steps, hold, stream};
-use crate::recovery::{Case, Choice, Evidence, Finding, Repair};
+use crate::{
+    command,
+    recovery::{Case, Choice, Evidence, Finding, Repair},
+};
 
 /// This procedure.
 pub const PROCEDURE: Procedure =
@@ -52,7 +55,7 @@ pub(super) fn unfit(subject: &StreamId, duel: Option<&Duel>) -> Case {
                 Phase::Active => "no outage interrupted it, or its interruption is dealt with already",
                 _ => "only a duel that is being fought can be resumed or voided",
             };
-            (format!("{challenger} against {opponent} is {phase}"), why, format!("wox recover {subject}"))
+            (format!("{challenger} against {opponent} is {phase}"), why, command::wox(["recover", subject.as_str()]))
         }
     };
     let since = duel.map(|duel| duel.last.on(subject));
@@ -121,8 +124,8 @@ impl<'a> Interrupted<'a> {
             return hold(
                 format!("nobody has read {} as a command: it may be the next move", super::told(&self.unread)),
                 format!(
-                    "have the game read it and plan again, or decide without it: wox recover duel {} --resume --why REASON",
-                    self.stream.subject()
+                    "have the game read it and plan again, or decide without it: {} --resume --why REASON",
+                    command::wox(["recover", "duel", self.stream.subject()])
                 ),
             );
         }

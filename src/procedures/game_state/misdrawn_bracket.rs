@@ -12,7 +12,10 @@ use wox_projections::{
 };
 
 use super::super::{Procedure, Steps, hold, stream};
-use crate::recovery::{Case, Evidence, Finding, Repair, Step};
+use crate::{
+    command,
+    recovery::{Case, Evidence, Finding, Repair, Step},
+};
 
 /// This procedure.
 pub const PROCEDURE: Procedure = Procedure {
@@ -107,7 +110,7 @@ pub fn corrected_by_operator(
             PROCEDURE.finding("WOX-GAME-TOURN-001", subject, format!("match {round}/{slot} cannot be corrected"));
         vec![Case { finding, repair: hold(why, next) }]
     };
-    let look = format!("wox state tournaments {}", subject.subject());
+    let look = command::wox(["state", "tournaments", subject.subject()]);
     let known = TournamentId::new(subject.subject()).ok().filter(|_| subject.category() == "tournament");
     let tournaments = &evidence.replay.state.tournaments;
     let Some((id, tournament)) = known.and_then(|id| tournaments.iter().find(|(known, _)| **known == id)) else {
@@ -131,7 +134,7 @@ pub fn corrected_by_operator(
         return refused(format!("{} is not in it, or it was a bye", super::person(evidence, winner)), look);
     };
     if tournament.fallout().is_some() {
-        let next = format!("wox recover tournament {id}");
+        let next = command::wox(["recover", "tournament", id.as_str()]);
         return refused("pairings of this bracket do not follow from its results: they come first".into(), next);
     }
     let correction = TournamentEvent::MatchResultCorrected {
