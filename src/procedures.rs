@@ -31,6 +31,7 @@ pub struct Procedure {
 pub const ALL: &[Procedure] = &[
     log::broken_log::PROCEDURE,
     log::held_stream::PROCEDURE,
+    banking::changed_rules::PROCEDURE,
     banking::finality_violation::PROCEDURE,
     banking::duplicate_deposit::PROCEDURE,
     banking::uncredited_deposit::PROCEDURE,
@@ -98,7 +99,7 @@ fn hold(why: impl Into<String>, next: impl Into<String>) -> Repair {
     Repair::Hold { why: why.into(), next: next.into() }
 }
 
-/// Why no money moves: a final block is missing, and nobody knows what else is.
+/// Why no money moves: a final block is missing, and nobody knows what else is; or one person alone says whom to believe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standstill {
     /// Which block of what.
@@ -124,6 +125,9 @@ pub fn standstill(evidence: &Evidence) -> Option<Standstill> {
             why: format!("the final block of {deposit} went away (D10): {until}"),
             next: "apply the plan that records it (wox plan), then two people decide".into(),
         });
+    }
+    if let Some(stop) = banking::changed_rules::standstill(evidence) {
+        return Some(stop);
     }
     let payment = banking::settled_payment::gone(evidence)?;
     Some(Standstill {

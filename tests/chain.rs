@@ -105,11 +105,18 @@ impl Table {
         Table { game, network: Network::new(endpoints, interest()), policy }
     }
 
-    /// Has the chain judged by other rules from here on.
+    /// Has the chain judged by other rules from here on: Alice says so, and Bob agrees.
     async fn declare(&mut self, policy: Policy) {
+        for by in ["alice", "bob"] {
+            self.declares(by, policy.clone()).await;
+        }
+    }
+
+    /// One person says by which rules the chain is judged; whether that is recorded.
+    async fn declares(&mut self, by: &str, policy: Policy) -> bool {
         let evidence = self.game.look().await;
-        declare(&self.game.log, &evidence.replay, &policy, true, &actor("alice"), NOW).await.unwrap();
         self.policy = policy;
+        declare(&self.game.log, &evidence.replay, &self.policy, true, &actor(by), NOW).await.unwrap()
     }
 
     async fn observe(&self, targets: &Targets) -> Vec<Seen> {

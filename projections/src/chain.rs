@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
-    Amount, ChainEvent, DepositEvent, Digest, Event, PlayerId, Position, Recorded, StreamId, Timestamp, TxHash,
+    Actor, Amount, ChainEvent, DepositEvent, Digest, Event, PlayerId, Position, Recorded, StreamId, Timestamp, TxHash,
     WithdrawalId,
     chain::{BlockId, Consumer, HoldingsAnswer, Intent, SlotAnswer, TransactionAnswer},
     id::{Label, is_same_person},
@@ -34,6 +34,9 @@ pub struct Chain {
     policies: BTreeMap<u64, Policy>,
     /// Where they were declared: what was closed under other rules has to be looked at again.
     declared: BTreeMap<u64, Position>,
+    /// The rules that somebody changed and nobody else has agreed to, by chain id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    changed: BTreeMap<u64, ChangedRules>,
     /// Since where the signer journals here without a break: of what was asked for before, silence proves nothing.
     journaled_since: BTreeMap<u64, Position>,
     /// The newest look at each transaction, by the subject of its stream.
@@ -60,6 +63,17 @@ pub struct Chain {
     adjustments: Vec<Adjusted>,
     /// All of them together.
     adjusted: Amount,
+}
+
+/// Rules that one person changed: by them a liar could be believed, so another person has to agree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedRules {
+    /// Who changed them.
+    pub by: Actor,
+    /// The event.
+    pub event: EventRef,
+    /// What two people, or the first declaration, had agreed on.
+    agreed: Box<Policy>,
 }
 
 /// One look at one thing.
@@ -157,6 +171,25 @@ impl Chain {
     #[must_use]
     pub fn policy(&self, chain: u64) -> Option<&Policy> {
         self.policies.get(&chain)
+    }
+
+    /// The rules of a chain that one person changed and nobody else has agreed to.
+    pub fn changed_rules(&self) -> impl Iterator<Item = (u64, &ChangedRules)> {
+        self.changed.iter().map(|(chain, changed)| (*chain, changed))
+    }
+
+    /// Takes in who declares rules: a change stands alone until somebody else declares the same, or the old ones are back.
+    fn note_rules(&mut self, policy: &Policy, at: &Recorded) {
+        let Some(known) = self.policies.get(&policy.chain) else { return };
+        let before = self.changed.get(&policy.chain);
+        let agreed = before.map_or_else(|| Box::new(known.clone()), |before| before.agreed.clone());
+        let seconded = before.is_some_and(|before| known == policy && !is_same_person(&before.by, &at.actor));
+        if *agreed == *policy || seconded {
+            self.changed.remove(&policy.chain);
+        } else if known != policy {
+            let changed = ChangedRules { by: at.actor.clone(), event: EventRef::of(at), agreed };
+            self.changed.insert(policy.chain, changed);
+        }
     }
 
     /// Every chain with rules.
@@ -740,6 +773,7 @@ impl Projection for Chain {
                     finalized_age_max: *finalized_age_max,
                     journaled: *journaled,
                 };
+                self.note_rules(&policy, at);
                 self.outgoing.declare(wallets);
                 match journaled {
                     true => drop(self.journaled_since.entry(*chain).or_insert(at.position)),

@@ -49,7 +49,8 @@ pub(super) struct ObserveArgs {
     /// The last block to search [default: the newest final one]
     #[arg(long, value_name = "BLOCK", requires = "from_block")]
     to_block: Option<u64>,
-    /// Have the chain judged by the rules of the settings from here on, where the log has others
+    /// Have the chain judged by the rules of the settings from here on, where the log has others; money waits until another
+    /// person has run the same
     #[arg(long)]
     change_rules: bool,
 }
@@ -169,6 +170,9 @@ pub(super) async fn look(
         if recovery::observe::declare(&log, &replay, policy, change_rules, &context.actor, now).await? {
             context.say(format!("from here on chain {} is judged by the rules of the settings", policy.chain));
             replay = self::replay(context).await?;
+            if replay.state.chain.changed_rules().next().is_some() {
+                context.say("no money moves until another person agrees: wox observe --change-rules --as NAME");
+            }
         }
         Ok::<_, CliError>(recovery::observe(&log, network, &replay, policy, targets, &context.actor, now).await?)
     };

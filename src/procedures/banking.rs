@@ -1,6 +1,7 @@
 //! Chapter "banking": deposits, withdrawals, burns, the prize pool, and the chain's word on all of them.
 
 pub mod burn_in_doubt;
+pub mod changed_rules;
 pub mod custody_drift;
 pub mod duplicate_deposit;
 pub mod finality_violation;

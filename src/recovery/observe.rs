@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use wox_events::{
     Actor, ChainEvent, Digest, Event, EventId, NewEvent, Provenance, Revision, StreamId, Timestamp, TxHash,
     chain::{self, TransactionAnswer},
-    id::Label,
+    id::{Label, is_same_person},
     record::JsonError,
 };
 use wox_projections::{
@@ -194,7 +194,7 @@ fn is_settled(state: &State, tx: &TxHash) -> bool {
 }
 
 /// Makes sure that the log judges the chain by these rules. The first declaration is recorded; another one only when
-/// somebody asks for the change.
+/// somebody asks for the change, and once more when somebody else agrees to it.
 pub async fn declare(
     log: &dyn EventLog,
     replay: &Replay,
@@ -204,7 +204,13 @@ pub async fn declare(
     now: Timestamp,
 ) -> Result<bool, ObserveError> {
     match replay.state.chain.policy(rules.chain) {
-        Some(known) if known == rules => return Ok(false),
+        Some(known) if known == rules => {
+            let mut changed = replay.state.chain.changed_rules();
+            let seconds = changed.any(|(chain, one)| chain == rules.chain && !is_same_person(&one.by, by));
+            if !(change && seconds) {
+                return Ok(false);
+            }
+        }
         Some(_) if !change => return Err(ObserveError::OtherRules { chain: rules.chain }),
         Some(_) | None => {}
     }

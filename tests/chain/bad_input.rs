@@ -103,7 +103,13 @@ fn a_source_that_lies_about_a_deposit_credits_nobody() {
         let liar = Between::start(&desk.anvil.url, Lie::Html).await;
         desk.settings("", &[&desk.anvil.url, &desk.anvil.url, &liar.url]).await;
         let said = desk.exits("observe --change-rules", 0);
-        assert!(said.contains("judged by the rules"), "{said}");
+        assert!(
+            said.contains("judged by the rules") && said.contains("wox observe --change-rules --as NAME"),
+            "{said}"
+        );
+        // One person alone says whom to believe: money waits for another.
+        assert!(desk.exits(&format!("recover deposit {tx}"), 3).contains("alice alone changed the rules"));
+        desk.exits("observe --change-rules --as bob", 0);
         assert!(desk.exits(&format!("recover deposit {tx}"), 3).contains("credit 50 G"));
     });
 }

@@ -249,10 +249,7 @@ fn other_rules_want_another_look_but_not_at_what_is_booked() {
             table.look_at(&payment.tx).await;
         }
         table.game.carry_out(&table.plan(&payments[0].tx).await).await;
-        table.policy.minimum = g(2);
-        let evidence = table.game.look().await;
-        let by = super::actor("alice");
-        super::declare(&table.game.log, &evidence.replay, &table.policy, true, &by, super::NOW).await.unwrap();
+        table.declare(wox_projections::verdict::quorum::Policy { minimum: g(2), ..table.policy.clone() }).await;
         // What was looked at under other rules credits nobody.
         assert!(!table.plan(&payments[1].tx).await.changes);
         let open = wox_recovery::recovery::Targets::open(&table.game.look().await.replay.state);

@@ -14,6 +14,7 @@ use super::{
     anvil::{Anvil, PLAYER, WATCHED, cents, pay},
     endpoint, interest, limits, on_chain, rt, source,
 };
+use wox_projections::verdict::quorum::Policy;
 use wox_recovery::world::chain::{Endpoint, Limits, Network, TransactionSubject};
 
 /// What a liar does to the answers it passes on.
@@ -363,5 +364,38 @@ fn a_thousand_transactions_cost_three_round_trips_a_hundred() {
         let count = |row: &str| seen.iter().filter(|seen| seen.row == row).count();
         assert_eq!((count("D1"), count("D8")), (700, 300));
         assert!(table.network.round_trips() <= 30, "{} round trips", table.network.round_trips());
+    });
+}
+
+#[test]
+fn rules_that_one_person_changed_move_no_money_until_another_agrees() {
+    on_chain(async |anvil, table| {
+        let payment = pay(PLAYER, 0, WATCHED, cents(5_000));
+        anvil.send(&payment).await;
+        anvil.finalize().await;
+        table.look_at(&payment.tx).await;
+        let before = table.plan(&payment.tx).await;
+        table.game.propose(&before).await;
+        table.game.approve(&before).await;
+        let (agreed, loose) = (table.policy.clone(), Policy { quorum: 1, ..table.policy.clone() });
+        table.declares("alice", loose.clone()).await;
+        table.look_at(&payment.tx).await;
+        let refused = table.game.apply(&before).await.unwrap_err().to_string();
+        assert!(refused.contains("alice alone changed the rules"), "{refused}");
+        let held = table.plan(&payment.tx).await;
+        assert!(!held.changes && held.held[0].next.contains("--change-rules --as NAME"), "{held:#?}");
+        let said = table.game.plan().await;
+        assert!(said.held.iter().any(|hold| hold.finding.procedure == "changed_rules"), "{said:#?}");
+        // Alice again, in whatever letter case, is nobody else.
+        for (by, agrees) in [("alice", false), ("Alice", false), ("bob", true)] {
+            assert_eq!(table.declares(by, loose.clone()).await, agrees, "{by}");
+            assert_eq!(table.plan(&payment.tx).await.changes, agrees, "{by}");
+        }
+        // What was agreed on is changed by one, and comes back by the same one.
+        table.declares("bob", agreed).await;
+        assert!(!table.plan(&payment.tx).await.changes);
+        table.declares("bob", loose).await;
+        table.look_at(&payment.tx).await;
+        assert!(table.plan(&payment.tx).await.changes);
     });
 }

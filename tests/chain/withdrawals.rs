@@ -31,12 +31,7 @@ fn w0_a_journal_without_an_attempt_proves_that_nothing_was_sent() {
 #[test]
 fn w0_without_a_journal_in_this_log_proves_nothing() {
     asked_for(async |_, table| {
-        table.policy.journaled = false;
-        let evidence = table.game.look().await;
-        let (log, by) = (&table.game.log, super::actor("alice"));
-        wox_recovery::recovery::observe::declare(log, &evidence.replay, &table.policy, true, &by, super::NOW)
-            .await
-            .unwrap();
+        table.declare(wox_projections::verdict::quorum::Policy { journaled: false, ..table.policy.clone() }).await;
         table.game.wait(900);
         table.game.tick().await;
         let plan = plan(table).await;

@@ -496,3 +496,20 @@ async fn r23_posts_that_name_nobody_in_a_duel_or_no_time_are_left_alone() {
     assert_eq!(plan.items[0].findings[0].since.as_ref().unwrap().id, id_of("agent-main", 1));
     assert_eq!(posted_at("100"), Some(Timestamp(1_288_834_974_657_000)));
 }
+
+#[tokio::test]
+async fn while_nobody_knows_whether_the_game_was_away_no_clock_runs_out() {
+    let mut game = Game::new();
+    game.active_duel().await;
+    game.turn("d", 1, "ann").await;
+    game.wait(20).stop_agent().await;
+    // It came back before it went, says the game: that cannot be, and how long it was away nobody knows.
+    let wrong = AgentEvent::AgentResumed { until: Timestamp(game.clock - 3_600_000_000) };
+    game.tell("agent-main", wrong).await;
+    game.wait(4_000).tick().await;
+    let plan = game.plan().await;
+    assert!(game.look().await.replay.held().contains_key(&stream("agent-main")));
+    assert!(plan.held.iter().any(|hold| hold.finding.procedure == "held_stream"), "{plan:#?}");
+    let kinds: Vec<&String> = plan.items.iter().flat_map(|item| &item.steps).map(|step| &step.kind).collect();
+    assert!(!kinds.iter().any(|kind| kind.as_str() == "DuelVoided"), "{plan:#?}");
+}

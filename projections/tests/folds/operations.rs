@@ -32,6 +32,8 @@ fn outages_open_and_close_in_turn() {
     assert_eq!(agents.during(Timestamp(20), Timestamp(41)).count(), 2);
     assert_eq!(agents.during(Timestamp(30), Timestamp(40)).count(), 0);
     refused(given, &[("agent-main AgentStopped since=50", "agent-main is away already, this event needs it here")]);
+    let early = "agent-main is back before it was away, this event needs it back after it";
+    refused(given, &[("agent-main AgentResumed until=39", early)]);
     refused(given, &[("agent-main StreamGapFilled until=50", "agent-main is here, this event needs it away")]);
     taken(given, &["agent-main AgentResumed until=60", "agent-main StreamGapOpened since=60"]);
 }

@@ -89,8 +89,10 @@ impl<'a> Apart<'a> {
         let state = &self.evidence.replay.state;
         let Apart { look, block, expected, actual, .. } = self;
         let mut cases = Vec::new();
+        let open = open_items(state, *block);
         let known = state.chain.drift(&look.subject).is_some_and(|known| known.position > look.event.position);
-        if !known {
+        // What is not in the ledger yet will change what it owes: the difference that is left is recorded after it.
+        if !known && open.is_empty() {
             let drift = ChainEvent::ReconciliationDrift {
                 token: look.subject.clone(),
                 block: *block,
@@ -103,12 +105,19 @@ impl<'a> Apart<'a> {
                 .repair();
             cases.push(Case { finding: self.finding(), repair });
         }
-        let open = open_items(state, *block);
         let (why, next) = match open.is_empty() {
             true => (
                 format!("no event explains it: an adjustment would hide the cause{}", self.seen()),
-                "look for what moved it; what nobody finds goes to suspense by two people: wox reconcile --adjust \
-                 unknown-origin --why REASON",
+                match self.difference().0 < 0 {
+                    true => {
+                        "stop paying and look for what moved it; what is missing is never written off: two people decide who \
+                         bears it, and record an incident"
+                    }
+                    false => {
+                        "look for what moved it; what nobody finds goes to suspense by two people: wox reconcile --adjust \
+                         unknown-origin --why REASON"
+                    }
+                },
             ),
             false => (
                 format!(
