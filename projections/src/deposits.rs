@@ -343,7 +343,7 @@ impl Projection for Deposits {
                 if at.provenance == Provenance::Recovery
                     && self.standing_credit(&reference(*chain, tx, *ordinal)).is_some() =>
             {
-                Err(Rejection::exists("credit of", &reference(*chain, tx, *ordinal)))
+                Err(Rejection::exists("credit of", reference(*chain, tx, *ordinal)))
             }
             DepositEvent::QuarantineReleased { .. }
                 if at.provenance == Provenance::Recovery
