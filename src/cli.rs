@@ -39,6 +39,7 @@ mod doctor;
 mod evidence;
 mod explain;
 mod export;
+mod fork;
 mod game_db;
 mod import;
 mod init;
@@ -152,6 +153,7 @@ enum Verb {
     Export(export::ExportArgs),
     Append(append::AppendArgs),
     Verify(verify::VerifyArgs),
+    Fork(fork::ForkArgs),
     Digest(digest::DigestArgs),
     Show(show::ShowArgs),
     State(state::StateArgs),
@@ -194,6 +196,7 @@ impl Verb {
             | Verb::Recover(_) => true,
             Verb::Demo(_)
             | Verb::Verify(_)
+            | Verb::Fork(_)
             | Verb::Approve(_)
             | Verb::Apply(_)
             | Verb::Init(_)
@@ -430,6 +433,7 @@ async fn dispatch(verb: Verb, context: Context) -> Result<ExitCode, CliError> {
     match verb {
         Verb::Demo(args) => demo::run(args, context).await,
         Verb::Verify(args) => verify::run(args, context).await,
+        Verb::Fork(args) => fork::run(args, context).await,
         Verb::Digest(args) => digest::run(args, context).await,
         Verb::State(args) => state::run(args, context).await,
         Verb::Diff(args) => diff::run(args, context).await,

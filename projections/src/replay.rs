@@ -6,15 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use wox_events::{
     Event, EventId, Family, Position, Provenance, Recorded, Revision, StreamId, Timestamp, WithdrawalEvent,
-    WithdrawalId,
+    WithdrawalId, id::Label,
 };
 
 use crate::{
     Table,
     burns::Burn,
+    outgoing::Due,
     projection::{EventRef, Rejection},
     state::State,
-    verdict::WithdrawalVerdict,
+    verdict::{WithdrawalVerdict, withdrawal::Reversible},
     withdrawals::Withdrawal,
 };
 
@@ -227,6 +228,31 @@ impl Replay {
     #[must_use]
     pub fn withdrawal_verdict(&self, id: &WithdrawalId, withdrawal: &Withdrawal) -> Option<Judgement> {
         self.as_far_as_read("withdrawal", id.as_str(), self.state.withdrawal_verdict(id.as_str(), withdrawal))
+    }
+
+    /// What two people may decide of a withdrawal: that it goes back. `None` where what was seen leaves it to nobody, or the
+    /// two are one.
+    #[must_use]
+    pub fn decided_by_two(
+        &self,
+        id: &WithdrawalId,
+        withdrawal: &Withdrawal,
+        first: &Label,
+        second: &Label,
+    ) -> Option<Reversible> {
+        let due = Due::withdrawal(id.as_str(), withdrawal)?;
+        let (verdict, mut looks) = self.withdrawal_verdict(id, withdrawal)?;
+        // What was seen of the wallets says nothing of a payment that the stream itself may hide.
+        let hides = self.unseen_payment(&due.stream).is_some();
+        let scanned = match verdict {
+            WithdrawalVerdict::Unknown { .. } if !hides => self.state.scanned_without_payment(&due),
+            _ => None,
+        };
+        if !verdict.is_for_two_people() && scanned.is_none() {
+            return None;
+        }
+        looks.extend(scanned.into_iter().flatten());
+        Reversible::by_two(first, second, &looks)
     }
 
     /// The same of a burn.

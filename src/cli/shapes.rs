@@ -8,8 +8,8 @@ use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::Recursiv
 use serde_json::{Value, json};
 
 use super::{
-    append, apply, approve, bisect, config_show, demo, diff, digest, doctor, error, explain, export, import, init,
-    observe, plan, progress, rebuild, reconcile, recover, render::Shape, schema, show, state, status, verify,
+    append, apply, approve, bisect, config_show, demo, diff, digest, doctor, error, explain, export, fork, import,
+    init, observe, plan, progress, rebuild, reconcile, recover, render::Shape, schema, show, state, status, verify,
 };
 use crate::{audit, recovery, tables};
 
@@ -58,6 +58,7 @@ shapes! {
     "wox/export/v1", "export" => export::Exported;
     "wox/ack/v1", "append" => append::AckLine;
     "wox/verify/v1", "verify" => verify::Verified;
+    "wox/fork/v1", "fork" => fork::Forked;
     "wox/verify-check/v1", "verify, one line a check" => verify::CheckLine;
     "wox/digest/v1", "digest" => digest::DigestReport;
     "wox/event/v1", "show, one event" => show::EventShown;

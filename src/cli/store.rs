@@ -167,19 +167,21 @@ impl From<OpenError> for CliError {
             .at("head", head)
             .at("watermark", watermark)
             .next("restore the newest backup: durable events are missing, and nothing is appended until they are back")
-            .next("wox verify says how far the rest is whole"),
+            .next("wox verify says how far the rest is whole; only where there is no backup: wox fork"),
             OpenError::Different { path, at, what } => {
                 CliError::integrity("wox::store::different", format!("the store differs from its watermark: {what}"))
                     .at("store", path.display())
                     .at("position", at)
                     .next("wox verify")
                     .next("restore the newest backup; nothing is appended to a history that changed")
+                    .next("only where there is no backup: wox fork")
             }
             OpenError::NoWatermark { path, what } => {
                 CliError::integrity("wox::store::watermark", format!("the watermark is {what}"))
                     .at("file", path.display())
                     .next("wox verify")
                     .next("restore the file: without it nobody can say how far the log was durable")
+                    .next("only where there is no backup: wox fork")
             }
             OpenError::Damaged(error) => error.into(),
             error @ OpenError::PageSize { .. } => {

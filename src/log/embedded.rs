@@ -133,7 +133,7 @@ pub enum OpenError {
         page_size: u32,
     },
     /// Durable events are gone: an old copy, or a cut file. An integrity failure.
-    #[error("{} is behind its watermark by {events} events (log at {head}, watermark at {watermark}); restore the newest backup, or declare the fork", path.display())]
+    #[error("{} is behind its watermark by {events} events (log at {head}, watermark at {watermark}); restore the newest backup; only where there is none, `wox fork`", path.display())]
     Behind {
         /// The store.
         path: PathBuf,
@@ -145,7 +145,7 @@ pub enum OpenError {
         watermark: Position,
     },
     /// The log holds other events than those that were durable. An integrity failure.
-    #[error("{} differs from its watermark at position {at}: {what}; run `wox verify`, then restore or declare the fork", path.display())]
+    #[error("{} differs from its watermark at position {at}: {what}; run `wox verify`, then restore; only where there is no backup, `wox fork`", path.display())]
     Different {
         /// The store.
         path: PathBuf,
@@ -155,7 +155,7 @@ pub enum OpenError {
         what: String,
     },
     /// The watermark is missing or unreadable. An integrity failure: nobody can say how far the log was durable.
-    #[error("the watermark {} is {what}; run `wox verify`, then restore it or declare the fork", path.display())]
+    #[error("the watermark {} is {what}; run `wox verify`, then restore it; only where there is no backup, `wox fork`", path.display())]
     NoWatermark {
         /// The file.
         path: PathBuf,

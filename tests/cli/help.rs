@@ -11,6 +11,7 @@ const VERBS: &[&str] = &[
     "export",
     "append",
     "verify",
+    "fork",
     "digest",
     "show",
     "state",

@@ -109,6 +109,7 @@ fn every_command_prints_what_is_published() {
     for words in [
         "status",
         "verify",
+        "fork",
         "digest",
         "digest --from snapshot",
         "show pool-main",

@@ -288,6 +288,46 @@ fn the_doctor_sees_a_store_that_was_put_back() {
 }
 
 #[test]
+fn a_store_that_lost_acknowledged_events_is_forked_by_a_person_and_by_nothing_else() {
+    let session = Session::new();
+    session.file("events.jsonl", EVENTS);
+    session.run("init");
+    let whole = session.run("fork");
+    assert!(code(&whole) == 0 && errors(&whole).contains("nothing to declare"), "{}", errors(&whole));
+    let log = session.path().join("wox-store/log.sqlite");
+    std::fs::copy(&log, session.path().join("older")).unwrap();
+    session.run("append events.jsonl");
+    std::fs::copy(session.path().join("older"), &log).unwrap();
+    let refused = session.run("append events.jsonl");
+    assert!(code(&refused) == 5 && errors(&refused).contains("wox fork"), "{}", errors(&refused));
+    let shown = session.run("fork");
+    assert_eq!(code(&shown), 3, "{}", errors(&shown));
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("2 events that were acknowledged"), "{shown:?}");
+    let next =
+        errors(&shown).lines().find_map(|line| line.strip_prefix("next: ")?.split_once(" fork ")).unwrap().1.to_owned();
+    let confirmed = next.replace("REASON", "disk-lost-17");
+    assert_eq!(code(&session.run("fork --confirm ffffffffffff --why x")), 4);
+    assert_eq!(
+        code(&session.run(&format!("fork {}", confirmed.split(" --why").next().unwrap()))),
+        2,
+        "a reason is kept"
+    );
+    let forked = session.run(&format!("fork {confirmed}"));
+    assert_eq!(code(&forked), 0, "{}", errors(&forked));
+    assert_eq!(json(&session.run("status --output json"))["head"]["epoch"], 2);
+    assert_eq!(code(&session.run("append events.jsonl")), 0);
+    assert_eq!(code(&session.run("verify")), 0);
+    // Whatever else is wrong with it is no fork.
+    let mut bytes = std::fs::read(&log).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 4096].fill(0xa5);
+    std::fs::write(&log, bytes).unwrap();
+    std::fs::remove_file(session.path().join("wox-store/watermark")).unwrap();
+    let damaged = session.run("fork");
+    assert!([1, 5].contains(&code(&damaged)) && !errors(&damaged).contains("--confirm"), "{}", errors(&damaged));
+}
+
+#[test]
 fn an_empty_directory_is_told_how_to_become_a_store() {
     let session = Session::new();
     std::fs::create_dir(session.path().join("empty")).unwrap();

@@ -4,11 +4,13 @@
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
-    Amount, EventId, StreamId, Timestamp, TxHash,
+    Amount, Digest, EventId, PlayerId, StreamId, Timestamp, TxHash, WithdrawalEvent,
     chain::{Answer, BlockId, Consumer, Fees, Intent, ScanAnswer, SlotAnswer},
     id::Label,
     withdrawal::ReversalProof,
 };
+
+use crate::{projection::EventRef, withdrawals::Hold};
 
 use super::quorum::{Agreement, Policy, Transfer, View, Vote, agree, reached, transfers, view, voters};
 
@@ -234,6 +236,12 @@ impl WithdrawalVerdict {
         }
     }
 
+    /// That no payment can follow: only for W0, W2 and W4.
+    #[must_use]
+    pub fn reversible(&self) -> Option<Reversible> {
+        self.proof().map(Reversible)
+    }
+
     /// The proof that no payment can follow: only for W0, W2 and W4.
     #[must_use]
     pub fn proof(&self) -> Option<ReversalProof> {
@@ -297,6 +305,41 @@ impl WithdrawalVerdict {
             WithdrawalVerdict::ConsumedOtherwise { .. } => true,
             WithdrawalVerdict::ForeignConsumer { paid_destination, .. } => !paid_destination,
             _ => false,
+        }
+    }
+}
+
+/// That a withdrawal may go back: no payment can follow, or two people decided so where the table lets them. Cannot be built
+/// otherwise than by a verdict ([`WithdrawalVerdict::reversible`]) or by [`Replay::decided_by_two`], and nothing else makes
+/// the event that gives the money back.
+///
+/// ```compile_fail
+/// use wox_events::withdrawal::ReversalProof;
+/// let forged = wox_projections::verdict::withdrawal::Reversible(ReversalProof::NeverSigned {});
+/// ```
+///
+/// [`Replay::decided_by_two`]: crate::Replay::decided_by_two
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reversible(ReversalProof);
+
+impl Reversible {
+    /// By the decision of two people, once the table leaves it to them; `None` when the two are one.
+    pub(crate) fn by_two(first: &Label, second: &Label, looks: &[EventRef]) -> Option<Reversible> {
+        let looks: Vec<String> = looks.iter().map(ToString::to_string).collect();
+        ReversalProof::by_two(first, second, Digest::of(looks.join("\n").as_bytes())).map(Reversible)
+    }
+
+    /// The event that gives back what the hold took.
+    #[must_use]
+    pub fn release(&self, player: &PlayerId, amount: Amount, held: &Hold) -> WithdrawalEvent {
+        WithdrawalEvent::HoldReleased {
+            player: player.clone(),
+            amount,
+            net: held.net,
+            pool_share: held.pool_share,
+            burn_share: held.burn_share,
+            proof: self.0.clone(),
+            corrects: held.event,
         }
     }
 }

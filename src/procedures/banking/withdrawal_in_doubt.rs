@@ -4,16 +4,18 @@
 //! people (law 2).
 
 use wox_events::{
-    Amount, BurnEvent, ChainEvent, Digest, EventId, Label, StreamId, TxHash, WithdrawalEvent, WithdrawalId,
+    Amount, BurnEvent, ChainEvent, EventId, Label, StreamId, TxHash, WithdrawalEvent, WithdrawalId,
     chain::{self, BlockId},
     deposit::Finality,
-    withdrawal::ReversalProof,
 };
 use wox_projections::{
     EventRef,
     burns::BurnPhase,
     outgoing::{self, Due, Outgoing, has_rivals, unexplained},
-    verdict::{WithdrawalVerdict, withdrawal::Payment},
+    verdict::{
+        WithdrawalVerdict,
+        withdrawal::{Payment, Reversible},
+    },
     withdrawals::{Hold, Withdrawal, WithdrawalPhase},
 };
 
@@ -61,36 +63,26 @@ pub fn released_by_operators(evidence: &Evidence, subject: &StreamId, first: &La
     let Ok(id) = WithdrawalId::new(subject.subject()) else { return Vec::new() };
     let Some(withdrawal) = state.withdrawals.get(id.as_str()) else { return Vec::new() };
     let doubt = Doubt { evidence, id: &id, withdrawal, stream: subject.clone() };
-    let Some((verdict, mut looks)) = evidence.replay.withdrawal_verdict(&id, withdrawal) else { return Vec::new() };
-    // What was seen of the wallets says nothing of a payment that the stream itself may hide.
-    let unseen = evidence.replay.unseen_payment(subject);
-    let Some(due) = Due::withdrawal(id.as_str(), withdrawal) else { return Vec::new() };
-    let scanned = state.scanned_without_payment(&due).filter(|_| unseen.is_none());
-    let scanned = scanned.filter(|_| matches!(verdict, WithdrawalVerdict::Unknown { .. }));
-    let decidable = verdict.is_for_two_people() || scanned.is_some();
-    looks.extend(scanned.into_iter().flatten());
+    let Some((verdict, _)) = evidence.replay.withdrawal_verdict(&id, withdrawal) else { return Vec::new() };
     let what = format!("{}, {}{}", verdict.row(), verdict.says(), doubt.worse_slots(&verdict));
     let finding = doubt.finding(Severity::High, &what);
-    if !decidable {
-        let why = match &verdict {
-            WithdrawalVerdict::Executed { .. } => "it was paid: giving it back would pay twice",
-            WithdrawalVerdict::ForeignConsumer { paid_destination: true, .. } | WithdrawalVerdict::Anomaly { .. } => {
-                "the player was paid from our wallet: giving it back would pay twice"
-            }
-            other if other.proof().is_some() => "it needs no decision: the log proves that no payment can follow",
-            _ if !unexplained(state, &due).is_empty() => {
-                "the player may have been paid from our wallet: giving it back could pay twice"
-            }
-            _ => "what was seen of the chain leaves nothing to decide: a payment may exist and may still land",
-        };
-        let next = super::next(evidence, "withdrawal", id.as_str(), &verdict, &withdrawal.slots);
-        return vec![Case { finding, repair: hold(why, next) }];
+    if let Some(reversible) = evidence.replay.decided_by_two(&id, withdrawal, first, second) {
+        return doubt.release(finding, &reversible, Vec::new());
     }
-    let ids: Vec<String> = looks.iter().map(ToString::to_string).collect();
-    match ReversalProof::by_two(first, second, Digest::of(ids.join("\n").as_bytes())) {
-        Some(proof) => doubt.release(finding, &proof, Vec::new()),
-        None => vec![Case { finding, repair: hold("one person is not two", "name another person with --second") }],
-    }
+    let perhaps_paid =
+        || Due::withdrawal(id.as_str(), withdrawal).is_some_and(|due| !unexplained(state, &due).is_empty());
+    let why = match &verdict {
+        WithdrawalVerdict::Executed { .. } => "it was paid: giving it back would pay twice",
+        other if other.is_for_two_people() => "one person is not two",
+        WithdrawalVerdict::ForeignConsumer { .. } | WithdrawalVerdict::Anomaly { .. } => {
+            "the player was paid from our wallet: giving it back would pay twice"
+        }
+        other if other.proof().is_some() => "it needs no decision: the log proves that no payment can follow",
+        _ if perhaps_paid() => "the player may have been paid from our wallet: giving it back could pay twice",
+        _ => "what was seen of the chain leaves nothing to decide: a payment may exist and may still land",
+    };
+    let next = super::next(evidence, "withdrawal", id.as_str(), &verdict, &withdrawal.slots);
+    vec![Case { finding, repair: hold(why, next) }]
 }
 
 /// A withdrawal that is looked at.
@@ -125,13 +117,15 @@ impl Doubt<'_> {
             return if waiting { vec![self.unseen()] } else { Vec::new() };
         };
         let what = format!("{}, {}{}", verdict.row(), verdict.says(), self.worse_slots(&verdict));
-        match (&verdict, verdict.proof()) {
+        match (&verdict, verdict.reversible()) {
             // Its signer may be about to sign: silence proves nothing before its time.
             (WithdrawalVerdict::NotSent, _) if !waiting => Vec::new(),
             (WithdrawalVerdict::Executed { tx, block }, _) => {
                 vec![self.settle(self.finding(Severity::High, &what), tx, block)]
             }
-            (_, Some(proof)) => self.release(self.finding(Severity::High, &what), &proof, self.dead(&verdict)),
+            (_, Some(reversible)) => {
+                self.release(self.finding(Severity::High, &what), &reversible, self.dead(&verdict))
+            }
             _ => {
                 let severity = match !verdict.is_alive() || !self.worse_slots(&verdict).is_empty() {
                     true => Severity::Critical,
@@ -272,7 +266,7 @@ impl Doubt<'_> {
     }
 
     /// Gives back what the hold took; what waits to be burned is called off first, because it cannot be after.
-    fn release(&self, finding: Finding, proof: &ReversalProof, before: Vec<Said>) -> Vec<Case> {
+    fn release(&self, finding: Finding, reversible: &Reversible, before: Vec<Said>) -> Vec<Case> {
         let state = &self.evidence.replay.state;
         if let Some(repair) = stopped(self.evidence) {
             return vec![Case { finding, repair }];
@@ -316,7 +310,7 @@ impl Doubt<'_> {
                 }
             }
         }
-        let repair = self.released(held, proof, before);
+        let repair = self.released(held, reversible, before);
         cases.push(Case { finding, repair });
         cases
     }
@@ -339,21 +333,13 @@ impl Doubt<'_> {
         Case { finding, repair }
     }
 
-    fn released(&self, held: &Hold, proof: &ReversalProof, before: Vec<Said>) -> Repair {
+    fn released(&self, held: &Hold, reversible: &Reversible, before: Vec<Said>) -> Repair {
         let Withdrawal { player, amount, .. } = self.withdrawal;
         let mut steps = Steps::on(self.evidence, self.stream.clone());
         for (event, tx, says) in before {
             steps = steps.add(held.event, tx.as_str(), event, says);
         }
-        let released = WithdrawalEvent::HoldReleased {
-            player: player.clone(),
-            amount: *amount,
-            net: held.net,
-            pool_share: held.pool_share,
-            burn_share: held.burn_share,
-            proof: proof.clone(),
-            corrects: held.event,
-        };
+        let released = reversible.release(player, *amount, held);
         let says = format!("give {amount} G back to player {player}, both shares of the fee included");
         steps.add(held.event, "", released, says).repair()
     }
