@@ -12,6 +12,7 @@
 pub mod book;
 pub mod error;
 pub mod fold;
+pub mod kept;
 pub mod look;
 pub mod pace;
 pub mod revert;

@@ -174,7 +174,7 @@ pub fn disk(free: Result<u64, &str>) -> Check {
             match free < DISK_BYTES_MIN {
                 true => check.violated(
                     found,
-                    "free some space: old binary logs (PURGE BINARY LOGS), _wox_old_ tables nobody reverts to",
+                    "free some space: old binary logs (PURGE BINARY LOGS), what earlier rebuilds kept (wox rebuild --drop-kept)",
                 ),
                 false => check.found(found),
             }

@@ -107,7 +107,7 @@ impl From<GameDbError> for CliError {
             ),
             GameDbError::Full { .. } => (
                 "wox::game-db::full",
-                "free some space on the database's disk (tables that earlier rebuilds kept are called _wox_old_…), then run the command again",
+                "free some space on the database's disk (wox rebuild --drop-kept shows what earlier rebuilds kept), then run the command again",
             ),
             GameDbError::Moved { .. } => ("wox::game-db::moved", "run the command again once the migration is over"),
             GameDbError::NoDefault { .. } => (

@@ -27,6 +27,7 @@ use crate::{
         Book, Folded, Pace, RebuildError, Survey,
         book::{BookError, earlier_basis},
         fold::watched,
+        kept::{Kept, kept},
         look::RowProgress,
         pace::pause_file,
         revert::{Reverted, revert},
@@ -49,7 +50,7 @@ use crate::{
 /// New tables are built beside the live ones, checked, and put in place by one RENAME: readers see the old tables or the
 /// new ones. The game goes on; what it writes meanwhile is taken in before the switch, while writers wait and readers do
 /// not. Tables that foreign keys tie together are replaced together. The old tables are kept (`_wox_old_…`), and
-/// `--revert` puts them back.
+/// `--revert` puts them back; `--drop-kept` drops those that no revert needs.
 ///
 /// While the file rebuild.pause stands in the store, a rebuild waits. Ctrl-C stops it before the switch with the tables
 /// untouched. Killed at any point, the next run finds out what became of it.
@@ -63,6 +64,7 @@ Examples:
   wox rebuild burn_queue --confirm 3f9c2b7a    carry out what was shown under this id
   wox rebuild --yes --throttle 5000            without a person, at most 5000 rows a second
   wox rebuild --revert                         put the old tables back
+  wox rebuild --drop-kept                      which tables of earlier rebuilds are still kept, and the id that drops them
 
 The database is named by WOX_GAME_DB_URL, or [game_db] url in wox.toml.")]
 pub(super) struct RebuildArgs {
@@ -78,6 +80,9 @@ pub(super) struct RebuildArgs {
     /// Put the tables back that were live before the last rebuild
     #[arg(long, conflicts_with = "throttle")]
     revert: bool,
+    /// Drop what earlier rebuilds and reverts kept, all but what --revert would put back; shows them without --confirm
+    #[arg(long, conflicts_with_all = ["revert", "yes", "throttle", "tables"])]
+    drop_kept: bool,
     /// Most rows a second while building [default: no limit]
     #[arg(long, value_name = "ROWS")]
     throttle: Option<NonZeroU32>,
@@ -158,6 +163,19 @@ pub(super) struct TableReport {
     old: Option<String>,
 }
 
+/// Tables that are kept beside the live ones.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct KeptReport {
+    /// What a decision to drop them is bound to.
+    id: Digest,
+    /// Those that no command needs any more.
+    spare: Vec<String>,
+    /// Those that a revert of the last rebuild puts back.
+    needed: Vec<String>,
+    /// True when the spare ones were dropped by this run.
+    dropped: bool,
+}
+
 /// What putting the old tables back did.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct RevertReport {
@@ -182,7 +200,11 @@ pub(super) async fn run(args: RebuildArgs, context: Context) -> Result<ExitCode,
     let log = store::open_to_read(&context).await?;
     let book = Book { store: context.store.clone(), by: context.actor.clone(), now: time::now };
     let job = Job { args, db, log, book, context };
-    let result = if job.args.revert { job.revert().await } else { job.rebuild().await };
+    let result = match (job.args.revert, job.args.drop_kept) {
+        (true, _) => job.revert().await,
+        (_, true) => job.drop_kept().await,
+        _ => job.rebuild().await,
+    };
     job.log.close().await;
     result
 }
@@ -463,6 +485,62 @@ impl Job {
             self.command("")
         ));
         Ok(ExitCode::Unknown)
+    }
+
+    async fn drop_kept(&self) -> Result<ExitCode, CliError> {
+        let Some(confirm) = &self.args.confirm else {
+            let mut session = self.db.connect().await?;
+            let last = session.control().await?;
+            let found = kept(&mut session, last.as_ref()).await?;
+            session.close().await;
+            self.print_kept(&found, false)?;
+            if found.spare.is_empty() {
+                return Ok(ExitCode::Done);
+            }
+            self.context.say(format!("next: wox rebuild --drop-kept --confirm {}", found.id().short()));
+            return Ok(ExitCode::Differences);
+        };
+        // Under the fence: no rebuild makes one of them needed meanwhile.
+        let (mut fence, left) = match fence(&self.db).await {
+            Ok(taken) => taken,
+            Err(error) if error.is_refusal() => return self.refuse(self.told(error)).await,
+            Err(error) => return Err(self.told(error)),
+        };
+        let settled = settle(&mut fence, left, &self.book, &self.log).await;
+        let (_, last) = settled.map_err(|error| self.told(error))?;
+        let found = kept(fence.session(), last.as_ref()).await?;
+        if !found.id().to_string().starts_with(confirm.as_str()) {
+            fence.release().await;
+            let refusal =
+                CliError::refused("wox::rebuild::kept-moved", "other tables are kept than were shown under this id")
+                    .next("wox rebuild --drop-kept");
+            return self.refuse(refusal).await;
+        }
+        // Before the deed too: what was dropped is named in the log, whatever comes between.
+        self.book.act("rebuild-drop-kept", "began", found.spare.join(" ")).await?;
+        let dropped = fence.session().drop_tables(&found.spare).await;
+        fence.release().await;
+        dropped?;
+        self.book.act("rebuild-drop-kept", "done", found.spare.join(" ")).await?;
+        self.print_kept(&found, true)?;
+        Ok(ExitCode::Done)
+    }
+
+    fn print_kept(&self, found: &Kept, dropped: bool) -> Result<(), CliError> {
+        let report = KeptReport { id: found.id(), spare: found.spare.clone(), needed: found.needed.clone(), dropped };
+        let what = match (found.spare.is_empty(), dropped) {
+            (true, _) => "no table is kept that nobody needs".to_owned(),
+            (false, true) => format!("dropped {}", counted(found.spare.len() as u64, "table")),
+            (false, false) => format!("{} kept and needed by no command", counted(found.spare.len() as u64, "table")),
+        };
+        let mut document = Document::of(&report).line(what);
+        for name in &found.spare {
+            document = document.line(format!("  {name}"));
+        }
+        if !found.needed.is_empty() {
+            document = document.line(format!("wox rebuild --revert needs {}", found.needed.join(", ")));
+        }
+        document.print(self.context.output)
     }
 
     async fn revert(&self) -> Result<ExitCode, CliError> {

@@ -90,6 +90,7 @@ shapes! {
     "wox/rebuild/v1", "rebuild" => rebuild::RebuildReport;
     "wox/rebuild-table/v1", "rebuild, one line a table" => rebuild::TableReport;
     "wox/revert/v1", "rebuild --revert" => rebuild::RevertReport;
+    "wox/rebuild-kept/v1", "rebuild --drop-kept" => rebuild::KeptReport;
     "wox/row/v1", "recover WHAT ID --write" => recover::RowReport;
     "wox/assess/v1", "assess" => super::assess::AssessReport;
     "wox/check/v1", "assess, one line a check" => crate::assess::Check;

@@ -189,6 +189,7 @@ fn every_command_prints_what_is_published() {
         "wox/import-game-db-table/v1",
         "wox/rebuild/v1",
         "wox/rebuild-table/v1",
+        "wox/rebuild-kept/v1",
         "wox/revert/v1",
         "wox/row/v1",
         "wox/assess/v1",

@@ -317,3 +317,36 @@ async fn sums(game: &Game, tables: &[&str], columns: &[&str]) -> Vec<u64> {
     }
     sums
 }
+
+#[tokio::test]
+async fn what_is_kept_is_dropped_by_a_person_and_what_a_revert_needs_is_not() {
+    let game = Game::in_step(DEMO).await;
+    let kept = async || {
+        let tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()";
+        let kept = "table_name LIKE '\\_wox\\_old%' OR table_name LIKE '\\_wox\\_undone%'";
+        game.db.rows(&format!("{tables} AND ({kept}) ORDER BY 1")).await
+    };
+    assert_eq!(game.json("rebuild --drop-kept", 0)["spare"], serde_json::json!([]));
+    for _ in 0..2 {
+        spoil(&game).await;
+        said(&confirmed(&game), 0, &[]);
+    }
+    assert_eq!(kept().await.len(), 10);
+    let shown = game.json("rebuild --drop-kept", 3);
+    assert_eq!((shown["spare"].as_array().unwrap().len(), shown["needed"].as_array().unwrap().len()), (5, 5));
+    assert_eq!(kept().await.len(), 10, "shown is not dropped");
+    let id = shown["id"].as_str().unwrap().to_owned();
+    // Another rebuild meanwhile: what was shown is not what is there.
+    spoil(&game).await;
+    said(&confirmed(&game), 0, &[]);
+    said(&game.run(&format!("rebuild --drop-kept --confirm {id}")), 4, &["wox::rebuild::kept-moved"]);
+    let id = game.json("rebuild --drop-kept", 3)["id"].as_str().unwrap().to_owned();
+    assert_eq!(game.json(&format!("rebuild --drop-kept --confirm {}", &id[..16]), 0)["dropped"], true);
+    assert_eq!(kept().await.len(), 5);
+    said(&game.run("rebuild --revert"), 0, &[]);
+    assert!(kept().await.iter().all(|name| name.starts_with("_wox_undone_")), "what a revert took out");
+    let id = game.json("rebuild --drop-kept", 3)["id"].as_str().unwrap().to_owned();
+    said(&game.run(&format!("rebuild --drop-kept --confirm {id}")), 0, &[]);
+    assert_eq!(kept().await, Vec::<String>::new());
+    assert!(game.run("show ops-acts").stdout.windows(17).any(|bytes| bytes == b"rebuild-drop-kept"));
+}
