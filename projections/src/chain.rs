@@ -45,6 +45,9 @@ pub struct Chain {
     slots: Table<String, Look<SlotAnswer>>,
     /// The newest scan of each wallet, by the subject of its stream.
     scans: Table<String, Scan>,
+    /// How often each wallet had sent up to a final block, and where a scan showed it, by the subject of its stream.
+    #[serde(default, skip_serializing_if = "Table::is_empty")]
+    counts: Table<String, Vec<(Position, u64)>>,
     /// What left our wallets, by all looks.
     outgoing: Register,
     /// The newest look at what is held, by chain id and token.
@@ -124,6 +127,8 @@ enum Kept {
 pub struct Scan {
     /// The wallet.
     pub wallet: Label,
+    /// The first slot that is shown.
+    pub from: u64,
     /// The first slot that is not shown.
     pub until: u64,
     /// How often the wallet had sent, up to the newest final block; unknown where no quorum said so.
@@ -383,7 +388,7 @@ impl Chain {
         for tx in without_slot.clone() {
             let look = self.policies.values().find_map(|policy| self.transaction(policy.chain, tx));
             seen.extend(look.map(|look| look.event.clone()));
-            verdicts.push(WithdrawalVerdict::Unknown { why: self.says_of_named(tx, look) });
+            verdicts.push(WithdrawalVerdict::Unknown { why: self.says_of_named(due, tx) });
         }
         if due.asked_by_post && due.asked.is_empty() {
             verdicts.push(withdrawal::unsigned(true, true));
@@ -401,14 +406,27 @@ impl Chain {
         Some((verdicts.into_iter().min_by_key(WithdrawalVerdict::rank).unwrap_or_else(unknown), seen))
     }
 
-    /// What is known of a transaction that was named without its slot and paid nothing that is due.
-    fn says_of_named(&self, tx: &TxHash, look: Option<&Look<TransactionAnswer>>) -> String {
-        match look.map(|look| self.deposit_verdict(look, &Before::default())) {
-            Some(verdict @ (DepositVerdict::Reverted { .. } | DepositVerdict::NotADeposit { .. })) => {
-                let (row, says) = (verdict.row(), verdict.says());
-                format!("{tx} was named without its slot, and did not pay it ({row}, {says}); another may be tried")
+    /// What a look at a transaction that is booked as the payment of something says otherwise: it is final, and did not pay
+    /// it. `None` while it may have, or nobody has looked.
+    #[must_use]
+    pub fn did_not_pay(&self, due: &Due<'_>, tx: &TxHash) -> Option<String> {
+        let look = self.policies.values().find_map(|policy| self.transaction(policy.chain, tx))?;
+        if self.paid_without_slot(due, tx).is_some() {
+            return None;
+        }
+        match self.deposit_verdict(look, &Before::default()) {
+            verdict @ (DepositVerdict::Reverted { .. } | DepositVerdict::NotADeposit { .. }) => {
+                Some(format!("{}, {}", verdict.row(), verdict.says()))
             }
-            _ => format!("{tx} was named without its slot, and its transfer is not final"),
+            _ => None,
+        }
+    }
+
+    /// What is known of a transaction that was named without its slot and paid nothing that is due.
+    fn says_of_named(&self, due: &Due<'_>, tx: &TxHash) -> String {
+        match self.did_not_pay(due, tx) {
+            Some(says) => format!("{tx} was named without its slot, and did not pay it ({says}); another may be tried"),
+            None => format!("{tx} was named without its slot, and its transfer is not final"),
         }
     }
 
@@ -495,9 +513,13 @@ impl Chain {
         let policy = self.policies.values().next()?;
         let mut seen = Vec::new();
         for wallet in &policy.wallets {
-            let scan = self.scans.get(&format!("{}:wallet:{wallet}", policy.chain))?;
+            let subject = format!("{}:wallet:{wallet}", policy.chain);
+            let scan = self.scans.get(&subject)?;
             let newer = scan.at > due.last_activity && scan.under.as_ref() == self.declared.get(&policy.chain);
-            if !newer || !scan.is_complete() {
+            // What was final before it was asked for cannot be its payment: a later scan may begin there.
+            let mut before = self.counts.get(&subject).into_iter().flatten();
+            let whole = scan.from == 0 || before.any(|(at, known)| *at < due.since && *known >= scan.from);
+            if !newer || !whole || !scan.is_complete() {
                 return None;
             }
             seen.extend(scan.looks.iter().cloned());
@@ -689,6 +711,10 @@ impl Projection for Chain {
                 if *quorum == 0 {
                     return Err(Rejection::state("the quorum", "0", "1 or more"));
                 }
+                // A wallet has a slot of the same number on every chain: one log is about one chain.
+                if let Some(known) = self.policies.keys().find(|known| *known != chain) {
+                    return Rejection::same("chain", known, chain);
+                }
                 match self.policies.get(chain) {
                     Some(known) if known.genesis.as_str() != genesis(event) => {
                         Rejection::same("genesis", &known.genesis.as_str(), &genesis(event))
@@ -715,6 +741,9 @@ impl Projection for Chain {
                 let what = || format!("transfer {tx}");
                 if is_same_person(first, second) {
                     return Err(Rejection::state(what(), "explained by one person", "explained by two"));
+                }
+                if let Some(named) = self.outgoing.named_for(tx) {
+                    return Err(Rejection::state(what(), format_args!("named for {named}"), "named for nothing"));
                 }
                 match self.outgoing.get(tx) {
                     Some(sent) if !sent.is_final => Err(Rejection::state(what(), "not final", "final")),
@@ -861,6 +890,7 @@ impl Projection for Chain {
                 let begun = self.scans.get(&subject).filter(|scan| goes_on(scan)).cloned();
                 let mut scan = begun.unwrap_or_else(|| Scan {
                     wallet: wallet.clone(),
+                    from: *from_nonce,
                     until: *from_nonce,
                     finalized: None,
                     transfers: Vec::new(),
@@ -870,6 +900,10 @@ impl Projection for Chain {
                 });
                 scan.finalized = None;
                 if let Some(segment) = segment {
+                    let counts = self.counts.entry(subject.clone()).or_default();
+                    if counts.last().is_none_or(|(_, known)| *known < segment.finalized) {
+                        counts.push((at.position, segment.finalized));
+                    }
                     scan.until = from_nonce.saturating_add(segment.slots);
                     scan.finalized = Some(segment.finalized);
                     scan.transfers.extend(segment.transfers);

@@ -157,6 +157,12 @@ impl Register {
         self.known.get(tx)
     }
 
+    /// A withdrawal or burn whose events name a transaction: the first by its name.
+    #[must_use]
+    pub fn named_for(&self, tx: &TxHash) -> Option<&StreamId> {
+        self.named.get(tx)?.first()
+    }
+
     /// The event by which two people said what a transaction paid.
     #[must_use]
     pub fn explained(&self, tx: &TxHash) -> Option<&EventRef> {
@@ -186,11 +192,9 @@ impl Register {
         of: &'a BTreeSet<(Position, TxHash)>,
         since: Position,
     ) -> impl Iterator<Item = &'a Outgoing> {
-        // In one position nothing comes before the shortest text, and what was asked for there is not paid there.
-        let later = of.iter().rev().take_while(move |(first, _)| *first > since);
-        let mut later: Vec<&Outgoing> = later.filter_map(|(_, tx)| self.known.get(tx)).collect();
-        later.reverse();
-        later.into_iter()
+        // The least text that a hash can be: what was first seen behind that position begins here.
+        let least = TxHash::new("!").expect("one printable character is an identity");
+        of.range((Position(since.0.saturating_add(1)), least)..).filter_map(|(_, tx)| self.known.get(tx))
     }
 }
 
@@ -306,7 +310,8 @@ impl<'a> Due<'a> {
     }
 
     /// Whether a transfer could be its payment.
-    fn fits(&self, transfer: &Transfer) -> bool {
+    #[must_use]
+    pub fn fits(&self, transfer: &Transfer) -> bool {
         transfer.to == self.to && self.amount.is_none_or(|amount| amount == transfer.value)
     }
 
@@ -324,12 +329,16 @@ impl<'a> Due<'a> {
 }
 
 /// What left our wallets for the address of something that is due, since it was asked for, and nothing explains: it may
-/// be its payment. What was signed for it itself is judged by its slots.
+/// be its payment. What was signed for it itself is judged by its slots. The first of them, at most [`FOUND_MAX`]: one is
+/// enough to say that nobody knows, and a lost journal may leave thousands.
 #[must_use]
 pub fn unexplained<'a>(state: &'a State, due: &Due<'_>) -> Vec<&'a Outgoing> {
     let found = state.chain.outgoing().to(&due.to, due.since);
-    found.filter(|sent| !is_own(state, due, sent) && pays_it(state, due, sent)).collect()
+    found.filter(|sent| !is_own(state, due, sent) && pays_it(state, due, sent)).take(FOUND_MAX).collect()
 }
+
+/// How many transfers are named that may have paid one thing.
+pub const FOUND_MAX: usize = 8;
 
 /// What is named for something that is due and has a transfer to its address that nothing else explains: where its slots do
 /// not say that it was paid, it may be paid all the same, or in part.
@@ -385,7 +394,7 @@ pub fn unexplained_elsewhere<'a>(state: &'a State, due: &Due<'_>) -> Vec<&'a Out
         true => !register.named.contains_key(&sent.tx) && register.explained(&sent.tx).is_none(),
         false => left_over(state, sent, Some(&due.stream)).any(|part| part.value == amount && !ours(&part.to)),
     };
-    register.since(&register.in_order, due.since).filter(could_be).collect()
+    register.since(&register.in_order, due.since).filter(could_be).take(FOUND_MAX).collect()
 }
 
 fn is_own(state: &State, due: &Due<'_>, sent: &Outgoing) -> bool {

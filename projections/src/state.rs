@@ -22,7 +22,7 @@ use crate::{
     ledger::{Drift, Ledger, Posting},
     ops::Ops,
     outbox::Outbox,
-    outgoing::{self, Due, is_used_up, named_for_it, pays_it, unexplained, unexplained_elsewhere},
+    outgoing::{self, Due, FOUND_MAX, is_used_up, named_for_it, pays_it, unexplained, unexplained_elsewhere},
     players::Players,
     pool::Pool,
     postings::postings,
@@ -254,6 +254,7 @@ impl State {
         let Some(first) = found.first() else { return Some((verdict, looks)) };
         let more = match found.len() {
             1 => String::new(),
+            FOUND_MAX => " and others".to_owned(),
             more => format!(" and {} more", more - 1),
         };
         let why = format!("{}{more}, {why}", outgoing::says(first));

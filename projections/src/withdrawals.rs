@@ -53,6 +53,9 @@ pub struct Withdrawal {
     /// The payment that settled it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled_by: Option<TxHash>,
+    /// True when a recovery booked how it ended, on the chain's final word.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub proven: bool,
     /// True once the bank's bot was asked by a post; what it tries is not ours to enumerate.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub asked_by_post: bool,
@@ -215,6 +218,7 @@ impl Withdrawals {
                 hold: open.then_some(hold),
                 slots: Vec::new(),
                 asked: tx.iter().filter(|_| open).cloned().collect(),
+                proven: false,
                 settled_by: tx.clone().filter(|_| *standing == ImportedWithdrawal::Paid),
                 // The bank's bot pays for the game, and what it was asked before the import nobody recorded.
                 asked_by_post: true,
@@ -376,6 +380,7 @@ impl Projection for Withdrawals {
                     slots: Vec::new(),
                     asked: Vec::new(),
                     settled_by: None,
+                    proven: false,
                     asked_by_post: false,
                     sent: false,
                     reverted: None,
@@ -463,12 +468,16 @@ impl Projection for Withdrawals {
             WithdrawalEvent::WithdrawalSettled { net, tx } => {
                 withdrawal.phase = WithdrawalPhase::Settled;
                 withdrawal.settled_by = Some(tx.clone());
+                withdrawal.proven = at.provenance == Provenance::Recovery;
                 if let (None, Ok(id)) = (self.paid.get(tx), WithdrawalId::new(at.stream.subject())) {
                     self.paid.insert(tx.clone(), id);
                 }
                 self.settled = self.settled.checked_add(*net).expect("the ledger bounds everything that goes out");
             }
-            WithdrawalEvent::HoldReleased { .. } => withdrawal.phase = WithdrawalPhase::Released,
+            WithdrawalEvent::HoldReleased { .. } => {
+                withdrawal.phase = WithdrawalPhase::Released;
+                withdrawal.proven = at.provenance == Provenance::Recovery;
+            }
         }
     }
 }

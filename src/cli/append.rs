@@ -195,6 +195,18 @@ fn print(ack: &Ack, out: &mut impl io::Write) -> io::Result<()> {
     Ok(())
 }
 
+/// Whoever may append could otherwise approve a plan in another's name, say that it was applied, say what the chain shows or
+/// by which rules that counts, or decide as two people: such events only a recovery or a look at the chain writes.
+fn is_reserved(typed: &EventLine) -> bool {
+    let of_chain = typed.stream.family() == Some(Family::Chain) && typed.kind != "BankConfirmed";
+    let by_two = typed.kind == "HoldReleased" && typed.data.as_str().contains("\"operators\"");
+    typed.stream.family() == Some(Family::Recovery)
+        || typed.provenance == Provenance::Recovery
+        || ["EventWaived", "IncidentAccepted"].contains(&typed.kind.as_str())
+        || of_chain
+        || by_two
+}
+
 /// Reads one line and judges all that can be judged without the log.
 fn ready(name: &str, line: Line, allow_unknown: bool, now: Timestamp) -> Result<Ready, CliError> {
     let bad = |code, what: String| {
@@ -227,14 +239,10 @@ fn ready(name: &str, line: Line, allow_unknown: bool, now: Timestamp) -> Result<
             .next("wox doctor looks at the clock")
             .next(again));
     }
-    // Whoever may append could otherwise approve a plan in another's name, or say that it was applied.
-    let reserved = matches!(typed.stream.family(), Some(Family::Recovery))
-        || typed.provenance == Provenance::Recovery
-        || typed.kind == "EventWaived";
-    if reserved {
+    if is_reserved(&typed) {
         let what = format!("{} is an event of a recovery, and only a recovery writes those", typed.kind);
         return Err(bad("wox::append::reserved", what)
-            .next("wox plan, wox approve and wox apply write them; wox recover event leaves an event out")
+            .next("wox observe, wox plan, wox approve and wox apply write them; wox recover event leaves an event out")
             .next(again));
     }
     let version = typed.version.unwrap_or_else(|| current_version(&typed.kind));

@@ -207,6 +207,9 @@ impl From<ObserveError> for CliError {
             ObserveError::OtherRules { .. } => CliError::refused("wox::chain::rules", error.to_string())
                 .next("correct the section [chain] of wox.toml")
                 .next("or have the change recorded: wox observe --change-rules"),
+            ObserveError::OtherChain { .. } => CliError::refused("wox::chain::other", error.to_string())
+                .next("correct `id` in the section [chain] of wox.toml")
+                .next("a game on another chain is another store: --store DIR"),
             ObserveError::Append(error) => CliError::from(error).next("run the same command again"),
             ObserveError::Json(_) => CliError::failed("wox::chain::json", error.to_string())
                 .next("report this with the output of wox observe"),

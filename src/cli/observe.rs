@@ -41,19 +41,22 @@ pub(super) struct ObserveArgs {
     /// A transaction, an id, or a wallet's address
     id: Option<String>,
     /// The first slot of a wallet to look at
-    #[arg(long, value_name = "NONCE", default_value_t = 0)]
+    #[arg(long, value_name = "NONCE", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=NUMBER_MAX))]
     from: u64,
     /// The first block to search for transfers
-    #[arg(long, value_name = "BLOCK")]
+    #[arg(long, value_name = "BLOCK", value_parser = clap::value_parser!(u64).range(..=NUMBER_MAX))]
     from_block: Option<u64>,
     /// The last block to search [default: the newest final one]
-    #[arg(long, value_name = "BLOCK", requires = "from_block")]
+    #[arg(long, value_name = "BLOCK", requires = "from_block", value_parser = clap::value_parser!(u64).range(..=NUMBER_MAX))]
     to_block: Option<u64>,
     /// Have the chain judged by the rules of the settings from here on, where the log has others; money waits until another
     /// person has run the same
     #[arg(long)]
     change_rules: bool,
 }
+
+/// The largest integer that an event states.
+const NUMBER_MAX: u64 = wox_events::chain::Fees::STATED_MAX;
 
 /// What one thing turned out to be, as it is printed.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -122,10 +125,20 @@ async fn transfers(
     replay: &Replay,
     context: &Context,
 ) -> Result<(Targets, bool), CliError> {
+    if to.is_some_and(|to| to < from) {
+        return Err(CliError::usage("wox::observe::blocks", "the last block is before the first")
+            .next("wox observe transfers --from-block FIRST --to-block LAST"));
+    }
     let Some(found) = chain.network.find_transfers(from, to).await else {
         context.say("unknown: no source names a final block, so nothing was searched");
         return Ok((Targets::default(), false));
     };
+    if found.until < from {
+        let what = format!("block {from} is not final yet: the newest final one is {}", found.until);
+        return Err(
+            CliError::failed("wox::observe::blocks", what).next("look again later, or begin at an earlier block")
+        );
+    }
     let ours = recovery::observe::attempts(&replay.state);
     let transactions: std::collections::BTreeSet<_> =
         found.transactions.into_iter().filter(|tx| !ours.contains(tx)).collect();

@@ -66,6 +66,14 @@ pub enum ObserveError {
         /// Chain id.
         chain: u64,
     },
+    /// The log is about another chain.
+    #[error("this log is about chain {known}, and the settings are about chain {chain}")]
+    OtherChain {
+        /// The chain of the log.
+        known: u64,
+        /// The chain of the settings.
+        chain: u64,
+    },
     /// The log did not take an event.
     #[error(transparent)]
     Append(#[from] AppendError),
@@ -203,6 +211,9 @@ pub async fn declare(
     by: &Actor,
     now: Timestamp,
 ) -> Result<bool, ObserveError> {
+    if let Some(known) = replay.state.chain.policies().find(|known| known.chain != rules.chain) {
+        return Err(ObserveError::OtherChain { known: known.chain, chain: rules.chain });
+    }
     match replay.state.chain.policy(rules.chain) {
         Some(known) if known == rules => {
             let mut changed = replay.state.chain.changed_rules();

@@ -390,3 +390,33 @@ fn a_payment_of_the_bank_that_failed_or_was_another_sum_is_said_as_it_is() {
         });
     }
 }
+
+#[test]
+fn s5_a_scan_that_begins_too_late_is_not_complete() {
+    asked_for(async |anvil, table| {
+        table.game.tell(W, WithdrawalEvent::TxBroadcast { tx: None, post: Some(label("post-5")) }).await;
+        // Not to her address, so that nothing but the scan's beginning speaks against it.
+        for nonce in 0..3 {
+            anvil.send(&cancel(nonce)).await;
+        }
+        anvil.finalize().await;
+        let scan = async |from: u64| {
+            table.observe(&Targets { wallets: vec![(wallet(HOT), from)], ..Targets::default() }).await
+        };
+        for from in [3, 2] {
+            scan(from).await;
+            assert!(!table.game.plan_for(&two_people()).await.changes, "slots below {from} were not shown");
+        }
+        // Asked for after a scan showed that those slots were final: they cannot be its payment.
+        asked_too(table, "8", g(5)).await;
+        table.game.tell("withdrawal-8", WithdrawalEvent::TxBroadcast { tx: None, post: Some(label("post-6")) }).await;
+        scan(3).await;
+        let withdrawal = stream("withdrawal-8");
+        let (first, second) = (label("alice"), label("bob"));
+        let scope = Scope::Release { withdrawal, first, second, why: "x".into() };
+        let plan = table.game.plan_for(&scope).await;
+        assert!(plan.changes, "{plan:#?}");
+        scan(0).await;
+        assert!(table.game.plan_for(&two_people()).await.changes);
+    });
+}

@@ -399,3 +399,16 @@ fn rules_that_one_person_changed_move_no_money_until_another_agrees() {
         assert!(table.plan(&payment.tx).await.changes);
     });
 }
+
+#[test]
+fn one_log_is_about_one_chain() {
+    on_chain(async |_, table| {
+        let other = Policy { chain: 10, quorum: 1, ..table.policy.clone() };
+        let evidence = table.game.look().await;
+        let by = super::actor("alice");
+        let refused =
+            wox_recovery::recovery::observe::declare(&table.game.log, &evidence.replay, &other, true, &by, super::NOW);
+        let refused = refused.await.unwrap_err().to_string();
+        assert!(refused.contains("this log is about chain 8453"), "{refused}");
+    });
+}

@@ -654,3 +654,68 @@ fn what_is_only_asked_for_and_was_paid_is_told() {
         assert!(found.held[0].finding.says.contains("nothing is held for it"), "{found:#?}");
     });
 }
+
+#[test]
+fn w7_of_what_the_game_booked_early_stops_nobody_and_w2_of_it_is_told_and_stops_nobody() {
+    for fails in [false, true] {
+        asked_for(async |anvil, table| {
+            signed(table, 0, &payment(0)).await;
+            if fails {
+                set(anvil, 3, true, false).await;
+            }
+            let came = pay(PLAYER, 0, anvil::WATCHED, cents(5_000));
+            if !fails {
+                anvil.send(&came).await;
+            }
+            anvil.finalize().await;
+            anvil.send(&payment(0)).await;
+            anvil.mine(1).await;
+            let (tx, block_hash) = (payment(0).tx, super::game::hash(1));
+            let finality = wox_events::deposit::Finality::Finalized;
+            let mined = WithdrawalEvent::TxMined { tx: tx.clone(), block: 12, block_hash, finality };
+            table.game.tell(W, mined).await;
+            table.game.tell(W, WithdrawalEvent::WithdrawalSettled { tx, net: g(96) }).await;
+            assert_eq!(table.look_into(W).await.row, "W7");
+            let found = plan(table).await;
+            assert!(found.held.is_empty(), "{found:#?}");
+            if fails {
+                anvil.finalize().await;
+                assert_eq!(table.look_into(W).await.row, "W2");
+                let found = plan(table).await;
+                assert!(found.held[0].finding.says.contains("booked as paid"), "{found:#?}");
+            } else {
+                table.look_at(&came.tx).await;
+                assert!(table.plan(&came.tx).await.changes, "money moves");
+            }
+            assert!(table.game.look().await.standstill().is_none());
+        });
+    }
+}
+
+#[test]
+fn one_payment_that_the_game_booked_for_two_is_told() {
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
+        table.game.credit("deposit-8453:0xab:0", 171, "ann", 100).await;
+        let requested =
+            WithdrawalEvent::WithdrawalRequested { player: who("ann"), amount: g(100), destination: wallet(PLAYER) };
+        table.game.tell("withdrawal-8", requested).await;
+        let (net, share, player) = (g(96), g(2), who("ann"));
+        let held = WithdrawalEvent::FundsHeld { player, amount: g(100), net, pool_share: share, burn_share: share };
+        table.game.tell("withdrawal-8", held).await;
+        for id in ["withdrawal-7", "withdrawal-8"] {
+            let tx = payment(0).tx;
+            table.game.tell(id, WithdrawalEvent::WithdrawalSettled { tx, net: g(96) }).await;
+        }
+        let about = async || table.game.plan_for(&Scope::Subject(stream("withdrawal-8"))).await;
+        let unseen = about().await;
+        assert!(unseen.held[0].next.contains("wox observe transaction"), "{unseen:#?}");
+        anvil.send(&payment(0)).await;
+        anvil.finalize().await;
+        table.look_at(&payment(0).tx).await;
+        let found = about().await;
+        assert!(found.held[0].finding.says.contains("no transfer for this one"), "{found:#?}");
+        let first = plan(table).await;
+        assert!(first.held.iter().all(|hold| !hold.finding.says.contains("no transfer")), "{first:#?}");
+    });
+}

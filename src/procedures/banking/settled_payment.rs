@@ -14,7 +14,7 @@ use wox_projections::{
 
 use super::super::{Procedure, hold};
 use crate::{
-    command::word,
+    command::{word, wox},
     recovery::{Case, Evidence, Finding, Repair, Severity},
 };
 
@@ -30,25 +30,26 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
     let state = &evidence.replay.state;
     let dues: Vec<Over<'_>> = over(state).collect();
     let mut cases: Vec<Case> = dues.iter().flat_map(|over| over.cases(state)).collect();
+    cases.extend(booked_twice(state, &dues));
     cases.extend(paid_again(state, &dues));
     cases
 }
 
-/// The first payment that was final when it was booked, or proven dead when it was given back, and is so no more by the
-/// newest look at it.
+/// The first payment that a recovery booked on the chain's final word and that may be made again by the newest look: a final
+/// block went away, and nobody knows what else did. What is final otherwise by now stops nobody.
 #[must_use]
 pub fn gone(evidence: &Evidence) -> Option<StreamId> {
     let state = &evidence.replay.state;
-    let gone = over(state).find(|over| over.was_final && over.otherwise(state).is_some());
-    gone.map(|over| over.due.stream)
+    let alive = |over: &Over<'_>| over.slot_verdict(state).is_some_and(|verdict| verdict.is_alive());
+    over(state).find(|over| over.proven && alive(over)).map(|over| over.due.stream)
 }
 
 /// Something that is over.
 struct Over<'a> {
     due: Due<'a>,
     what: String,
-    /// True when the chain's final word was recorded with it.
-    was_final: bool,
+    /// True when a recovery booked it, on the chain's final word.
+    proven: bool,
 }
 
 /// All that was paid from a slot of ours, or given back though one was signed for.
@@ -56,46 +57,57 @@ fn over(state: &State) -> impl Iterator<Item = Over<'_>> {
     let withdrawals = state.withdrawals.iter().filter_map(|(id, known)| {
         let ended = matches!(known.phase, WithdrawalPhase::Settled | WithdrawalPhase::Released);
         let due = Due::withdrawal(id.as_str(), known).filter(|_| ended && !known.imported)?;
-        let was_final = known.phase == WithdrawalPhase::Released
-            || known.mined.as_ref().is_some_and(|(_, finality)| *finality == wox_events::deposit::Finality::Finalized);
-        Some(Over { due, what: format!("withdrawal {id} of {} G by player {}", known.amount, known.player), was_final })
+        Some(Over {
+            due,
+            what: format!("withdrawal {id} of {} G by player {}", known.amount, known.player),
+            proven: known.proven,
+        })
     });
     let burns = state.burns.iter().filter_map(|(id, known)| {
         let ended = matches!(known.phase, BurnPhase::Settled | BurnPhase::Cancelled);
         let due = Due::burn(id.as_str(), known).filter(|_| ended && !known.imported)?;
-        Some(Over { due, what: format!("burn of {} G of withdrawal {id}", known.amount), was_final: false })
+        Some(Over { due, what: format!("burn of {} G of withdrawal {id}", known.amount), proven: false })
     });
     withdrawals.chain(burns)
 }
 
 impl Over<'_> {
-    /// What the newest look makes of the slot it was paid from, where that is another thing than paid.
-    fn otherwise(&self, state: &State) -> Option<WithdrawalVerdict> {
+    /// What the newest look makes of the slot it was paid from; of what was given back, of a slot that lives again.
+    fn slot_verdict(&self, state: &State) -> Option<WithdrawalVerdict> {
         let paid = |tx: &TxHash| self.due.slots.iter().find(|slot| slot.attempts.contains(tx));
         let verdict = match self.due.settled_by {
             Some(tx) => state.chain.payment_verdict(paid(tx)?)?.0,
             // Given back on the word that every slot is dead.
-            None if self.was_final => {
+            None if self.proven => {
                 let judged = self.due.slots.iter().filter_map(|slot| Some(state.chain.payment_verdict(slot)?.0));
-                judged.into_iter().find(|verdict| verdict.is_alive())?
+                judged.into_iter().find(WithdrawalVerdict::is_alive)?
             }
             None => return None,
         };
-        let waits = matches!(verdict, WithdrawalVerdict::PendingFinality | WithdrawalVerdict::Pending);
+        Some(verdict).filter(|verdict| !matches!(verdict, WithdrawalVerdict::Unknown { .. }))
+    }
+
+    /// What the chain shows, where that is another thing than what is booked.
+    fn otherwise(&self, state: &State) -> Option<String> {
+        let verdict = match (self.slot_verdict(state), self.due.settled_by) {
+            (Some(verdict), _) => verdict,
+            (None, Some(tx)) => return state.chain.did_not_pay(&self.due, tx),
+            (None, None) => return None,
+        };
         match verdict {
-            WithdrawalVerdict::Executed { .. } | WithdrawalVerdict::Unknown { .. } => None,
+            WithdrawalVerdict::Executed { .. } => None,
             // The game books before a block is final; then it lands a moment later.
-            _ if waits && !self.was_final => None,
-            other => Some(other),
+            WithdrawalVerdict::PendingFinality | WithdrawalVerdict::Pending if !self.proven => None,
+            other => Some(format!("{}, {}", other.row(), other.says())),
         }
     }
 
     fn cases(&self, state: &State) -> Vec<Case> {
         let (due, mut cases) = (&self.due, Vec::new());
         let (category, id) = (due.stream.category(), word(due.stream.subject()));
-        if let Some(verdict) = self.otherwise(state) {
+        if let Some(says) = self.otherwise(state) {
             let is = if due.settled_by.is_some() { "booked as paid" } else { "over" };
-            let what = format!("it is {is}, and the newest look says {}, {}", verdict.row(), verdict.says());
+            let what = format!("it is {is}, and the newest look says {says}");
             let next = format!(
                 "stop paying, ask every source and another operator's node: wox observe {category} {id}; when it is final \
                  again nothing has to be done"
@@ -142,6 +154,41 @@ impl Over<'_> {
         let row = if self.due.stream.category() == "burn" { "E1" } else { PROCEDURE.row };
         Case { finding: Finding { severity, row: row.into(), outcome_unknown: true, ..finding }, repair }
     }
+}
+
+/// Things that are booked as paid with a transaction that has no transfer left for them: one transfer pays one of them.
+fn booked_twice(state: &State, dues: &[Over<'_>]) -> Vec<Case> {
+    let mut booked: BTreeMap<&TxHash, Vec<&Over<'_>>> = BTreeMap::new();
+    for over in dues {
+        if let Some(tx) = over.due.settled_by {
+            booked.entry(tx).or_default().push(over);
+        }
+    }
+    let mut cases = Vec::new();
+    for (tx, mut group) in booked.into_iter().filter(|(_, group)| group.len() > 1) {
+        group.sort_by_key(|over| over.due.since);
+        let mut parts = state.chain.outgoing().get(tx).map(|sent| sent.transfers.iter().collect::<Vec<_>>());
+        let first = group[0];
+        for over in group {
+            let part = parts.as_ref().and_then(|parts| parts.iter().position(|part| over.due.fits(part)));
+            let (what, next) = match (&mut parts, part) {
+                (Some(parts), Some(part)) => {
+                    parts.remove(part);
+                    continue;
+                }
+                // Nobody has looked how many it paid; the first of them it may have.
+                (None, _) if over.due.stream == first.due.stream => continue,
+                (None, _) => ("nobody has looked whether it paid both", wox(["observe", "transaction", tx.as_str()])),
+                (Some(_), None) => (
+                    "it has no transfer for this one",
+                    "the player waits for it: agree with them, pay it, and record it as an incident".to_owned(),
+                ),
+            };
+            let what = format!("it is booked as paid by {tx}, as {} is, and {what}", first.due.stream);
+            cases.push(over.case(Severity::Critical, &what, hold("one transfer pays one thing", next)));
+        }
+    }
+    cases
 }
 
 /// Transfers that nothing explains, of exactly what was paid before to the same address: each is told once, of what it is

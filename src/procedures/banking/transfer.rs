@@ -6,7 +6,7 @@ use wox_projections::outgoing;
 
 use super::super::{Procedure, Steps, hold};
 use crate::{
-    command::word,
+    command::{word, wox},
     recovery::{Case, Evidence, Finding, Severity},
 };
 
@@ -32,6 +32,11 @@ pub fn explained_by_operators(evidence: &Evidence, (chain, tx): (u64, &TxHash), 
     let finding = Finding { since: Some(sent.event.clone()), ..finding(&stream, outgoing::says(sent)) };
     if register.explained(tx).is_some() {
         return Vec::new();
+    }
+    if let Some(named) = register.named_for(tx) {
+        let next =
+            format!("where that is wrong, the event that names it is left out: {}", wox(["show", named.as_str()]));
+        return vec![Case { finding, repair: hold(format!("{named} names it as its own payment"), next) }];
     }
     if !sent.is_final {
         let next = format!("look again when its block is final: wox observe transaction {}", word(tx));
