@@ -106,6 +106,8 @@ pub struct Standstill {
     pub why: String,
     /// What ends it.
     pub next: String,
+    /// The stream of what went away, where that is a payment: what is asked about it is not stopped.
+    pub about: Option<StreamId>,
 }
 
 /// While a final block is missing nobody knows what else is: no money moves until two people have decided (D10). A look
@@ -118,12 +120,14 @@ pub fn standstill(evidence: &Evidence) -> Option<Standstill> {
             why: format!("a final block went away ({violation}): {until}"),
             next: "wox recover deposit lists which; wox recover deposit ID --second NAME --why REASON decides it"
                 .into(),
+            about: None,
         });
     }
     if let Some(deposit) = banking::finality_violation::unrecorded(evidence) {
         return Some(Standstill {
             why: format!("the final block of {deposit} went away (D10): {until}"),
             next: "apply the plan that records it (wox plan), then two people decide".into(),
+            about: None,
         });
     }
     if let Some(stop) = banking::changed_rules::standstill(evidence) {
@@ -133,14 +137,25 @@ pub fn standstill(evidence: &Evidence) -> Option<Standstill> {
     Some(Standstill {
         why: format!("the final block of {payment} went away: no money moves until it is final again"),
         next: format!(
-            "ask every source and another operator's node: {}",
-            wox(["observe", payment.category(), payment.subject()])
+            "ask every source and another operator's node: {}; what no source knows any more is sent again: {} --rebroadcast \
+             --why REASON",
+            wox(["observe", payment.category(), payment.subject()]),
+            wox(["recover", payment.category(), payment.subject()])
         ),
+        about: Some(payment),
     })
 }
 
+/// Whether a step waits while money stands still.
+#[must_use]
+pub fn is_stopped(step: &Step) -> bool {
+    // To give a burn's slot up moves nothing.
+    let fences = || step.data.as_str().contains("\"intent\":\"fence\"");
+    STOPPED.contains(&step.kind.as_str()) || step.kind == "BurnIntentRequested" && !fences()
+}
+
 /// The kinds of events that wait while money stands still.
-pub const STOPPED: &[&str] = &[
+const STOPPED: &[&str] = &[
     "DepositCredited",
     "DepositDustRecorded",
     "DepositQuarantined",
@@ -151,7 +166,14 @@ pub const STOPPED: &[&str] = &[
     "RebroadcastRequested",
     "BumpRequested",
     "HoldingsAdjusted",
+    "HoldingsAdjustmentReversed",
 ];
+
+/// How two people record that they dealt with what no event puts right, as it is typed.
+fn as_incident(subject: &StreamId) -> String {
+    let recover = wox(["recover", subject.category(), subject.subject()]);
+    format!("record it as an incident: {recover} --accept --second NAME --why WHAT-WAS-DONE")
+}
 
 fn stopped(evidence: &Evidence) -> Option<Repair> {
     evidence.standstill().map(|stop| hold(stop.why.as_str(), stop.next.as_str()))

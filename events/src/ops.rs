@@ -41,6 +41,21 @@ pub enum OpsEvent {
         /// critical, high, medium, low or info.
         severity: Label,
     },
+    /// Two people dealt outside the engine with a finding that no event puts right. It is not told again while it is the same.
+    IncidentAccepted {
+        /// What it is about.
+        subject: StreamId,
+        /// Of the finding: procedure, subject, first bad event and what it says.
+        finding: Digest,
+        /// What was found.
+        says: String,
+        /// What was done about it.
+        reason: String,
+        /// Who proposed it.
+        first: Label,
+        /// Who looked at it and agreed.
+        second: Label,
+    },
     /// An incident ended.
     IncidentClosed {
         /// Why it happened.

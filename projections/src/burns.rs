@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
-    Amount, BurnEvent, Provenance, Recorded, Timestamp, TxHash, WithdrawalId, burn::ImportedBurn, chain::Intent,
-    id::Label,
+    Amount, BurnEvent, Recorded, Timestamp, TxHash, WithdrawalId, burn::ImportedBurn, chain::Intent, id::Label,
 };
 
 use crate::{
@@ -125,6 +124,12 @@ impl Burns {
         }
     }
 
+    /// The burn that a transaction settled.
+    #[must_use]
+    pub fn paid_by(&self, tx: &TxHash) -> Option<&WithdrawalId> {
+        self.paid.get(tx)
+    }
+
     /// What waited when the game's tables were taken over.
     #[must_use]
     pub fn imported(&self) -> Amount {
@@ -157,15 +162,7 @@ impl Projection for Burns {
             return Err(Rejection::state(format_args!("burn {id}"), burn.phase, "scheduled"));
         }
         match event {
-            BurnEvent::BurnSettled { amount, tx } => {
-                // What the game booked is a fact; a recovery takes no transaction for two burns.
-                let other = self.paid.get(tx).filter(|_| at.provenance == Provenance::Recovery);
-                if let Some(other) = other {
-                    let is = format_args!("that of burn {other}");
-                    return Err(Rejection::state(format_args!("transaction {tx}"), is, "of no other burn"));
-                }
-                Rejection::same("amount", &burn.amount, amount)
-            }
+            BurnEvent::BurnSettled { amount, .. } => Rejection::same("amount", &burn.amount, amount),
             BurnEvent::BurnIntentRequested { wallet, nonce, tx, .. } => {
                 let known = burn.payment(wallet, *nonce).is_some_and(|slot| slot.attempts.contains(tx));
                 if known { Ok(()) } else { Err(Rejection::unknown("attempt", tx)) }

@@ -239,6 +239,13 @@ impl Chain {
         self.confirmations.iter()
     }
 
+    /// Whether the signer journals here without a break since before a position.
+    #[must_use]
+    pub fn is_journaled_since(&self, position: Position) -> bool {
+        let since = self.policies.keys().filter_map(|chain| self.journaled_since.get(chain));
+        since.into_iter().next().is_some_and(|since| position > *since)
+    }
+
     /// The first final block that went away, if one ever did: from then on money stands still until two people decide.
     #[must_use]
     pub fn first_violation(&self) -> Option<&EventRef> {
@@ -360,52 +367,6 @@ impl Chain {
         self.declared.get(&chain) == Some(&closed.under)
     }
 
-    /// The verdict over the slots and hashes of what is due, with the looks it rests on; what else left our wallets
-    /// [`State`] adds. `None` when nobody declared a chain.
-    ///
-    /// Every slot that was ever signed for it counts: one that paid settles it, and only when each is proven dead, nothing
-    /// can follow. A payment without a slot of ours, such as the bank bot's, is paid when its transfer is final, and unknown
-    /// until then (banking.md 8).
-    #[must_use]
-    pub(crate) fn verdict_of(&self, due: &Due<'_>) -> Option<(WithdrawalVerdict, Vec<EventRef>)> {
-        let policy = self.policies.values().next()?;
-        if !due.sent {
-            let journaled = self.journaled_since.get(&policy.chain).is_some_and(|since| due.since > *since);
-            return Some((withdrawal::unsigned(journaled, false), Vec::new()));
-        }
-        let mut seen = Vec::new();
-        let mut verdicts = Vec::new();
-        for payment in due.slots {
-            let Some((verdict, look)) = self.payment_verdict(payment) else {
-                let why = format!("nobody has looked at slot {} of {}", payment.nonce, payment.wallet);
-                verdicts.push(WithdrawalVerdict::Unknown { why });
-                continue;
-            };
-            seen.push(look.event.clone());
-            verdicts.push(self.outgoing.signed_for_another(due, verdict));
-        }
-        let without_slot = due.asked.iter().filter(|tx| !due.slots.iter().any(|slot| slot.attempts.contains(tx)));
-        for tx in without_slot.clone() {
-            let look = self.policies.values().find_map(|policy| self.transaction(policy.chain, tx));
-            seen.extend(look.map(|look| look.event.clone()));
-            verdicts.push(WithdrawalVerdict::Unknown { why: self.says_of_named(due, tx) });
-        }
-        if due.asked_by_post && due.asked.is_empty() {
-            verdicts.push(withdrawal::unsigned(true, true));
-        }
-        // What is final on chain, named for it and exactly what is due has paid it, whatever became of its slot.
-        let mut named = due.slots.iter().flat_map(|slot| &slot.attempts).chain(without_slot);
-        if let Some((tx, (block, look))) = named.find_map(|tx| Some((tx, self.paid_without_slot(due, tx)?))) {
-            seen.push(look.event.clone());
-            verdicts.push(WithdrawalVerdict::Executed { tx: tx.clone(), block });
-        }
-        let unknown =
-            || WithdrawalVerdict::Unknown { why: "its payment was sent from a slot that is not recorded".into() };
-        seen.sort();
-        seen.dedup();
-        Some((verdicts.into_iter().min_by_key(WithdrawalVerdict::rank).unwrap_or_else(unknown), seen))
-    }
-
     /// What a look at a transaction that is booked as the payment of something says otherwise: it is final, and did not pay
     /// it. `None` while it may have, or nobody has looked.
     #[must_use]
@@ -419,14 +380,6 @@ impl Chain {
                 Some(format!("{}, {}", verdict.row(), verdict.says()))
             }
             _ => None,
-        }
-    }
-
-    /// What is known of a transaction that was named without its slot and paid nothing that is due.
-    fn says_of_named(&self, due: &Due<'_>, tx: &TxHash) -> String {
-        match self.did_not_pay(due, tx) {
-            Some(says) => format!("{tx} was named without its slot, and did not pay it ({says}); another may be tried"),
-            None => format!("{tx} was named without its slot, and its transfer is not final"),
         }
     }
 
@@ -527,14 +480,14 @@ impl Chain {
         (!seen.is_empty()).then_some(seen)
     }
 
-    /// The block of a final transfer from one of our paying wallets, of exactly what is due, to its address.
-    fn paid_without_slot(&self, due: &Due<'_>, tx: &TxHash) -> Option<(BlockId, &Look<TransactionAnswer>)> {
+    /// The block of a final transfer from a wallet that ever paid for us, of exactly what is due, to its address.
+    pub(crate) fn paid_without_slot(&self, due: &Due<'_>, tx: &TxHash) -> Option<(BlockId, &Look<TransactionAnswer>)> {
         let amount = due.amount?;
         self.policies.values().find_map(|policy| {
             let look = self.transaction(policy.chain, tx)?;
             let (block, transfers) = self.moved(policy, look)?;
             let paid = transfers.into_iter().any(|transfer| {
-                policy.wallets.contains(&transfer.from) && transfer.to == due.to && transfer.value == amount
+                self.outgoing.is_wallet(&transfer.from) && transfer.to == due.to && transfer.value == amount
             });
             paid.then_some((block, look))
         })
@@ -742,9 +695,6 @@ impl Projection for Chain {
                 if is_same_person(first, second) {
                     return Err(Rejection::state(what(), "explained by one person", "explained by two"));
                 }
-                if let Some(named) = self.outgoing.named_for(tx) {
-                    return Err(Rejection::state(what(), format_args!("named for {named}"), "named for nothing"));
-                }
                 match self.outgoing.get(tx) {
                     Some(sent) if !sent.is_final => Err(Rejection::state(what(), "not final", "final")),
                     Some(_) if self.outgoing.explained(tx).is_some() => Err(Rejection::exists("explanation of", tx)),
@@ -822,7 +772,9 @@ impl Projection for Chain {
                     .map(|known| (known.from.clone(), known.nonce))
                     .or_else(|| before.and_then(|before| before.sender.clone()));
                 let closed = self.policies.get(chain).and_then(|policy| deposit::Closed::of(policy, *asked, answers));
-                match (self.policies.get(chain), &closed) {
+                // By rules that one person made nothing is forgotten, whatever a quorum of them shows.
+                let agreed = !self.changed.contains_key(chain);
+                match (self.policies.get(chain), closed.as_ref().filter(|_| agreed)) {
                     (None, _) => {}
                     (Some(policy), None) => {
                         for said in answers {
@@ -856,7 +808,7 @@ impl Projection for Chain {
                             self.outgoing.note(policy, transaction, receipt.found(), &look.event);
                         }
                     }
-                    match &taken {
+                    match taken.as_ref().filter(|_| !self.changed.contains_key(chain)) {
                         Some(withdrawal::Taken::By(found)) => {
                             self.outgoing.note_final(&found.0, transfers(policy, &found.1), &look.event);
                         }
@@ -870,19 +822,18 @@ impl Projection for Chain {
             ChainEvent::WalletScanned { chain, wallet, from_nonce, at: asked, answers } => {
                 let policy = self.policies.get(chain);
                 let segment = policy.and_then(|policy| withdrawal::segment(policy, *asked, *from_nonce, answers));
+                let agreed = !self.changed.contains_key(chain);
                 for (policy, said) in policy.iter().flat_map(|policy| answers.iter().map(move |said| (policy, said))) {
-                    for (index, slot) in said.slots.iter().enumerate() {
-                        let Some(Consumer::Transaction { transaction, receipt, .. }) = slot.found() else { continue };
-                        let moved = receipt.found().map(|receipt| transfers(policy, receipt)).unwrap_or_default();
-                        let agreed = segment.as_ref().is_some_and(|segment| {
-                            (index as u64) < segment.slots
-                                && !moved.is_empty()
-                                && moved.iter().all(|one| segment.transfers.contains(one))
-                        });
-                        match agreed {
-                            true => self.outgoing.note_final(transaction, moved, &here),
-                            false => self.outgoing.note(policy, transaction, receipt.found(), &here),
+                    for slot in &said.slots {
+                        if let Some(Consumer::Transaction { transaction, receipt, .. }) = slot.found() {
+                            self.outgoing.note(policy, transaction, receipt.found(), &here);
                         }
+                    }
+                }
+                for (nonce, taken) in (*from_nonce..).zip(segment.iter().filter(|_| agreed).flat_map(|it| &it.taken)) {
+                    match taken {
+                        Some((transaction, moved)) => self.outgoing.note_final(transaction, moved.clone(), &here),
+                        None => self.outgoing.forget_slot(wallet, nonce),
                     }
                 }
                 let under = self.declared.get(chain).copied();
@@ -901,12 +852,12 @@ impl Projection for Chain {
                 scan.finalized = None;
                 if let Some(segment) = segment {
                     let counts = self.counts.entry(subject.clone()).or_default();
-                    if counts.last().is_none_or(|(_, known)| *known < segment.finalized) {
+                    if agreed && counts.last().is_none_or(|(_, known)| *known < segment.finalized) {
                         counts.push((at.position, segment.finalized));
                     }
                     scan.until = from_nonce.saturating_add(segment.slots);
                     scan.finalized = Some(segment.finalized);
-                    scan.transfers.extend(segment.transfers);
+                    scan.transfers.extend(segment.transfers());
                     scan.at = *asked;
                     scan.looks.push(here);
                 }

@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod ops;
 pub mod outbox;
 pub mod outgoing;
+pub mod payments;
 pub mod players;
 pub mod pool;
 pub mod postings;

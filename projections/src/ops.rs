@@ -1,8 +1,8 @@
 //! What operators and the surroundings did: incidents, waivers, operator acts. No money and no game state.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use wox_events::{Actor, EventId, OpsEvent, Position, Recorded, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use wox_events::{Actor, Digest, EventId, OpsEvent, Position, Recorded, Timestamp, id::is_same_person};
 
 use crate::projection::{EventRef, Projection, Rejection};
 
@@ -11,6 +11,9 @@ use crate::projection::{EventRef, Projection, Rejection};
 pub struct Ops {
     /// Incidents by the subject of their stream.
     pub incidents: BTreeMap<String, Incident>,
+    /// Findings that two people dealt with outside the engine.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub accepted: BTreeSet<Digest>,
     /// Waivers, in order.
     pub waivers: Vec<WaiverRecord>,
     /// Operator acts, by command and outcome.
@@ -60,6 +63,9 @@ impl Projection for Ops {
             OpsEvent::IncidentClosed { .. } if !self.incidents.contains_key(id) => {
                 Err(Rejection::unknown("incident", id))
             }
+            OpsEvent::IncidentAccepted { first, second, .. } if is_same_person(first, second) => {
+                Err(Rejection::state(format_args!("incident {id}"), "accepted by one person", "accepted by two"))
+            }
             _ => Ok(()),
         }
     }
@@ -71,6 +77,7 @@ impl Projection for Ops {
                     Incident { title: title.clone(), severity: severity.to_string(), opened_at: at.time, cause: None };
                 self.incidents.insert(at.stream.subject().to_owned(), incident);
             }
+            OpsEvent::IncidentAccepted { finding, .. } => drop(self.accepted.insert(*finding)),
             OpsEvent::IncidentClosed { cause } => {
                 if let Some(incident) = self.incidents.get_mut(at.stream.subject()) {
                     incident.cause = Some(cause.clone());

@@ -49,6 +49,9 @@ pub struct Register {
     /// Every address that was ever declared as a wallet that pays: what one sent stays ours.
     wallets: BTreeSet<Label>,
     known: BTreeMap<TxHash, Outgoing>,
+    /// Those that no source shows in a block.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pending: BTreeSet<TxHash>,
     /// The transactions in the order they were first seen.
     in_order: BTreeSet<(Position, TxHash)>,
     /// The transactions that paid an address, in the same order.
@@ -126,6 +129,9 @@ impl Register {
             self.by_receiver.entry(one.to.clone()).or_default().insert((first, tx.clone()));
         }
         self.in_order.insert((first, tx.clone()));
+        if transfers.is_empty() {
+            self.pending.insert(tx.clone());
+        }
         self.by_slot.entry(slot_key(&sender.0, sender.1)).or_default().insert(tx.clone());
         self.known.insert(tx.clone(), Outgoing { tx, sender, transfers, is_final, first, event: at.clone() });
     }
@@ -133,6 +139,7 @@ impl Register {
     fn unlink(&mut self, gone: &Outgoing) {
         let place = (gone.first, gone.tx.clone());
         self.in_order.remove(&place);
+        self.pending.remove(&gone.tx);
         drop_from(&mut self.by_slot, &slot_key(&gone.sender.0, gone.sender.1), &gone.tx);
         for one in &gone.transfers {
             drop_from(&mut self.by_receiver, &one.to, &place);
@@ -157,10 +164,10 @@ impl Register {
         self.known.get(tx)
     }
 
-    /// A withdrawal or burn whose events name a transaction: the first by its name.
+    /// Whether an address ever was a wallet that pays for us.
     #[must_use]
-    pub fn named_for(&self, tx: &TxHash) -> Option<&StreamId> {
-        self.named.get(tx)?.first()
+    pub fn is_wallet(&self, address: &Label) -> bool {
+        self.wallets.contains(address)
     }
 
     /// The event by which two people said what a transaction paid.
@@ -359,9 +366,27 @@ pub fn unexplained_by_anything(state: &State) -> impl Iterator<Item = (&Outgoing
     all.map(|sent| (sent, left_over(state, sent, None).collect::<Vec<_>>())).filter(|(_, parts)| !parts.is_empty())
 }
 
-/// Whether a transaction has a transfer to the address of what is due that nothing else explains.
+/// Whether a transaction has a transfer to the address of what is due that nothing else explains. Of a burn only one of its
+/// own amount: what all burns are sent to is no sign of this one.
 pub(crate) fn pays_it(state: &State, due: &Due<'_>, sent: &Outgoing) -> bool {
-    left_over(state, sent, Some(&due.stream)).any(|part| part.to == due.to)
+    let any_sum = due.stream.category() == "withdrawal";
+    left_over(state, sent, Some(&due.stream)).any(|part| part.to == due.to && (any_sum || due.fits(part)))
+}
+
+/// Whether a call of our token by a wallet of ours is known that no source shows in a block, and that nothing names: no scan
+/// of what is final shows where it goes.
+pub(crate) fn perhaps_pending(state: &State, due: &Due<'_>) -> bool {
+    let register = state.chain.outgoing();
+    let unnamed = |tx: &TxHash| !register.named.contains_key(tx) && register.explained(tx).is_none();
+    let open = register.pending.iter().filter_map(|tx| register.get(tx));
+    open.into_iter().any(|sent| sent.first > due.since && unnamed(&sent.tx))
+}
+
+/// What a transaction is the payment of, by its name, its address and its amount.
+#[must_use]
+pub fn paid_for(state: &State, tx: &TxHash) -> Option<StreamId> {
+    let register = state.chain.outgoing();
+    named_dues(state, tx).find(|due| due.paid_by(register) == Some(tx)).map(|due| due.stream)
 }
 
 /// Whether a payment that is booked as another's has nothing left for this: one transfer pays one thing.

@@ -206,14 +206,13 @@ impl Replay {
         self.refused.values().find(|event| event.position == position)
     }
 
-    /// The first event of a stream about a transaction that is not in the state: what the game booked may stand behind it.
+    /// The event that holds a stream named after a transaction: what the game booked of it may stand behind that.
     #[must_use]
     pub fn unseen_deposit(&self, tx: &str) -> Option<&EventRef> {
         let about =
             |stream: &StreamId| stream.category() == "deposit" && stream.subject().to_ascii_lowercase().contains(tx);
-        let left_out = self.left_out.iter().filter(|(stream, _)| about(stream)).map(|(_, event)| event);
         let held = self.held.iter().filter(|(stream, _)| about(stream)).map(|(_, held)| &held.since);
-        left_out.chain(held).min_by_key(|event| event.position)
+        held.min_by_key(|event| event.position)
     }
 
     /// The first event of a withdrawal's or a burn's stream that may be about a payment and is not in the state: it holds

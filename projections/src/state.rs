@@ -14,7 +14,7 @@ use wox_events::{
 
 use crate::{
     agents::Agents,
-    burns::{Burn, BurnPhase, Burns},
+    burns::{BurnPhase, Burns},
     chain::{Chain, Look, differs},
     commands::Commands,
     deposits::Deposits,
@@ -22,15 +22,13 @@ use crate::{
     ledger::{Drift, Ledger, Posting},
     ops::Ops,
     outbox::Outbox,
-    outgoing::{self, Due, FOUND_MAX, is_used_up, named_for_it, pays_it, unexplained, unexplained_elsewhere},
+    outgoing::{Due, is_used_up, paid_for, unexplained},
     players::Players,
     pool::Pool,
     postings::postings,
     projection::{EventRef, Projection, Rejection},
     recoveries::Recoveries,
-    replay::Judgement,
     tournaments::Tournaments,
-    verdict::WithdrawalVerdict,
     withdrawals::{Withdrawal, Withdrawals},
 };
 
@@ -146,7 +144,10 @@ impl State {
                 self.ops.check(at, event)?;
                 self.outbox.check(at, event)?;
             }
-            Event::Chain(event) => self.chain.check(at, event)?,
+            Event::Chain(event) => {
+                self.chain.check(at, event)?;
+                self.check_explained(event)?;
+            }
         }
         let postings = postings(&at.stream, event, self)?;
         if !postings.is_empty() {
@@ -214,76 +215,33 @@ impl State {
         Err(Rejection::state(format_args!("withdrawal {id}"), is, "proven dead on chain"))
     }
 
-    /// The verdict over all that is known of a withdrawal's payment, with the looks it rests on. `None` when nobody
-    /// declared a chain.
-    ///
-    /// Its own slots prove that nothing can follow from them; what left our wallets otherwise and nothing explains may
-    /// have paid it all the same, and then nobody knows.
-    #[must_use]
-    pub fn withdrawal_verdict(&self, id: &str, withdrawal: &Withdrawal) -> Option<Judgement> {
-        self.verdict_of(&Due::withdrawal(id, withdrawal)?)
-    }
-
-    /// The same of a burn.
-    #[must_use]
-    pub fn burn_verdict(&self, id: &str, burn: &Burn) -> Option<Judgement> {
-        self.verdict_of(&Due::burn(id, burn)?)
-    }
-
-    /// The same of whatever our wallets were to pay.
-    #[must_use]
-    pub fn verdict_of(&self, due: &Due<'_>) -> Option<Judgement> {
-        let (mut verdict, mut looks) = self.chain.verdict_of(due)?;
-        // What another withdrawal to the same address was paid with is no payment of this one.
-        if let WithdrawalVerdict::ForeignConsumer { tx, paid_destination, of: Some(_) } = &mut verdict {
-            *paid_destination &= self.chain.outgoing().get(tx).is_none_or(|sent| pays_it(self, due, sent));
-        }
-        if due.settled || verdict.rank() < 2 {
-            return Some((verdict, looks));
-        }
-        let mut found = unexplained(self, due);
-        let mut why = "to its address, and no event says what it paid";
-        if found.is_empty() && matches!(verdict, WithdrawalVerdict::NotSent) {
-            found = unexplained_elsewhere(self, due);
-            why = "that could be its payment, and no event says what it paid";
-        }
-        if found.is_empty() && !verdict.is_alive() {
-            found = named_for_it(self, due);
-            why = "and is named for it, though its slots do not show it";
-        }
-        let Some(first) = found.first() else { return Some((verdict, looks)) };
-        let more = match found.len() {
-            1 => String::new(),
-            FOUND_MAX => " and others".to_owned(),
-            more => format!(" and {} more", more - 1),
-        };
-        let why = format!("{}{more}, {why}", outgoing::says(first));
-        looks.extend(found.iter().map(|sent| sent.event.clone()));
-        Some((WithdrawalVerdict::Unknown { why }, looks))
-    }
-
-    /// The scans on which people may decide about a payment that nobody can prove (S5): asked of the bank's bot, or of
-    /// nobody where the signer does not journal here; everything that our wallets sent is shown, and nothing of it paid.
-    #[must_use]
-    pub fn scanned_without_payment(&self, due: &Due<'_>) -> Option<Vec<EventRef>> {
-        let asked_elsewhere = due.asked_by_post || !due.asked.is_empty();
-        let alive = due.slots.iter().any(|slot| {
-            self.chain.payment_verdict(slot).is_none_or(|(verdict, _)| verdict.is_alive() || verdict.rank() < 2)
-        });
-        let perhaps_paid = || !unexplained(self, due).is_empty() || !named_for_it(self, due).is_empty();
-        if due.sent && !asked_elsewhere || alive || perhaps_paid() {
-            return None;
-        }
-        self.chain.scanned_since(due)
-    }
-
-    /// Whether a payment still has a transfer that nothing else is booked as paid with.
+    /// Whether a payment still has a transfer that nothing else is booked as paid with. Of one that nobody has looked at
+    /// nobody knows how many it has: it pays one thing.
     fn check_unused(&self, what: &str, due: Option<Due<'_>>, tx: &TxHash) -> Result<(), Rejection> {
-        match due.is_some_and(|due| is_used_up(self, &due, tx)) {
-            true => {
-                Err(Rejection::state(what, format_args!("paid by {tx}, which paid another"), "a payment of its own"))
+        let Some(due) = due else { return Ok(()) };
+        let needs = "a payment of its own";
+        if self.chain.outgoing().get(tx).is_some() {
+            return match is_used_up(self, &due, tx) {
+                true => Err(Rejection::state(what, format_args!("paid by {tx}, which paid another"), needs)),
+                false => Ok(()),
+            };
+        }
+        let withdrawal = self.withdrawals.paid_by(tx).map(|id| format!("withdrawal-{id}"));
+        let burn = self.burns.paid_by(tx).map(|id| format!("burn-{id}"));
+        match withdrawal.into_iter().chain(burn).find(|other| other.as_str() != due.stream.as_str()) {
+            Some(other) => Err(Rejection::state(what, format_args!("paid by {tx}, which paid {other}"), needs)),
+            None => Ok(()),
+        }
+    }
+
+    /// What is named as the payment of something due cannot be called the payment of nothing.
+    fn check_explained(&self, event: &ChainEvent) -> Result<(), Rejection> {
+        let ChainEvent::TransferExplained { tx, .. } = event else { return Ok(()) };
+        match paid_for(self, tx) {
+            Some(due) => {
+                Err(Rejection::state(format_args!("transfer {tx}"), format_args!("that of {due}"), "of nothing due"))
             }
-            false => Ok(()),
+            None => Ok(()),
         }
     }
 
@@ -313,18 +271,6 @@ impl State {
                 self.chain.check_intent(&what, burn.payment(wallet, *nonce), *intent)
             }
             _ => Ok(()),
-        }
-    }
-
-    /// Whether nothing can burn a share any more: by the proof of every slot that was signed for it; or, of one that
-    /// nothing was ever signed for, by the journal, or where the signer keeps none here by scans of all that our wallets
-    /// sent. Where no chain was ever declared only its own stream can speak.
-    #[must_use]
-    pub fn is_burn_dead(&self, id: &str, burn: &Burn) -> bool {
-        let Some(due) = Due::burn(id, burn) else { return false };
-        match self.verdict_of(&due) {
-            Some((verdict, _)) => verdict.proof().is_some() || self.scanned_without_payment(&due).is_some(),
-            None => !due.sent,
         }
     }
 

@@ -243,6 +243,10 @@ impl Withdrawals {
     }
 }
 
+fn kind_is_rebroadcast(event: &WithdrawalEvent) -> bool {
+    matches!(event, WithdrawalEvent::RebroadcastRequested { .. })
+}
+
 fn not_over(id: &str, withdrawal: &Withdrawal) -> Result<(), Rejection> {
     match withdrawal.phase {
         WithdrawalPhase::Held | WithdrawalPhase::InDoubt | WithdrawalPhase::Failed => Ok(()),
@@ -328,18 +332,16 @@ impl Projection for Withdrawals {
             }
             WithdrawalEvent::RebroadcastRequested { wallet, nonce, tx, .. }
             | WithdrawalEvent::BumpRequested { wallet, nonce, tx, .. } => {
-                not_over(id, withdrawal)?;
+                // What is booked as paid and went away is sent again; more is offered for nothing that is over.
+                let again = withdrawal.settled_by.as_ref() == Some(tx) && kind_is_rebroadcast(event);
+                if !again {
+                    not_over(id, withdrawal)?;
+                }
                 let known = withdrawal.payment(wallet, *nonce).is_some_and(|slot| slot.attempts.contains(tx));
                 if known { Ok(()) } else { Err(Rejection::unknown("attempt", tx)) }
             }
-            WithdrawalEvent::WithdrawalSettled { net, tx } => {
+            WithdrawalEvent::WithdrawalSettled { net, .. } => {
                 not_over(id, withdrawal)?;
-                // What the game booked is a fact; a recovery takes no payment for two withdrawals.
-                let other = self.paid.get(tx).filter(|other| other.as_str() != id);
-                if let Some(other) = other.filter(|_| at.provenance == Provenance::Recovery) {
-                    let is = format_args!("that of withdrawal {other}");
-                    return Err(Rejection::state(format_args!("payment {tx}"), is, "of no other withdrawal"));
-                }
                 let held = withdrawal.hold.as_ref().map(|hold| hold.net).unwrap_or_default();
                 Rejection::same("net", &held, net)
             }

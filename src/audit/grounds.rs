@@ -238,7 +238,7 @@ fn shown(
         ChainEvent::WalletScanned { wallet, from_nonce, at, answers, .. } => {
             let sources = said(policy, *at, answers, |said| &said.standing, of_scan);
             let says = match withdrawal::segment(policy, *at, *from_nonce, answers) {
-                Some(shown) => format!("{} slots in a row with {} transfers", shown.slots, shown.transfers.len()),
+                Some(shown) => format!("{} slots in a row with {} transfers", shown.slots, shown.transfers().count()),
                 None => "something is missing, or sources disagree".into(),
             };
             (look(at, format!("what {wallet} sent from slot {from_nonce} on"), "S5", says, sources), true)

@@ -18,9 +18,9 @@ use crate::{
     command,
     exit_code::ExitCode,
     log::{
-        Head,
+        EmbeddedLog, Head,
         embedded::{
-            declare_fork,
+            OpenError, declare_fork,
             verify::{CheckResult, VerifyReport, verify},
             watermark_of,
         },
@@ -81,6 +81,15 @@ pub(super) async fn run(args: ForkArgs, context: Context) -> Result<ExitCode, Cl
         phase.finish();
     }
     let (head, wrong) = standing(&report)?;
+    // A damaged slot of two is written again by the next writer: a fork is for what no writer opens.
+    let wrong = match EmbeddedLog::open(&context.store).await {
+        Ok(log) => {
+            log.close().await;
+            None
+        }
+        Err(OpenError::Behind { .. } | OpenError::Different { .. } | OpenError::NoWatermark { .. }) => wrong,
+        Err(error) => return Err(error.into()),
+    };
     let watermark = watermark_of(&context.store).ok().flatten();
     let mut body = Forked {
         store: context.store.clone(),

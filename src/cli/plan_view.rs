@@ -63,6 +63,9 @@ fn decision(scope: &Scope) -> Option<String> {
         Scope::Explain { tx, first, second, why, .. } => {
             (format!("{tx} paid nothing that was due, by {first} and {second}"), why)
         }
+        Scope::Accept { subject, first, second, why } => {
+            (format!("what is found about {subject} was dealt with, by {first} and {second}"), why)
+        }
         Scope::Ask { subject, intent, by, why } => (format!("{by} asks the signer of {subject} to {intent}"), why),
         Scope::Adjust { token, reason, why } => (format!("{token} is adjusted: {reason}"), why),
         Scope::Interrupted { duel, choice: Choice::Resume, why } => (format!("{duel} goes on"), why),
@@ -102,6 +105,7 @@ pub(super) fn headline(plan: &Plan) -> String {
             Scope::Attribute { deposit: subject, .. }
             | Scope::Release { withdrawal: subject, .. }
             | Scope::Restore { deposit: subject, .. }
+            | Scope::Accept { subject, .. }
             | Scope::Ask { subject, .. } => {
                 format!("there is nothing to decide about {subject}; plan {} is empty", plan.short_id())
             }
@@ -214,7 +218,9 @@ fn hold(mut document: Document, hold: &Hold, context: &Context) -> Document {
         document = document.line(line);
     }
     document = concerns(document, &hold.concerns, "    ");
-    document.line(format!("    held: {}", hold.why)).line(format!("    next: {}", context.pasteable(&hold.next)))
+    document
+        .line(format!("    held: {}", context.pasteable(&hold.why)))
+        .line(format!("    next: {}", context.pasteable(&hold.next)))
 }
 
 fn place(at: &EventRef) -> String {

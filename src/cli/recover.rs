@@ -51,6 +51,7 @@ Examples:
   wox recover withdrawal 66 --second bob --why ticket-91   give it back by the decision of two people
   wox recover withdrawal 66 --fence --why ticket-91   have its signer spend the slot on nothing; or --bump, --rebroadcast
   wox recover transfer 0x5d1f… --second bob --why moved-to-new-wallet   say what left our wallets and paid nobody
+  wox recover withdrawal 66 --accept --second bob --why paid-back-by-hand   what no event puts right was dealt with
   wox recover event 4711 --why typo-in-id   plan to leave the event at position 4711 out
   wox recover duel 17 --write               set the row of duel 17 in the game's database to what the log says")]
 pub(super) struct RecoverArgs {
@@ -82,6 +83,10 @@ pub(super) struct RecoverArgs {
     /// transfer out of our wallets paid, and has to approve it: another person, whatever the letter case
     #[arg(long, value_name = "ACTOR", requires = "why")]
     second: Option<String>,
+    /// What is found about it was dealt with outside the engine, and no event puts it right: it is recorded by two people, and
+    /// not told again while it is the same
+    #[arg(long, requires_all = ["second", "why"], conflicts_with_all = ["resume", "void", "correct", "player", "write"])]
+    accept: bool,
     /// Set the thing's row in the game's database to what the log says; plans nothing
     #[arg(long, requires = "id", conflicts_with_all = ["why", "player", "second", "fence", "bump", "rebroadcast", "offline", "preview", "out"])]
     write: bool,
@@ -116,6 +121,10 @@ pub(super) async fn run(mut args: RecoverArgs, context: Context) -> Result<ExitC
     match (args.what.as_str(), args.id.clone()) {
         ("all", None) => plan::make(args.making, &Scope::All, &context).await,
         ("event", Some(id)) => leave_out(args, &id, &context).await,
+        (what, Some(id)) if args.accept => {
+            let stream = existing(named(&format!("{what}-{id}"))?, &context).await?;
+            plan::make(args.making, &scope(decision, stream, args.why, &context)?, &context).await
+        }
         ("transfer", Some(id)) => money::explain(&id, &args, decision, &context).await,
         (what @ ("deposit" | "withdrawal" | "burn"), Some(id)) => {
             let code = money::recover(what, &id, &args, decision, &context).await?;

@@ -20,7 +20,7 @@ use wox_projections::{
     verdict::{WithdrawalVerdict, withdrawal::Payment},
 };
 
-use super::stream;
+use super::{as_incident, stream};
 use crate::{
     command::{word, wox},
     recovery::Evidence,
@@ -66,14 +66,19 @@ fn next(evidence: &Evidence, what: &str, id: &str, verdict: &WithdrawalVerdict, 
         | WithdrawalVerdict::Reverted { .. }
         | WithdrawalVerdict::Cancelled { .. } => format!("wox recover {what} {typed} plans what follows"),
         // Paid by a transaction that nobody journaled: as soon as the signer says that it is its own, it settles.
-        WithdrawalVerdict::ForeignConsumer { tx, paid_destination: true, .. } => format!(
+        WithdrawalVerdict::ForeignConsumer { paid_destination: true, of: Some(other), .. } => format!(
+            "never give it back, its address was paid: what it was signed for is looked at first, {}",
+            wox(["recover", other.as_str()])
+        ),
+        WithdrawalVerdict::ForeignConsumer { tx, paid_destination: true, of: None } => format!(
             "never give it back, its address was paid: wox explain {what} {typed} shows by what; if {tx} is the signer's own, \
              have it append its TxSigned, and wox recover {what} {typed} settles it; else stop paying from this wallet"
         ),
         // Paid, but not what was due: neither the whole nor nothing goes back.
         WithdrawalVerdict::Anomaly { tx, paid } if !paid.is_zero() => format!(
             "never give it back whole: {tx} paid {paid} G of it; stop paying from this wallet, agree with the player on the \
-             difference, record it as an incident"
+             difference, {}",
+            as_incident(&stream(what, id))
         ),
         WithdrawalVerdict::Anomaly { .. }
         | WithdrawalVerdict::ForeignConsumer { .. }

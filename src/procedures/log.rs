@@ -2,4 +2,5 @@
 
 pub mod broken_log;
 pub mod held_stream;
+pub mod incident;
 pub mod waiver;

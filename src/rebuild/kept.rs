@@ -30,7 +30,8 @@ impl Kept {
 
 /// Looks which tables are kept, by what the control row says of the last rebuild.
 pub async fn kept(session: &mut Session, last: Option<&Control>) -> Result<Kept, GameDbError> {
-    let revertible = last.filter(|last| last.phase == "done");
+    // One that was cut off may turn out to have switched.
+    let revertible = last.filter(|last| !["reverted", "given_up"].contains(&last.phase.as_str()));
     let needed: Vec<String> = revertible
         .into_iter()
         .flat_map(|last| tables_of(last).into_iter().map(|table| old_name(last.epoch, table)))

@@ -5,8 +5,8 @@
 use std::{num::NonZeroUsize, sync::Arc};
 
 use wox_events::{
-    Actor, Digest, Event, EventId, Family, Label, NewEvent, OpsEvent, Position, Provenance, RecoveryEvent, Revision,
-    StreamId, Timestamp, record::JsonError,
+    Actor, Digest, Event, EventId, Label, NewEvent, OpsEvent, Position, Provenance, RecoveryEvent, Revision, StreamId,
+    Timestamp, record::JsonError,
 };
 use wox_projections::{
     EventRef, Projection as _,
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     log::{AppendError, AppendRequest, EventLog, ReadError},
-    procedures::STOPPED,
+    procedures::is_stopped,
     replay::Progress,
 };
 
@@ -289,10 +289,10 @@ async fn judge(
     Ok(pending)
 }
 
-/// What is recorded of a chain are differences that were measured: they must be today's. A run that was cut off goes on as
-/// it began.
+/// Differences that were measured must be today's. A run that was cut off goes on as it began.
 fn measured_today(pending: &[Item], today: &Evidence, recorded: &Recorded) -> Result<(), ApplyError> {
-    let measures = |item: &&Item| item.stream.family() == Some(Family::Chain);
+    let figures = ["ReconciliationDrift", "HoldingsAdjusted", "HoldingsAdjustmentReversed"];
+    let measures = |item: &&Item| item.steps.iter().any(|step| figures.contains(&step.kind.as_str()));
     if !pending.iter().any(|item| measures(&item))
         || today.replay.revision(&run_of(&recorded.plan)) != Revision::NO_STREAM
     {
@@ -315,15 +315,19 @@ fn measured_today(pending: &[Item], today: &Evidence, recorded: &Recorded) -> Re
 
 /// A look since the plan was made may show that a final block is gone; the alarm need not be recorded.
 fn unless_stopped(pending: &[Item], today: &Evidence, plan: &Plan) -> Result<(), ApplyError> {
-    let moves = |item: &&Item| item.steps.iter().any(|step| STOPPED.contains(&step.kind.as_str()));
-    let decides = matches!(plan.scope, Scope::Restore { .. });
-    match (pending.iter().find(moves).filter(|_| !decides), today.standstill()) {
-        (Some(item), Some(stop)) => Err(ApplyError::NoLongerFits {
-            plan: plan.short_id(),
-            stream: item.stream.clone(),
-            why: format!("{}; {}", stop.why, stop.next),
-        }),
-        _ => Ok(()),
+    let Some(stop) = today.standstill() else { return Ok(()) };
+    // Two people decide what is true of the block that is gone; who alone changed the rules decides nothing with them.
+    let alone = today.replay.state.chain.changed_rules().next().is_some();
+    if matches!(plan.scope, Scope::Restore { .. }) && !alone {
+        return Ok(());
+    }
+    let restores = matches!(plan.scope, Scope::Restore { .. });
+    let moves = |item: &&Item| restores || item.steps.iter().any(is_stopped);
+    match pending.iter().find(|item| moves(item) && stop.about.as_ref() != Some(&item.stream)) {
+        Some(item) => {
+            Err(ApplyError::NoLongerFits { plan: plan.short_id(), stream: item.stream.clone(), why: stop.why.clone() })
+        }
+        None => Ok(()),
     }
 }
 

@@ -102,9 +102,10 @@ pub fn command(plan: &Plan) -> String {
 /// The second person whom a plan names in its proof.
 fn second(plan: &Plan) -> Option<&str> {
     match &plan.scope {
-        Scope::Release { second, .. } | Scope::Restore { second, .. } | Scope::Explain { second, .. } => {
-            Some(second.as_str())
-        }
+        Scope::Release { second, .. }
+        | Scope::Restore { second, .. }
+        | Scope::Explain { second, .. }
+        | Scope::Accept { second, .. } => Some(second.as_str()),
         Scope::All
         | Scope::Subject(_)
         | Scope::Transaction { .. }

@@ -1,7 +1,7 @@
 //! What can be wrong, and what may be done about it. A finding is a result, not an error (law 7).
 
 use serde::{Deserialize, Serialize};
-use wox_events::{Actor, RawEvent, Recorded, Revision};
+use wox_events::{Actor, Digest, RawEvent, Recorded, Revision};
 use wox_events::{Event, EventId, Json, NewEvent, Provenance, StreamId, Timestamp, record::JsonError};
 use wox_projections::{EventRef, Posting};
 
@@ -82,6 +82,15 @@ pub enum Repair {
         /// What the person does next.
         next: String,
     },
+}
+
+impl Finding {
+    /// What it is by: the same finding of the same facts. What two people accepted is accepted under it.
+    #[must_use]
+    pub fn key(&self) -> Digest {
+        let since = self.since.as_ref().map(|since| since.id.to_string()).unwrap_or_default();
+        Digest::of([&self.procedure, self.subject.as_str(), &since, &self.says].join("\n").as_bytes())
+    }
 }
 
 /// One compensating event of a plan.

@@ -117,7 +117,8 @@ impl Targets {
         let over = |phase| matches!(phase, WithdrawalPhase::Settled | WithdrawalPhase::Released);
         let withdrawals = state.withdrawals.iter().filter(|(_, known)| over(known.phase));
         let withdrawals = withdrawals.map(|(_, known)| (&known.slots, known.settled_by.as_ref()));
-        let burns = state.burns.iter().filter(|(_, burn)| burn.phase == BurnPhase::Settled);
+        let ended = |phase| matches!(phase, BurnPhase::Settled | BurnPhase::Cancelled);
+        let burns = state.burns.iter().filter(|(_, burn)| ended(burn.phase));
         let burns = burns.map(|(_, burn)| (&burn.slots, burn.settled_by.as_ref()));
         for (slots, settled_by) in withdrawals.chain(burns) {
             targets.payments.extend(slots.iter().filter(|slot| may_pay_again(state, slot, settled_by)).cloned());
@@ -160,7 +161,7 @@ impl Targets {
 fn may_pay_again(state: &State, slot: &Payment, settled_by: Option<&TxHash>) -> bool {
     let paid = settled_by.is_some_and(|tx| slot.attempts.contains(tx));
     match state.chain.payment_verdict(slot) {
-        Some((_, look)) => look.closed.is_none(),
+        Some((verdict, look)) => look.closed.is_none() || matches!(verdict, WithdrawalVerdict::Unknown { .. }) && !paid,
         None => !paid,
     }
 }
@@ -444,7 +445,7 @@ impl<'a> Recorder<'a> {
         let end = shown.as_ref().map(|shown| (from_nonce.saturating_add(shown.slots), shown.finalized));
         if let Some(shown) = &shown {
             scan.until = from_nonce.saturating_add(shown.slots);
-            scan.transfers += shown.transfers.len();
+            scan.transfers += shown.transfers().count();
         }
         let complete = end.is_some_and(|(until, finalized)| until >= finalized);
         let says = match end {

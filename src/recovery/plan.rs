@@ -18,6 +18,7 @@ use crate::command;
 use crate::procedures::{
     banking::{custody_drift, finality_violation, signer_intent, transfer, uncredited_deposit, withdrawal_in_doubt},
     game_state::{self, misdrawn_bracket},
+    log::incident,
 };
 
 /// What a plan was asked to be about.
@@ -77,6 +78,17 @@ pub enum Scope {
         /// Who has to approve it; nobody else can.
         second: Label,
         /// What it paid.
+        why: String,
+    },
+    /// Two people dealt outside the engine with what is found about a stream and no event puts right.
+    Accept {
+        /// The stream.
+        subject: StreamId,
+        /// Who proposes it.
+        first: Label,
+        /// Who has to approve it; nobody else can.
+        second: Label,
+        /// What was done about it.
         why: String,
     },
     /// A signer is asked to act on the slots of a withdrawal or burn: a person's decision, because money can move.
@@ -161,6 +173,7 @@ impl Scope {
             | Scope::Release { withdrawal: subject, .. }
             | Scope::Restore { deposit: subject, .. }
             | Scope::Ask { subject, .. }
+            | Scope::Accept { subject, .. }
             | Scope::Interrupted { duel: subject, .. }
             | Scope::Correct { tournament: subject, .. } => Some(subject),
         }
@@ -173,6 +186,7 @@ impl Scope {
             | Scope::Ask { .. }
             | Scope::Restore { .. }
             | Scope::Explain { .. }
+            | Scope::Accept { .. }
             | Scope::Correct { .. }
             | Scope::Interrupted { choice: Choice::Void, .. } => true,
             Scope::All
@@ -351,6 +365,10 @@ pub fn plan(evidence: &Evidence, scope: &Scope) -> Result<Plan, JsonError> {
         Scope::Explain { chain, tx, first, second, why } => {
             let decided = transfer::Decided { first, second, purpose: why };
             cases = transfer::explained_by_operators(evidence, (*chain, tx), &decided);
+        }
+        Scope::Accept { subject, first, second, why } => {
+            cases.retain(|case| case.finding.subject == *subject);
+            cases = incident::accepted(evidence, cases, first, second, why);
         }
         Scope::Ask { subject, intent, by, why } => {
             cases = signer_intent::propose(evidence, subject, *intent, by, why);

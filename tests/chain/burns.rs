@@ -150,7 +150,7 @@ fn e1_one_transaction_settles_one_burn() {
         table.look_into("burn-7").await;
         let all = table.game.plan().await;
         assert_eq!(kinds(&all), ["BurnSettled"], "{all:#?}");
-        assert!(all.held.iter().any(|hold| hold.why.contains("of no other burn")), "{all:#?}");
+        assert!(all.held.iter().any(|hold| hold.why.contains("which paid")), "{all:#?}");
     });
 }
 

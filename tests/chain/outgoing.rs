@@ -420,3 +420,92 @@ fn s5_a_scan_that_begins_too_late_is_not_complete() {
         assert!(table.game.plan_for(&two_people()).await.changes);
     });
 }
+
+#[test]
+fn s5_a_call_of_our_token_that_is_in_no_block_yet_forbids_the_decision() {
+    asked_for(async |anvil, table| {
+        table.game.tell(W, WithdrawalEvent::TxBroadcast { tx: None, post: Some(label("post-5")) }).await;
+        anvil.send(&payment(0)).await;
+        // One source has it in its pool.
+        table.look_at(&payment(0).tx).await;
+        seen(table, &payment(0), true).await;
+        assert!(!table.game.plan_for(&two_people()).await.changes, "it may still be mined");
+        // Cancelled for good, by a scan that shows what took its slot.
+        anvil.send(&dearer_cancel()).await;
+        anvil.finalize().await;
+        seen(table, &payment(0), true).await;
+        assert!(table.game.plan_for(&two_people()).await.changes);
+    });
+}
+
+/// The cancel of slot 0 that a pool prefers to its payment.
+fn dearer_cancel() -> super::anvil::Signed {
+    super::anvil::sign(HOT, 0, Some(wallet(HOT).as_str()), Vec::new(), 30)
+}
+
+#[test]
+fn by_rules_that_one_person_made_nothing_is_forgotten() {
+    asked_for(async |anvil, table| {
+        anvil.send(&payment(0)).await;
+        anvil.mine(1).await;
+        table.look_at(&payment(0).tx).await;
+        table.game.wait(900);
+        table.game.tick().await;
+        assert!(!plan(table).await.changes);
+        let agreed = table.policy.clone();
+        let alone = wox_projections::verdict::quorum::Policy { quorum: 1, ..agreed.clone() };
+        table.declares("alice", alone).await;
+        // By her rules its block is gone and another transaction has the slot for good.
+        anvil.reorg(2).await;
+        anvil.send(&dearer_cancel()).await;
+        anvil.finalize().await;
+        seen(table, &payment(0), true).await;
+        table.declares("alice", agreed).await;
+        assert!(!plan(table).await.changes, "it is remembered");
+        // By the rules of two it is.
+        seen(table, &payment(0), true).await;
+        assert!(plan(table).await.changes);
+    });
+}
+
+#[test]
+fn a_wallet_that_pays_no_more_paid_what_it_paid() {
+    asked_for(async |anvil, table| {
+        let tx = Some(payment(0).tx);
+        table.game.tell(W, WithdrawalEvent::TxBroadcast { tx, post: Some(label("post-5")) }).await;
+        anvil.send(&payment(0)).await;
+        anvil.finalize().await;
+        let wallets = vec![wallet(STRANGER)];
+        table.declare(wox_projections::verdict::quorum::Policy { wallets, ..table.policy.clone() }).await;
+        table.look_into(W).await;
+        let settled = plan(table).await;
+        assert_eq!(kinds(&settled), ["TxMined", "WithdrawalSettled"], "{settled:#?}");
+        table.game.carry_out(&settled).await;
+        assert!(plan(table).await.held.is_empty());
+    });
+}
+
+#[test]
+fn what_paid_another_sum_to_one_withdrawal_is_explained_for_the_others() {
+    asked_for(async |anvil, table| {
+        let less = pay(HOT, 0, wallet(PLAYER).as_str(), cents(4_000));
+        asked_too(table, "8", g(50)).await;
+        table.game.tell("withdrawal-8", journaled(0, &less, None)).await;
+        anvil.send(&less).await;
+        anvil.finalize().await;
+        table.look_into("withdrawal-8").await;
+        table.look_at(&less.tx).await;
+        table.game.wait(900);
+        table.game.tick().await;
+        let held = plan(table).await;
+        assert!(!held.changes && held.held[0].next.contains("wox recover transfer"), "{held:#?}");
+        let (first, second, tx) = (label("alice"), label("bob"), less.tx.clone());
+        let scope = Scope::Explain { chain: 8453, tx, first, second, why: "a part of withdrawal 8".into() };
+        let said = table.game.plan_for(&scope).await;
+        assert_eq!(kinds(&said), ["TransferExplained"], "what is said to be done does it: {said:#?}");
+        table.game.carry_out(&said).await;
+        assert!(plan(table).await.changes);
+        let other = table.game.plan_for(&Scope::Subject(stream("withdrawal-8"))).await;
+        assert!(!other.changes && other.held[0].finding.says.contains("W3"), "{other:#?}");
+    });
+}

@@ -541,6 +541,16 @@ fn w5_by_the_payment_of_another_withdrawal_is_no_strangers_and_pays_that_one_onl
             let says = &held.held[0].finding.says;
             assert!(says.contains("signed for withdrawal-8") && !says.contains("nobody here signed"), "{says}");
             assert!(!held.held[0].next.contains("stolen"), "{}", held.held[0].next);
+            // While another slot of it waits in a pool nobody decides, whoever took this one.
+            signed(table, 1, &payment(1)).await;
+            table.look_into(W).await;
+            assert!(!table.game.plan_for(&two_people()).await.changes);
+            let (by, why) = (label("alice"), "give it up".into());
+            let fence = Scope::Ask { subject: stream(W), intent: Intent::Fence, by, why };
+            table.game.carry_out(&table.game.plan_for(&fence).await).await;
+            anvil.send(&cancel(1)).await;
+            anvil.finalize().await;
+            table.look_into(W).await;
             table.game.carry_out(&table.game.plan_for(&Scope::Subject(stream("withdrawal-8"))).await).await;
             two_people_decide(table).await;
         });
@@ -582,6 +592,37 @@ fn w1_in_two_slots_is_told_and_stays_told() {
         let found = plan(table).await;
         assert!(!found.changes, "{found:#?}");
         assert!(found.held.iter().any(|hold| hold.finding.says.contains("may be paid twice")), "{found:#?}");
+        // The player sends it back: nothing in the log puts that right, and two people say that it was dealt with.
+        let accept = |second: &str| Scope::Accept {
+            subject: stream(W),
+            first: label("alice"),
+            second: label(second),
+            why: "sent back".into(),
+        };
+        assert!(!table.game.plan_for(&accept("Alice")).await.changes, "one person is not two");
+        let accepted = table.game.plan_for(&accept("bob")).await;
+        assert_eq!(kinds(&accepted), ["IncidentAccepted"], "{accepted:#?}");
+        assert!(accepted.needs_approval);
+        table.game.carry_out(&accepted).await;
+        assert!(plan(table).await.held.is_empty());
+        assert!(!table.game.plan_for(&accept("bob")).await.changes, "it is recorded once");
+        // A third payment is another finding.
+        anvil.send(&payment(2)).await;
+        anvil.finalize().await;
+        table.look_at(&payment(2).tx).await;
+        assert!(plan(table).await.held.iter().any(|hold| hold.finding.says.contains("may be paid twice")));
+    });
+}
+
+#[test]
+fn what_nobody_knows_is_not_dealt_with_by_saying_so() {
+    asked_for(async |_, table| {
+        signed(table, 0, &payment(0)).await;
+        waits(table, "W9").await;
+        let (first, second) = (label("alice"), label("bob"));
+        let scope = Scope::Accept { subject: stream(W), first, second, why: "it will be fine".into() };
+        let refused = table.game.plan_for(&scope).await;
+        assert!(!refused.changes && refused.held[0].why.contains("nobody knows"), "{refused:#?}");
     });
 }
 
@@ -631,6 +672,8 @@ fn w1_whose_final_block_went_away_is_told_and_stops_money() {
         let says = &found.held[0].finding.says;
         assert!(!found.changes && says.contains("booked as paid, and the newest look says"), "{found:#?}");
         assert!(!credit().await.changes, "nobody knows what else is gone");
+        // What no source knows any more is sent again, though money stands still for it.
+        asks(table, Intent::Rebroadcast, "RebroadcastRequested").await;
         // Mined again, it is as it was, and money moves.
         anvil.send(&payment(0)).await;
         anvil.finalize().await;

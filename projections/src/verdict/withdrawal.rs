@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use wox_events::{
     Amount, Digest, EventId, PlayerId, StreamId, Timestamp, TxHash, WithdrawalEvent,
-    chain::{Answer, BlockId, Consumer, Fees, Intent, ScanAnswer, SlotAnswer},
+    chain::{Answer, BlockId, Consumer, Fees, Intent, ScanAnswer, SlotAnswer, Transaction},
     id::Label,
     withdrawal::ReversalProof,
 };
@@ -411,8 +411,15 @@ pub struct Segment {
     pub slots: u64,
     /// How often the wallet had sent, up to the newest final block.
     pub finalized: u64,
+    /// What took each of them, with the transfers of our tokens in it; nothing that the wallet signed, where it is none.
+    pub taken: Vec<Option<(Transaction, Vec<Transfer>)>>,
+}
+
+impl Segment {
     /// Every transfer of our tokens in those slots.
-    pub transfers: Vec<Transfer>,
+    pub fn transfers(&self) -> impl Iterator<Item = Transfer> + '_ {
+        self.taken.iter().flatten().flat_map(|(_, moved)| moved.iter().cloned())
+    }
 }
 
 /// What a quorum shows of the slots of a wallet from one on, without a gap; `None` where anything is missing or
@@ -424,11 +431,11 @@ pub fn segment(policy: &Policy, at: Timestamp, from_nonce: u64, answers: &[ScanA
     let whole = voting.into_iter().map(|index| &answers[index]).filter_map(|said| {
         let finalized = *said.finalized.found()?;
         let taken = (from_nonce..).zip(&said.slots).map(|(nonce, slot)| match slot.found()? {
-            Consumer::Unsigned { .. } => Some(Vec::new()),
+            Consumer::Unsigned { .. } => Some(None),
             Consumer::Transaction { transaction, receipt, block } => {
                 let answer = Answer::Found(transaction.clone());
                 let View::Final(mined) = view(&said.standing, &answer, receipt, block) else { return None };
-                (transaction.nonce == nonce).then(|| transfers(policy, mined.receipt))
+                (transaction.nonce == nonce).then(|| Some((transaction.clone(), transfers(policy, mined.receipt))))
             }
         });
         Some((&said.standing.source, finalized, taken.collect::<Option<Vec<_>>>()?))
@@ -439,10 +446,10 @@ pub fn segment(policy: &Policy, at: Timestamp, from_nonce: u64, answers: &[ScanA
     let finalized = reached(policy.quorum, whole.iter().map(|(_, finalized, _)| *finalized).collect())?;
     let shown = whole.into_iter().map(|(source, _, mut taken)| {
         taken.truncate(slots);
-        (source, taken.into_iter().flatten().collect::<Vec<Transfer>>())
+        (source, taken)
     });
     match agree(policy.quorum, shown.collect()) {
-        Agreement::Agreed(transfers) => Some(Segment { slots: slots as u64, finalized, transfers }),
+        Agreement::Agreed(taken) => Some(Segment { slots: slots as u64, finalized, taken }),
         Agreement::Contradiction(_) | Agreement::Missing => None,
     }
 }
@@ -482,7 +489,7 @@ fn shown<'a>(voting: &[&'a SlotAnswer], nonce: u64) -> Vec<Vote<'a, Taken>> {
 #[serde(rename_all = "snake_case")]
 pub enum Taken {
     /// This transaction, with its receipt.
-    By(Box<(wox_events::chain::Transaction, wox_events::chain::Receipt)>),
+    By(Box<(Transaction, wox_events::chain::Receipt)>),
     /// Nothing the wallet signed: in this block the count rose.
     Unsigned(BlockId),
 }
@@ -520,7 +527,7 @@ impl Taken {
 fn taken_by(
     policy: &Policy,
     payment: &Payment,
-    transaction: &wox_events::chain::Transaction,
+    transaction: &Transaction,
     receipt: &wox_events::chain::Receipt,
 ) -> WithdrawalVerdict {
     let unknown = |why: String| WithdrawalVerdict::Unknown { why };

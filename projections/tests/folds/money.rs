@@ -264,7 +264,7 @@ fn one_payment_settles_one_withdrawal() {
                   withdrawal-8 FundsHeld player=ann amount=50 net=48 pool_share=1 burn_share=1";
     let given = after(&[ASKED, HELD, SIGNED, SENT, MINED, SETTLED, second]);
     let again = "withdrawal-8 WithdrawalSettled tx=0xp net=48";
-    let reason = "payment 0xp is that of withdrawal 7, this event needs it of no other withdrawal";
+    let reason = "withdrawal 8 is paid by 0xp, which paid withdrawal-7, this event needs it a payment of its own";
     refused(&given, &[(&format!("{again} .from=recovery"), reason)]);
     taken(&given, &[again, "withdrawal-8 WithdrawalSettled tx=0xq net=48 .from=recovery"]);
 }

@@ -30,6 +30,8 @@ pub(super) enum Decision {
     },
     /// A deposit in suspense is this player's.
     Player(PlayerId),
+    /// Together with this person: what is found about it was dealt with outside the engine.
+    Accept(Label),
     /// Together with this person: a withdrawal goes back; of a deposit whose final block went away, what the chain says now
     /// is true; a transfer out of our wallets paid nothing that was due.
     Second(Label),
@@ -46,13 +48,13 @@ impl Decision {
             return Ok(None);
         };
         let (flag, sorts, example) = decision.goes_with();
-        if !sorts.contains(&category) {
+        if !sorts.is_empty() && !sorts.contains(&category) {
             let what = format!("{flag} goes with a {}", sorts.join(" or a "));
             return Err(
                 CliError::usage("wox::recover::decision", what).next(format!("wox recover {example} --why REASON"))
             );
         }
-        if let Decision::Second(second) = &decision
+        if let Decision::Second(second) | Decision::Accept(second) = &decision
             && is_same_person(second.as_str(), &context.actor)
         {
             let what = format!("two people decide this, and {} is one", context.actor);
@@ -82,10 +84,11 @@ impl Decision {
         if let Some(player) = &args.player {
             return Ok(Some(Decision::Player(PlayerId::new(player).map_err(bad_name)?)));
         }
-        args.second.as_ref().map(|second| Label::new(second).map(Decision::Second).map_err(bad_name)).transpose()
+        let decide = if args.accept { Decision::Accept } else { Decision::Second };
+        args.second.as_ref().map(|second| Label::new(second).map(decide).map_err(bad_name)).transpose()
     }
 
-    /// How it is typed, the sorts of things it can be about, and an example.
+    /// How it is typed, the sorts of things it can be about (none: any), and an example.
     fn goes_with(&self) -> (&'static str, &'static [&'static str], &'static str) {
         match self {
             Decision::Ask(Intent::Fence) => ("--fence", &["withdrawal", "burn"], "withdrawal ID --fence"),
@@ -97,6 +100,7 @@ impl Decision {
             Decision::Interrupted(Choice::Void) => ("--void", &["duel"], "duel ID --void"),
             Decision::Correct { .. } => ("--correct", &["tournament"], "tournament ID --correct 1/0 --winner PLAYER"),
             Decision::Player(_) => ("--player", &["deposit"], "deposit 0x… --player ID"),
+            Decision::Accept(_) => ("--accept", &[], "withdrawal ID --accept --second NAME"),
             Decision::Second(_) => ("--second", &["withdrawal", "deposit", "transfer"], "withdrawal ID --second NAME"),
         }
     }
@@ -110,6 +114,7 @@ impl Decision {
             Decision::Correct { round, slot, winner } => {
                 Scope::Correct { tournament: stream, round, slot, winner, why }
             }
+            Decision::Accept(second) => Scope::Accept { subject: stream, first: by()?, second, why },
             Decision::Player(player) => Scope::Attribute { deposit: stream, player, why },
             Decision::Second(second) if stream.category() == "deposit" => {
                 Scope::Restore { deposit: stream, first: by()?, second, why }

@@ -40,7 +40,8 @@ impl Doubt<'_> {
             BurnPhase::Settled | BurnPhase::Cancelled => None,
             BurnPhase::Scheduled if released() => Some(self.call_off()),
             BurnPhase::Scheduled => None,
-            BurnPhase::InDoubt => self.open(),
+            BurnPhase::InDoubt if released() && state.is_burn_dead(self.id, self.burn) => Some(self.call_off()),
+            BurnPhase::InDoubt => self.open(released()),
         }
     }
 
@@ -74,7 +75,7 @@ impl Doubt<'_> {
         }
     }
 
-    fn open(&self) -> Option<Case> {
+    fn open(&self, released: bool) -> Option<Case> {
         const KEPT: &str = "the share stays in the burn queue until it is burned for good";
         let waiting = self.evidence.now().since(self.burn.last_activity) > CONFIRMATION_TIMEOUT;
         let severity = if waiting { Severity::Medium } else { Severity::Low };
@@ -105,6 +106,7 @@ impl Doubt<'_> {
         }
         let next = match verdict.proof() {
             // Nothing was burned, and nothing of it can follow: the share still waits in the queue.
+            Some(_) if released => "its withdrawal went back: nothing is to be burned any more".to_owned(),
             Some(_) => "have the signer burn it again, in a new slot".to_owned(),
             None => super::next(self.evidence, "burn", self.id, &verdict, &self.burn.slots),
         };

@@ -43,6 +43,7 @@ pub fn standstill(evidence: &Evidence) -> Option<Standstill> {
             changed.by, changed.event
         ),
         next: next(chain::stream(id).as_str()),
+        about: None,
     })
 }
 

@@ -113,6 +113,14 @@ struct Decided<'a> {
 
 impl Decided<'_> {
     fn cases(&self) -> Vec<Case> {
+        if let Some((_, changed)) = self.evidence.replay.state.chain.changed_rules().next() {
+            let says =
+                format!("deposit {}: {} alone says by which rules it is judged", self.deposit.subject(), changed.by);
+            let finding = PROCEDURE.finding("WOX-BANK-VERIFY-002", self.deposit, says);
+            let repair =
+                hold("whoever says which sources count says what is true", "another person agrees to the rules first");
+            return vec![Case { finding, repair }];
+        }
         // What is true now, whatever was true before.
         let now = self.evidence.replay.state.chain.deposit_verdict(self.judged.look, &Before::default());
         let what = format!("deposit {}: {}, {}", self.deposit.subject(), now.row(), now.says());

@@ -12,7 +12,7 @@ use wox_projections::{
     withdrawals::WithdrawalPhase,
 };
 
-use super::super::{Procedure, hold};
+use super::super::{Procedure, as_incident, hold};
 use crate::{
     command::{word, wox},
     recovery::{Case, Evidence, Finding, Repair, Severity},
@@ -76,11 +76,12 @@ impl Over<'_> {
     fn slot_verdict(&self, state: &State) -> Option<WithdrawalVerdict> {
         let paid = |tx: &TxHash| self.due.slots.iter().find(|slot| slot.attempts.contains(tx));
         let verdict = match self.due.settled_by {
-            Some(tx) => state.chain.payment_verdict(paid(tx)?)?.0,
+            Some(tx) => state.slot_verdict(&self.due, paid(tx)?)?.0,
             // Given back on the word that every slot is dead.
             None if self.proven => {
-                let judged = self.due.slots.iter().filter_map(|slot| Some(state.chain.payment_verdict(slot)?.0));
-                judged.into_iter().find(WithdrawalVerdict::is_alive)?
+                let judged = self.due.slots.iter().filter_map(|slot| Some(state.slot_verdict(&self.due, slot)?.0));
+                let known = |verdict: &WithdrawalVerdict| !matches!(verdict, WithdrawalVerdict::Unknown { .. });
+                judged.into_iter().find(|verdict| verdict.is_alive() && known(verdict))?
             }
             None => return None,
         };
@@ -105,21 +106,25 @@ impl Over<'_> {
     fn cases(&self, state: &State) -> Vec<Case> {
         let (due, mut cases) = (&self.due, Vec::new());
         let (category, id) = (due.stream.category(), word(due.stream.subject()));
-        if let Some(says) = self.otherwise(state) {
-            let is = if due.settled_by.is_some() { "booked as paid" } else { "over" };
-            let what = format!("it is {is}, and the newest look says {says}");
+        let otherwise = self.otherwise(state);
+        // Of what was given back a slot that lives again is told below, with what takes it.
+        if let (Some(says), Some(_)) = (&otherwise, due.settled_by) {
+            let what = format!("it is booked as paid, and the newest look says {says}");
             let next = format!(
-                "stop paying, ask every source and another operator's node: wox observe {category} {id}; when it is final \
-                 again nothing has to be done"
+                "stop paying, ask every source and another operator's node: wox observe {category} {id}; what no source knows \
+                 any more is sent again: wox recover {category} {id} --rebroadcast --why REASON; where it never will be paid, \
+                 put it right with the player, then {}",
+                as_incident(&due.stream)
             );
             cases.push(self.case(Severity::Critical, &what, hold("what is booked is not what the chain shows", next)));
         }
-        let (chain, settled_by) = (&state.chain, due.settled_by);
+        let settled_by = due.settled_by;
         let alive = due.slots.iter().filter(|slot| !settled_by.is_some_and(|tx| slot.attempts.contains(tx)));
         for slot in alive {
-            let judged = chain.payment_verdict(slot).map(|(verdict, _)| verdict);
+            let judged = state.slot_verdict(due, slot).map(|(verdict, _)| verdict);
             let (what, next) = match judged {
                 None => ("nobody has looked at it".to_owned(), format!("wox observe {category} {id}")),
+                Some(WithdrawalVerdict::Unknown { why }) => (why, format!("wox observe {category} {id}")),
                 Some(verdict) if verdict.is_alive() => (
                     format!("{}, {}", verdict.row(), verdict.says()),
                     format!(
@@ -128,11 +133,9 @@ impl Over<'_> {
                 ),
                 Some(_) => continue,
             };
-            // Given back while a slot lives is told above, with what to do first.
-            if cases.is_empty() {
-                let what = format!("it is over, and slot {} of {} may still pay it: {what}", slot.nonce, slot.wallet);
-                cases.push(self.case(Severity::High, &what, hold("it could be paid twice", next)));
-            }
+            let severity = if settled_by.is_none() { Severity::Critical } else { Severity::High };
+            let what = format!("it is over, and slot {} of {} may still pay it: {what}", slot.nonce, slot.wallet);
+            cases.push(self.open(severity, &what, hold("it could be paid twice", next)));
         }
         cases
     }
@@ -143,21 +146,32 @@ impl Over<'_> {
         let next = format!(
             "stop paying from the wallet; if that transfer paid something else that was due, append it to that; if it paid \
              nothing of these, two people say what it was: wox recover transfer {} --second NAME --why WHAT-IT-PAID; else \
-             agree with the player, then record it as an incident",
-            word(&sent.tx)
+             agree with the player, then {}",
+            word(&sent.tx),
+            as_incident(&self.due.stream)
         );
         self.case(Severity::Critical, &what, hold("nobody but the two sides can put a second payment right", next))
+    }
+
+    /// A case whose facts may still become others.
+    fn open(&self, severity: Severity, what: &str, repair: Repair) -> Case {
+        let Case { finding, repair } = self.case(severity, what, repair);
+        Case { finding: Finding { outcome_unknown: true, ..finding }, repair }
     }
 
     fn case(&self, severity: Severity, what: &str, repair: Repair) -> Case {
         let finding = PROCEDURE.finding("WOX-BANK-TX-004", &self.due.stream, format!("{}: {what}", self.what));
         let row = if self.due.stream.category() == "burn" { "E1" } else { PROCEDURE.row };
-        Case { finding: Finding { severity, row: row.into(), outcome_unknown: true, ..finding }, repair }
+        Case { finding: Finding { severity, row: row.into(), ..finding }, repair }
     }
 }
 
 /// Things that are booked as paid with a transaction that has no transfer left for them: one transfer pays one of them.
 fn booked_twice(state: &State, dues: &[Over<'_>]) -> Vec<Case> {
+    // Where no chain is declared nobody can look how many transfers a transaction has.
+    if state.chain.policies().next().is_none() {
+        return Vec::new();
+    }
     let mut booked: BTreeMap<&TxHash, Vec<&Over<'_>>> = BTreeMap::new();
     for over in dues {
         if let Some(tx) = over.due.settled_by {
@@ -168,6 +182,13 @@ fn booked_twice(state: &State, dues: &[Over<'_>]) -> Vec<Case> {
     for (tx, mut group) in booked.into_iter().filter(|(_, group)| group.len() > 1) {
         group.sort_by_key(|over| over.due.since);
         let mut parts = state.chain.outgoing().get(tx).map(|sent| sent.transfers.iter().collect::<Vec<_>>());
+        // Shares may be burned together, by one transfer of their sum.
+        let sum = Amount::checked_sum(group.iter().filter_map(|over| over.due.amount));
+        let burns = group.iter().all(|over| over.due.stream.category() == "burn");
+        if burns && parts.iter().flatten().any(|part| part.to == group[0].due.to && Some(part.value) == sum) {
+            continue;
+        }
+        let looked = state.chain.policies().any(|policy| state.chain.transaction(policy.chain, tx).is_some());
         let first = group[0];
         for over in group {
             let part = parts.as_ref().and_then(|parts| parts.iter().position(|part| over.due.fits(part)));
@@ -178,10 +199,17 @@ fn booked_twice(state: &State, dues: &[Over<'_>]) -> Vec<Case> {
                 }
                 // Nobody has looked how many it paid; the first of them it may have.
                 (None, _) if over.due.stream == first.due.stream => continue,
+                (None, _) if looked => (
+                    "no look shows that a wallet of ours sent it",
+                    format!(
+                        "name the wallet in `wallets` of the section [chain]; or {}",
+                        as_incident(&over.due.stream)
+                    ),
+                ),
                 (None, _) => ("nobody has looked whether it paid both", wox(["observe", "transaction", tx.as_str()])),
                 (Some(_), None) => (
                     "it has no transfer for this one",
-                    "the player waits for it: agree with them, pay it, and record it as an incident".to_owned(),
+                    format!("somebody waits for it: pay it, then {}", as_incident(&over.due.stream)),
                 ),
             };
             let what = format!("it is booked as paid by {tx}, as {} is, and {what}", first.due.stream);

@@ -102,14 +102,16 @@ impl Asking<'_> {
             let next = "look at all that the paying wallet sent: wox observe wallet 0x… --from NONCE".into();
             return held("the bank's bot was asked for it", "the bot's slots are not ours to ask a signer about", next);
         }
-        let may_be_fenced = owed.over && self.intent == Intent::Fence && self.left().next().is_some();
-        if !(owed.open || may_be_fenced) || owed.slots.is_empty() {
+        let may_help = owed.over && self.intent != Intent::Bump && self.left().next().is_some();
+        if !(owed.open || may_help) || owed.slots.is_empty() {
             let next = format!("{} has its events", wox(["show", subject.as_str()]));
             return held("nothing of it waits for a signer", "no attempt of it can still be sent or outbid", next);
         }
         match self.intent {
             Intent::Fence => None,
             // Paying stands still; giving up a payment does not.
+            // What went away is what money stands still for: sending it again ends that.
+            Intent::Rebroadcast if owed.over => None,
             Intent::Rebroadcast | Intent::Bump => {
                 if let Some(next) = super::perhaps_paid(self.evidence, subject) {
                     return held("its address was paid by another transaction", "to pay again could pay twice", next);
@@ -119,13 +121,15 @@ impl Asking<'_> {
         }
     }
 
-    /// The slots that can still do something: where it is over, those that did not pay it and are not dead.
+    /// The slots that can still do something. Where it is over: to be fenced, those that did not pay it and live; to be sent
+    /// again, the one that paid it and went away.
     fn left(&self) -> impl Iterator<Item = &Payment> {
         let chain = &self.evidence.replay.state.chain;
-        let (over, settled_by) = (self.owed.over, self.owed.settled_by);
+        let (over, settled_by, intent) = (self.owed.over, self.owed.settled_by, self.intent);
         self.owed.slots.iter().filter(move |slot| {
             let paid = settled_by.is_some_and(|tx| slot.attempts.contains(tx));
-            !over || !paid && chain.payment_verdict(slot).is_none_or(|(verdict, _)| verdict.is_alive())
+            let alive = || chain.payment_verdict(slot).is_none_or(|(verdict, _)| verdict.is_alive());
+            !over || paid == (intent == Intent::Rebroadcast) && alive()
         })
     }
 
@@ -134,7 +138,8 @@ impl Asking<'_> {
     }
 
     fn about(&self, payment: &Payment) -> Option<Case> {
-        let tx = payment.attempts.last()?;
+        let settled_by = self.owed.settled_by.filter(|tx| payment.attempts.contains(tx));
+        let tx = settled_by.or(payment.attempts.last())?;
         let Payment { wallet, nonce, .. } = payment;
         let Some((verdict, look)) = self.evidence.replay.state.chain.payment_verdict(payment) else {
             let what = format!("nobody has looked at slot {nonce} of {wallet}");

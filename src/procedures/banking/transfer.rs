@@ -33,10 +33,9 @@ pub fn explained_by_operators(evidence: &Evidence, (chain, tx): (u64, &TxHash), 
     if register.explained(tx).is_some() {
         return Vec::new();
     }
-    if let Some(named) = register.named_for(tx) {
-        let next =
-            format!("where that is wrong, the event that names it is left out: {}", wox(["show", named.as_str()]));
-        return vec![Case { finding, repair: hold(format!("{named} names it as its own payment"), next) }];
+    if let Some(named) = outgoing::paid_for(&evidence.replay.state, tx) {
+        let next = wox(["recover", named.as_str()]);
+        return vec![Case { finding, repair: hold(format!("it is the payment of {named}, by name and amount"), next) }];
     }
     if !sent.is_final {
         let next = format!("look again when its block is final: wox observe transaction {}", word(tx));

@@ -19,7 +19,7 @@ use wox_projections::{
     withdrawals::{Hold, Withdrawal, WithdrawalPhase},
 };
 
-use super::super::{Procedure, Steps, hold, stopped, stream};
+use super::super::{Procedure, Steps, as_incident, hold, stopped, stream};
 use crate::{
     command::{word, wox},
     recovery::{Case, Evidence, Finding, Repair, Severity, policy::CONFIRMATION_TIMEOUT},
@@ -40,7 +40,7 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
         .withdrawals
         .iter()
         .flat_map(|(id, withdrawal)| {
-            let judged = evidence.replay.withdrawal_verdict(id, withdrawal);
+            let judged = || evidence.replay.withdrawal_verdict(id, withdrawal);
             let doubt = Doubt { evidence, id, withdrawal, stream: stream("withdrawal", id.as_str()) };
             match withdrawal.phase {
                 // What is booked as paid is looked at in `settled_payment`.
@@ -48,8 +48,8 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
                 WithdrawalPhase::Requested => doubt.paid_before_held(),
                 // Over before the tables were taken over, by the game's own word: nothing of it is in this ledger.
                 WithdrawalPhase::Failed if withdrawal.imported && withdrawal.hold.is_none() => Vec::new(),
-                WithdrawalPhase::Released => doubt.paid_after_release(judged),
-                WithdrawalPhase::Held | WithdrawalPhase::InDoubt | WithdrawalPhase::Failed => doubt.open(judged),
+                WithdrawalPhase::Released => doubt.paid_after_release(judged()),
+                WithdrawalPhase::Held | WithdrawalPhase::InDoubt | WithdrawalPhase::Failed => doubt.open(judged()),
             }
         })
         .collect()
@@ -133,7 +133,9 @@ impl Doubt<'_> {
                     false if looks.is_empty() => return Vec::new(),
                     false => Severity::Medium,
                 };
-                let finding = Finding { outcome_unknown: true, ..self.finding(severity, &what) };
+                // What is paid in part is known: nothing more comes of it by itself.
+                let outcome_unknown = !matches!(&verdict, WithdrawalVerdict::Anomaly { paid, .. } if !paid.is_zero());
+                let finding = Finding { outcome_unknown, ..self.finding(severity, &what) };
                 let why = "a payment may exist and may still land: an unknown outcome is never compensated";
                 let next = super::next(self.evidence, "withdrawal", self.id.as_str(), &verdict, &self.withdrawal.slots);
                 vec![Case { finding, repair: hold(why, next) }]
@@ -146,8 +148,10 @@ impl Doubt<'_> {
         if !verdict.is_alive() {
             return String::new();
         }
-        let chain = &self.evidence.replay.state.chain;
-        let judged = self.withdrawal.slots.iter().filter_map(|slot| Some((slot.nonce, chain.payment_verdict(slot)?.0)));
+        let state = &self.evidence.replay.state;
+        let Some(due) = Due::withdrawal(self.id.as_str(), self.withdrawal) else { return String::new() };
+        let slots = self.withdrawal.slots.iter();
+        let judged = slots.filter_map(|slot| Some((slot.nonce, state.slot_verdict(&due, slot)?.0)));
         let worse = judged.filter(|(_, other)| !other.is_alive() && other.proof().is_none());
         worse.map(|(nonce, other)| format!("; slot {nonce}: {}, {}", other.row(), other.says())).collect()
     }
@@ -380,7 +384,7 @@ impl Doubt<'_> {
         }
         let repair = hold(
             "a person has the money twice: nobody but the two sides can put that right",
-            "stop paying from the wallet, agree with the player, then record it as an incident",
+            format!("stop paying from the wallet, agree with the player, then {}", as_incident(&self.stream)),
         );
         cases.push(Case { finding, repair });
         cases
@@ -395,11 +399,11 @@ impl Doubt<'_> {
             let mut parts = sent.transfers.iter().map(|one| (&one.to, one.value));
             parts.any(|(to, value)| *to == self.withdrawal.destination && value == net)
         };
+        let first = found.first()?;
         let rivals = has_rivals(state, self.id.as_str(), self.withdrawal);
         if let Some(sent) = found.iter().find(|sent| sent.is_final && to_it(sent) && !rivals) {
             return Some(Ok((sent, net)));
         }
-        let first = found.first()?;
         let what =
             format!("it was given back, and {} since it was asked for: it may be paid twice", outgoing::says(first));
         let finding = Finding {

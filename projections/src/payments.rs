@@ -1,0 +1,163 @@
+//! What became of what is due: its own slots and hashes, what else left our wallets, and what others were paid with, judged
+//! together. The table (`verdict`) judges one slot; here is what all of them come to.
+
+use wox_events::{TxHash, chain::SlotAnswer};
+
+use crate::{
+    burns::Burn,
+    chain::Look,
+    outgoing::{
+        self, Due, FOUND_MAX, is_used_up, named_for_it, pays_it, perhaps_pending, unexplained, unexplained_elsewhere,
+    },
+    projection::EventRef,
+    replay::Judgement,
+    state::State,
+    verdict::{
+        WithdrawalVerdict,
+        withdrawal::{self, Payment},
+    },
+    withdrawals::Withdrawal,
+};
+
+impl State {
+    /// The verdict over all that is known of a withdrawal's payment, with the looks it rests on. `None` when nobody
+    /// declared a chain.
+    ///
+    /// Its own slots prove that nothing can follow from them; what left our wallets otherwise and nothing explains may
+    /// have paid it all the same, and then nobody knows.
+    #[must_use]
+    pub fn withdrawal_verdict(&self, id: &str, withdrawal: &Withdrawal) -> Option<Judgement> {
+        self.verdict_of(&Due::withdrawal(id, withdrawal)?)
+    }
+
+    /// The same of a burn.
+    #[must_use]
+    pub fn burn_verdict(&self, id: &str, burn: &Burn) -> Option<Judgement> {
+        self.verdict_of(&Due::burn(id, burn)?)
+    }
+
+    /// The same of whatever our wallets were to pay.
+    #[must_use]
+    pub fn verdict_of(&self, due: &Due<'_>) -> Option<Judgement> {
+        let (verdict, mut looks) = self.verdict_of_slots(due)?;
+        if due.settled || verdict.rank() < 2 {
+            return Some((verdict, looks));
+        }
+        let mut found = unexplained(self, due);
+        let mut why = "to its address, and no event says what it paid";
+        if found.is_empty() && matches!(verdict, WithdrawalVerdict::NotSent) {
+            found = unexplained_elsewhere(self, due);
+            why = "that could be its payment, and no event says what it paid";
+        }
+        if found.is_empty() && !verdict.is_alive() {
+            found = named_for_it(self, due);
+            why = "and is named for it, though its slots do not show it";
+        }
+        let Some(first) = found.first() else { return Some((verdict, looks)) };
+        let more = match found.len() {
+            1 => String::new(),
+            FOUND_MAX => " and others".to_owned(),
+            more => format!(" and {} more", more - 1),
+        };
+        let why = format!("{}{more}, {why}", outgoing::says(first));
+        looks.extend(found.iter().map(|sent| sent.event.clone()));
+        Some((WithdrawalVerdict::Unknown { why }, looks))
+    }
+
+    /// The verdict over its slots and hashes, with the looks it rests on.
+    ///
+    /// Every slot that was ever signed for it counts: one that paid settles it, and only when each is proven dead, nothing
+    /// can follow. A payment without a slot of ours, such as the bank bot's, is paid when its transfer is final, and unknown
+    /// until then (banking.md 8).
+    fn verdict_of_slots(&self, due: &Due<'_>) -> Option<Judgement> {
+        self.chain.policies().next()?;
+        if !due.sent {
+            return Some((withdrawal::unsigned(self.chain.is_journaled_since(due.since), false), Vec::new()));
+        }
+        let mut seen = Vec::new();
+        let mut verdicts = Vec::new();
+        for payment in due.slots {
+            let Some((verdict, look)) = self.slot_verdict(due, payment) else {
+                let why = format!("nobody has looked at slot {} of {}", payment.nonce, payment.wallet);
+                verdicts.push(WithdrawalVerdict::Unknown { why });
+                continue;
+            };
+            seen.push(look.event.clone());
+            verdicts.push(verdict);
+        }
+        let without_slot = due.asked.iter().filter(|tx| !due.slots.iter().any(|slot| slot.attempts.contains(tx)));
+        for tx in without_slot.clone() {
+            let looks = self.chain.policies().filter_map(|policy| self.chain.transaction(policy.chain, tx));
+            seen.extend(looks.map(|look| look.event.clone()));
+            let why = match self.chain.did_not_pay(due, tx) {
+                Some(says) => {
+                    format!("{tx} was named without its slot, and did not pay it ({says}); another may be tried")
+                }
+                None => format!("{tx} was named without its slot, and its transfer is not final"),
+            };
+            verdicts.push(WithdrawalVerdict::Unknown { why });
+        }
+        if due.asked_by_post && due.asked.is_empty() {
+            verdicts.push(withdrawal::unsigned(true, true));
+        }
+        // What is final on chain, named for it, exactly what is due and nobody else's has paid it, whatever became of its slot.
+        let mut named = due.slots.iter().flat_map(|slot| &slot.attempts).chain(without_slot);
+        let paid = |tx: &TxHash| self.chain.paid_without_slot(due, tx).filter(|_| !is_used_up(self, due, tx));
+        if let Some((tx, (block, look))) = named.find_map(|tx| Some((tx, paid(tx)?))) {
+            seen.push(look.event.clone());
+            verdicts.push(WithdrawalVerdict::Executed { tx: tx.clone(), block });
+        }
+        let unknown =
+            || WithdrawalVerdict::Unknown { why: "its payment was sent from a slot that is not recorded".into() };
+        seen.sort();
+        seen.dedup();
+        Some((verdicts.into_iter().min_by_key(WithdrawalVerdict::rank).unwrap_or_else(unknown), seen))
+    }
+
+    /// The verdict over one slot of what is due. One that something else of this log took is no stranger's, and what another
+    /// was paid with is no payment of this one.
+    #[must_use]
+    pub fn slot_verdict(&self, due: &Due<'_>, slot: &Payment) -> Option<(WithdrawalVerdict, &Look<SlotAnswer>)> {
+        let (verdict, look) = self.chain.payment_verdict(slot)?;
+        let verdict = match self.chain.outgoing().signed_for_another(due, verdict) {
+            WithdrawalVerdict::ForeignConsumer { tx, paid_destination, of: of @ Some(_) } => {
+                let pays = || self.chain.outgoing().get(&tx).is_none_or(|sent| pays_it(self, due, sent));
+                let paid_destination = paid_destination && pays();
+                WithdrawalVerdict::ForeignConsumer { tx, paid_destination, of }
+            }
+            other => other,
+        };
+        Some((verdict, look))
+    }
+
+    /// The scans on which people may decide about a payment that nobody can prove (S5): asked of the bank's bot, or of
+    /// nobody where the signer does not journal here; everything that our wallets sent is shown, and nothing of it paid or
+    /// may still.
+    #[must_use]
+    pub fn scanned_without_payment(&self, due: &Due<'_>) -> Option<Vec<EventRef>> {
+        let asked_elsewhere = due.asked_by_post || !due.asked.is_empty();
+        let alive = || {
+            due.slots.iter().any(|slot| {
+                self.slot_verdict(due, slot).is_none_or(|(verdict, _)| verdict.is_alive() || verdict.rank() < 2)
+            })
+        };
+        let perhaps_paid =
+            || !unexplained(self, due).is_empty() || !named_for_it(self, due).is_empty() || perhaps_pending(self, due);
+        if due.sent && !asked_elsewhere || alive() || perhaps_paid() {
+            return None;
+        }
+        self.chain.scanned_since(due)
+    }
+
+    /// Whether nothing can burn a share any more: by the proof of every slot that was signed for it; or, of one that
+    /// nothing was ever signed for, by the journal, or where the signer keeps none here by scans of all that our wallets
+    /// sent. Where no chain was ever declared only its own stream can speak.
+    #[must_use]
+    pub fn is_burn_dead(&self, id: &str, burn: &Burn) -> bool {
+        let Some(due) = Due::burn(id, burn) else { return false };
+        match self.verdict_of(&due) {
+            Some((verdict, _)) => verdict.proof().is_some() || self.scanned_without_payment(&due).is_some(),
+            None => !due.sent,
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What two people dealt with outside the engine, because no event puts it right (row R33): a second payment that a player
+//! sent back, a wrong booking of the game. Recorded under what was found; told again as soon as that is another thing.
+
+use wox_events::{Label, OpsEvent, StreamId};
+
+use super::super::{Steps, hold};
+use crate::{
+    command::wox,
+    recovery::{Case, Evidence, Repair},
+};
+
+/// The record for every finding among these that is left to people. What a plan repairs, and what may still become another
+/// thing, is not dealt with by saying so.
+#[must_use]
+pub fn accepted(evidence: &Evidence, cases: Vec<Case>, first: &Label, second: &Label, why: &str) -> Vec<Case> {
+    let record = |Case { finding, repair }: Case| {
+        if let Repair::Compensate { .. } = repair {
+            let next = wox(["recover", finding.subject.as_str()]);
+            return Case { finding, repair: hold("a plan repairs it", next) };
+        }
+        if finding.outcome_unknown {
+            let repair = hold(
+                "it may still become another thing: nobody has dealt with what nobody knows",
+                "wait, and look again",
+            );
+            return Case { finding, repair };
+        }
+        let key = finding.key();
+        let stream =
+            StreamId::new(format!("incident-{}", key.short())).expect("a word and hex digits are a stream name");
+        let event = OpsEvent::IncidentAccepted {
+            subject: finding.subject.clone(),
+            finding: key,
+            says: finding.says.clone(),
+            reason: why.to_owned(),
+            first: first.clone(),
+            second: second.clone(),
+        };
+        let cause = wox_events::EventId::derived(&["wox/incident", &key.to_string()]);
+        let repair = Steps::on(evidence, stream).add(cause, "", event, "record that it was dealt with").repair();
+        Case { finding, repair }
+    };
+    cases.into_iter().map(record).collect()
+}
