@@ -11,7 +11,7 @@ use wox_projections::{EventRef, Replay, State, invariants};
 
 use crate::{
     rebuild::survey::Made,
-    recovery::observe::Targets,
+    recovery::{Finding, observe::Targets},
     tables::{Table, compare::Compared},
     world::game_db::{GameDbError, health::TableChecked, schema::Schema},
 };
@@ -125,6 +125,23 @@ pub fn state(replay: &Replay) -> Vec<Check> {
     }));
     checks.extend(chain(&replay.state));
     checks
+}
+
+/// What the procedures find: whatever waits for a plan or for a person.
+#[must_use]
+pub fn findings(found: &[Finding]) -> Check {
+    let check = Check::new("findings", "R03", "no procedure finds anything that waits for a plan or for a person");
+    // The worst first; of the same severity, what was first.
+    let Some(worst) = found.iter().min_by_key(|finding| finding.severity) else {
+        return check.found("nothing is found");
+    };
+    let more = found.len() - 1;
+    let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
+    let says = format!("{}, {}: {}{more}", worst.subject, worst.severity, worst.says);
+    Check {
+        since: worst.since.clone(),
+        ..check.violated(says, "wox plan says what repairs it, and what is held for whom")
+    }
 }
 
 fn streams(replay: &Replay) -> Check {

@@ -25,6 +25,7 @@ use crate::{
         look::{RowProgress, look},
         survey::made,
     },
+    recovery::{Evidence, Finding, diagnose},
     rfc3339,
     tables::{Table, compare::Details},
     world::game_db::{GameDb, Session},
@@ -183,7 +184,11 @@ impl Looker<'_> {
             Err(error) => return Err(error),
         };
         self.checks.extend(assess::state(&folded.replay));
-        Ok(Some(folded))
+        let evidence = Evidence::new(folded.log, folded.as_of, folded.root, folded.replay, None);
+        let mut found: Vec<Finding> = diagnose(&evidence).cases.into_iter().map(|case| case.finding).collect();
+        found.dedup();
+        self.checks.push(assess::findings(&found));
+        Ok(Some(Folded { replay: evidence.replay, ..folded }))
     }
 
     async fn database(

@@ -130,3 +130,15 @@ fn a_second_plan_of_what_was_applied_meanwhile_appends_nothing_and_another_decis
     let other = session.run(&format!("apply other.plan --yes {at}"));
     assert!(code(&other) == 4 && text(&other).contains("since then: EventWaived"), "{}", text(&other));
 }
+
+#[test]
+fn what_waits_for_a_plan_or_a_person_is_no_clean_bill_of_health() {
+    let session = demo();
+    let report = json(&session.run("assess --output json --store wox-demo"));
+    let check = report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "findings").unwrap();
+    assert_eq!((&check["status"], report["violated"].as_u64().unwrap() > 0), (&"violated".into(), true), "{check}");
+    session.run("demo --store sound --events 3000 --sound");
+    let report = json(&session.run("assess --output json --store sound"));
+    let check = report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "findings").unwrap();
+    assert_eq!(check["status"], "ok", "{check}");
+}
