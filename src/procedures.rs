@@ -7,7 +7,7 @@
 use wox_events::{Event, EventId, StreamId};
 
 use crate::{
-    command::wox,
+    command::{word, wox},
     recovery::{Case, Evidence, Finding, Repair, Step},
 };
 
@@ -133,14 +133,18 @@ pub fn standstill(evidence: &Evidence) -> Option<Standstill> {
     if let Some(stop) = banking::changed_rules::standstill(evidence) {
         return Some(stop);
     }
-    let payment = banking::settled_payment::gone(evidence)?;
+    let (payment, is_paid) = banking::settled_payment::gone(evidence)?;
+    let (category, id) = (payment.category(), word(payment.subject()));
+    // What was paid is to be paid again; what went back is not.
+    let (what, flag) = match is_paid {
+        true => ("what no source knows any more is sent again", "--rebroadcast"),
+        false => ("it went back, so its slot is taken", "--fence"),
+    };
     Some(Standstill {
         why: format!("the final block of {payment} went away: no money moves until it is final again"),
         next: format!(
-            "ask every source and another operator's node: {}; what no source knows any more is sent again: {} --rebroadcast \
-             --why REASON",
-            wox(["observe", payment.category(), payment.subject()]),
-            wox(["recover", payment.category(), payment.subject()])
+            "ask every source and another operator's node: wox observe {category} {id}; {what}: wox recover {category} {id} \
+             {flag} --why REASON"
         ),
         about: Some(payment),
     })

@@ -240,7 +240,8 @@ fn ready(name: &str, line: Line, allow_unknown: bool, now: Timestamp) -> Result<
             .next(again));
     }
     if is_reserved(&typed) {
-        let what = format!("{} is an event of a recovery or of a look at the chain, and only those write it", typed.kind);
+        let what =
+            format!("{} is an event of a recovery or of a look at the chain, and only those write it", typed.kind);
         return Err(bad("wox::append::reserved", what)
             .next("wox observe, wox plan, wox approve and wox apply write them; wox recover event leaves an event out")
             .next(again));

@@ -45,7 +45,7 @@ async fn a_full_disk_of_the_server_ends_it_with_the_tables_as_they_were() {
         assert!(filled < 2_000);
     }
     let full = game.run(&format!("rebuild --confirm {id}"));
-    said(&full, 1, &["wox::game-db::full", "_wox_old_"]);
+    said(&full, 1, &["wox::game-db::full", "--drop-kept"]);
     assert_eq!(game.db.rows(SPOILT).await, [OLD]);
     // Room is made; what could not be cleared away on a full disk is cleared away now.
     server.restart_with(&[options[0], "--innodb-data-file-path=ibdata1:12M:autoextend"]);

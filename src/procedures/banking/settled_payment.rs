@@ -36,12 +36,14 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
 }
 
 /// The first payment that a recovery booked on the chain's final word and that may be made again by the newest look: a final
-/// block went away, and nobody knows what else did. What is final otherwise by now stops nobody.
+/// block went away, and nobody knows what else did. What is final otherwise by now stops nobody. True where it was paid,
+/// false where it went back.
 #[must_use]
-pub fn gone(evidence: &Evidence) -> Option<StreamId> {
+pub fn gone(evidence: &Evidence) -> Option<(StreamId, bool)> {
     let state = &evidence.replay.state;
     let alive = |over: &Over<'_>| over.slot_verdict(state).is_some_and(|verdict| verdict.is_alive());
-    over(state).find(|over| over.proven && alive(over)).map(|over| over.due.stream)
+    let gone = over(state).find(|over| over.proven && alive(over))?;
+    Some((gone.due.stream, gone.due.settled))
 }
 
 /// Something that is over.
