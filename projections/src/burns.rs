@@ -64,6 +64,13 @@ impl Burn {
         self.slots.iter().find(|slot| slot.wallet == *wallet && slot.nonce == nonce)
     }
 
+    /// From here on a transaction may exist. What is over stays over.
+    fn tried(&mut self) {
+        if self.phase == BurnPhase::Scheduled {
+            self.phase = BurnPhase::InDoubt;
+        }
+    }
+
     /// A slot of the burn, known or new.
     fn slot(&mut self, wallet: &Label, nonce: u64) -> &mut Payment {
         let known = self.slots.iter().position(|slot| slot.wallet == *wallet && slot.nonce == nonce);
@@ -157,8 +164,13 @@ impl Projection for Burns {
         }
         let Some(burn) = self.burns.get(id) else { return Err(Rejection::unknown("burn", id)) };
         // What is over may have a slot left that could burn it again.
-        let fences = matches!(event, BurnEvent::BurnIntentRequested { intent: Intent::Fence, .. });
-        if !fences && matches!(burn.phase, BurnPhase::Settled | BurnPhase::Cancelled) {
+        let later = matches!(
+            event,
+            BurnEvent::BurnIntentRequested { intent: Intent::Fence, .. }
+                | BurnEvent::BurnTxSigned { .. }
+                | BurnEvent::BurnTxBroadcast { .. }
+        );
+        if !later && matches!(burn.phase, BurnPhase::Settled | BurnPhase::Cancelled) {
             return Err(Rejection::state(format_args!("burn {id}"), burn.phase, "scheduled"));
         }
         match event {
@@ -221,7 +233,7 @@ impl Projection for Burns {
             BurnEvent::BurnScheduled { .. } | BurnEvent::BurnImported { .. } => {}
             BurnEvent::BurnTxSigned { wallet, nonce, tx, fees } => {
                 burn.slot(wallet, *nonce).signed(tx, *fees);
-                burn.phase = BurnPhase::InDoubt;
+                burn.tried();
             }
             BurnEvent::BurnIntentRequested { intent, wallet, nonce, tx, evidence, by, .. } => {
                 let (tx, evidence) = (Some(tx.clone()), Some(*evidence));
@@ -233,7 +245,7 @@ impl Projection for Burns {
                 if !signed && !burn.asked.contains(tx) {
                     burn.asked.push(tx.clone());
                 }
-                burn.phase = BurnPhase::InDoubt;
+                burn.tried();
             }
             BurnEvent::BurnSettled { amount, tx } => {
                 burn.phase = BurnPhase::Settled;

@@ -281,9 +281,12 @@ fn asked(intent: Intent, tx: Option<&TxHash>, evidence: Option<EventId>, by: &La
     Asked { intent, tx: tx.cloned(), evidence, by: by.clone(), at: at.time }
 }
 
-/// From here on a payment may exist. An earlier one that failed proves nothing about this one.
+/// From here on a payment may exist. An earlier one that failed proves nothing about this one. What is over stays over.
 fn payment_tried(withdrawal: &mut Withdrawal, tx: Option<&TxHash>) {
     withdrawal.sent = true;
+    if matches!(withdrawal.phase, WithdrawalPhase::Settled | WithdrawalPhase::Released) {
+        return;
+    }
     withdrawal.phase = WithdrawalPhase::InDoubt;
     withdrawal.reverted.take_if(|failed| tx != Some(failed));
 }
@@ -317,19 +320,19 @@ impl Projection for Withdrawals {
                 let parts = Amount::checked_sum([*net, *pool_share, *burn_share]).unwrap_or_default();
                 Rejection::same("sum of the parts", amount, &parts)
             }
-            WithdrawalEvent::TxSigned { .. }
-            | WithdrawalEvent::TxBroadcast { .. }
-            | WithdrawalEvent::TxMined { .. }
+            WithdrawalEvent::TxMined { .. }
             | WithdrawalEvent::TxReverted { .. }
             | WithdrawalEvent::TxReplaced { .. }
             | WithdrawalEvent::WithdrawalFailed { .. } => not_over(id, withdrawal),
-            // What is over may have a slot left that could pay it again.
-            WithdrawalEvent::FenceRequested { .. } | WithdrawalEvent::WithdrawalFenced { .. } => {
-                match withdrawal.phase {
-                    WithdrawalPhase::Settled | WithdrawalPhase::Released => Ok(()),
-                    _ => not_over(id, withdrawal),
-                }
-            }
+            // What is over may have a slot left that could pay it again; that one was signed for it later is a fact, and nobody
+            // would watch it if it were refused.
+            WithdrawalEvent::TxSigned { .. }
+            | WithdrawalEvent::TxBroadcast { .. }
+            | WithdrawalEvent::FenceRequested { .. }
+            | WithdrawalEvent::WithdrawalFenced { .. } => match withdrawal.phase {
+                WithdrawalPhase::Settled | WithdrawalPhase::Released => Ok(()),
+                _ => not_over(id, withdrawal),
+            },
             WithdrawalEvent::RebroadcastRequested { wallet, nonce, tx, .. }
             | WithdrawalEvent::BumpRequested { wallet, nonce, tx, .. } => {
                 // What is booked as paid and went away is sent again; more is offered for nothing that is over.

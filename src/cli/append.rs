@@ -195,6 +195,16 @@ fn print(ack: &Ack, out: &mut impl io::Write) -> io::Result<()> {
     Ok(())
 }
 
+/// Events of the game's streams that follow from a decision of two people.
+const RESERVED: &[&str] = &[
+    "EventWaived",
+    "IncidentAccepted",
+    "RebroadcastRequested",
+    "BumpRequested",
+    "FenceRequested",
+    "BurnIntentRequested",
+];
+
 /// Whoever may append could otherwise approve a plan in another's name, say that it was applied, say what the chain shows or
 /// by which rules that counts, or decide as two people: such events only a recovery or a look at the chain writes.
 fn is_reserved(typed: &EventLine) -> bool {
@@ -202,7 +212,7 @@ fn is_reserved(typed: &EventLine) -> bool {
     let by_two = typed.kind == "HoldReleased" && typed.data.as_str().contains("\"operators\"");
     typed.stream.family() == Some(Family::Recovery)
         || typed.provenance == Provenance::Recovery
-        || ["EventWaived", "IncidentAccepted"].contains(&typed.kind.as_str())
+        || RESERVED.contains(&typed.kind.as_str())
         || of_chain
         || by_two
 }

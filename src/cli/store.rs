@@ -18,6 +18,11 @@ pub(super) async fn open_to_read(context: &Context) -> Result<EmbeddedLog, CliEr
     // Before the head: a writer at work moves both, and the watermark last.
     let watermark = watermark_of(&context.store).ok().flatten();
     let log = EmbeddedLog::open_read_only(&context.store).await?;
+    if watermark.is_none() && log.head().await.is_ok_and(|head| head.position.0 > 0) {
+        TOLD.call_once(|| {
+            context.say("the watermark is missing or damaged: nobody can say whether acknowledged events are missing here\nnext: wox verify");
+        });
+    }
     if let Some(watermark) = watermark
         && let Ok(head) = log.head().await
         && head.position < watermark

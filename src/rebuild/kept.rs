@@ -3,13 +3,16 @@
 
 use wox_events::Digest;
 
-use crate::world::game_db::{
-    GameDbError, Session,
-    shadow::{OLD, UNDONE, old_name},
-    switch::Control,
-};
+use strum::VariantArray as _;
 
-use super::settle::tables_of;
+use crate::{
+    tables::Table,
+    world::game_db::{
+        GameDbError, Session,
+        shadow::{OLD, UNDONE},
+        switch::Control,
+    },
+};
 
 /// The tables that are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,14 +33,22 @@ impl Kept {
 
 /// Looks which tables are kept, by what the control row says of the last rebuild.
 pub async fn kept(session: &mut Session, last: Option<&Control>) -> Result<Kept, GameDbError> {
-    // One that was cut off may turn out to have switched.
-    let revertible = last.filter(|last| !["reverted", "given_up"].contains(&last.phase.as_str()));
-    let needed: Vec<String> = revertible
-        .into_iter()
-        .flat_map(|last| tables_of(last).into_iter().map(|table| old_name(last.epoch, table)))
-        .collect();
     let mut all = session.tables_called(OLD).await?;
     all.extend(session.tables_called(UNDONE).await?);
-    let (needed, spare) = all.into_iter().partition(|name| needed.contains(name));
+    // What is called so and was not made by a rebuild is nobody's to drop.
+    all.retain(|name| epoch_of(name, OLD).or(epoch_of(name, UNDONE)).is_some());
+    // Also of one that was given up or cut off later: the newest whole copies stay.
+    let newest = match last.map(|last| last.phase.as_str()) {
+        Some("reverted") => None,
+        _ => all.iter().filter_map(|name| epoch_of(name, OLD)).max(),
+    };
+    let (needed, spare) = all.into_iter().partition(|name| newest.is_some() && epoch_of(name, OLD) == newest);
     Ok(Kept { spare, needed })
+}
+
+/// The number of the rebuild in the name of a table that one kept.
+fn epoch_of(name: &str, prefix: &str) -> Option<u64> {
+    let (epoch, table) = name.strip_prefix(prefix)?.split_once('_')?;
+    let known = Table::VARIANTS.iter().any(|known| known.name() == table);
+    epoch.parse().ok().filter(|_| known)
 }

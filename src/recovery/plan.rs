@@ -184,6 +184,7 @@ impl Scope {
         match self {
             Scope::Waive { .. }
             | Scope::Ask { .. }
+            | Scope::Release { .. }
             | Scope::Restore { .. }
             | Scope::Explain { .. }
             | Scope::Accept { .. }
@@ -193,7 +194,6 @@ impl Scope {
             | Scope::Subject(_)
             | Scope::Transaction { .. }
             | Scope::Attribute { .. }
-            | Scope::Release { .. }
             | Scope::Adjust { .. }
             | Scope::Interrupted { choice: Choice::Resume, .. } => false,
         }
@@ -396,6 +396,13 @@ pub fn plan(evidence: &Evidence, scope: &Scope) -> Result<Plan, JsonError> {
             Ok(fork) => break fork,
             Err((refused, why)) => {
                 let item = items.remove(refused);
+                // A release and the burn that it calls off stand or fall together.
+                let with_it = |other: &Item| {
+                    item.stream.category() == "withdrawal"
+                        && other.stream.category() == "burn"
+                        && other.stream.subject() == item.stream.subject()
+                };
+                items.retain(|other| !with_it(other));
                 held.extend(item.findings.into_iter().map(|finding| Hold {
                     next: format!(
                         "look at it with `{}`; it needs a decision of its own",

@@ -22,9 +22,10 @@ fn w0_a_journal_without_an_attempt_proves_that_nothing_was_sent() {
         table.game.wait(900);
         table.game.tick().await;
         goes_back(table, &["BurnCancelled", "HoldReleased"]).await;
-        // The signer comes too late: its attempt is refused, not paid.
+        // The signer comes too late: that is a fact, and its slot is to be given up before it pays twice.
         signed(table, 0, &payment(0)).await;
-        assert!(table.game.look().await.replay.held().contains_key(&stream(W)));
+        let found = plan(table).await;
+        assert!(found.held[0].finding.says.contains("slot 0") && found.held[0].finding.outcome_unknown, "{found:#?}");
     });
 }
 
@@ -760,5 +761,96 @@ fn one_payment_that_the_game_booked_for_two_is_told() {
         assert!(found.held[0].finding.says.contains("no transfer for this one"), "{found:#?}");
         let first = plan(table).await;
         assert!(first.held.iter().all(|hold| !hold.finding.says.contains("no transfer")), "{first:#?}");
+    });
+}
+
+#[test]
+fn what_was_signed_after_it_was_over_is_watched_and_told() {
+    for goes_back in [false, true] {
+        asked_for(async |anvil, table| {
+            if goes_back {
+                table.game.wait(900);
+                table.game.tick().await;
+                super::payment_of_ann::goes_back(table, &["BurnCancelled", "HoldReleased"]).await;
+            } else {
+                signed(table, 0, &payment(0)).await;
+                anvil.send(&payment(0)).await;
+                anvil.finalize().await;
+                table.look_into(W).await;
+                table.game.carry_out(&plan(table).await).await;
+            }
+            let nonce = u64::from(!goes_back);
+            signed(table, nonce, &payment(nonce)).await;
+            assert!(!table.game.look().await.replay.held().contains_key(&stream(W)), "it is a fact");
+            let found = plan(table).await;
+            assert!(found.held.iter().any(|hold| hold.finding.says.contains("may still pay it")), "{found:#?}");
+            let open = wox_recovery::recovery::Targets::open(&table.game.look().await.replay.state);
+            assert!(open.payments.iter().any(|slot| slot.nonce == nonce), "it is watched");
+            anvil.send(&payment(nonce)).await;
+            anvil.finalize().await;
+            table.look_into(W).await;
+            let found = plan(table).await;
+            assert!(found.held.iter().any(|hold| hold.finding.code == "WOX-BANK-TX-004"), "{found:#?}");
+        });
+    }
+}
+
+#[test]
+fn what_another_slot_did_beside_the_payment_is_told_and_stays_told() {
+    for (amount, to) in [(4_000, PLAYER), (50_000, STRANGER)] {
+        asked_for(async |anvil, table| {
+            let beside = pay(HOT, 0, wallet(to).as_str(), cents(amount));
+            let journal = if to == PLAYER { pay(HOT, 0, wallet(to).as_str(), cents(amount)) } else { payment(0) };
+            signed(table, 0, &journal).await;
+            signed(table, 1, &payment(1)).await;
+            anvil.send(&beside).await;
+            anvil.send(&payment(1)).await;
+            anvil.finalize().await;
+            table.look_into(W).await;
+            let settled = plan(table).await;
+            let says = &settled.items[0].findings[0].says;
+            assert!(says.contains("W1") && says.contains("slot 0: W"), "{says}");
+            table.game.carry_out(&settled).await;
+            let found = plan(table).await;
+            let told = |hold: &wox_recovery::recovery::Hold| hold.finding.says.contains("its slot 0: W");
+            assert!(found.held.iter().any(told), "{found:#?}");
+        });
+    }
+}
+
+#[test]
+fn what_is_settled_is_not_given_back_and_its_burn_is_not_called_off() {
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
+        let tx = payment(0).tx;
+        table.game.tell(W, WithdrawalEvent::WithdrawalSettled { tx, net: g(96) }).await;
+        anvil.send(&pay(HOT, 0, wallet(STRANGER).as_str(), cents(100))).await;
+        anvil.finalize().await;
+        table.look_into(W).await;
+        let decided = table.game.plan_for(&two_people()).await;
+        assert!(!decided.changes, "{decided:#?}");
+    });
+}
+
+#[test]
+fn what_lives_again_is_not_dealt_with_by_saying_so_and_its_slot_is_given_up() {
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
+        anvil.send(&payment(0)).await;
+        anvil.finalize().await;
+        table.look_into(W).await;
+        table.game.carry_out(&plan(table).await).await;
+        anvil.reorg(11).await;
+        anvil.finalize().await;
+        assert_eq!(table.look_into(W).await.row, "W9");
+        let (first, second) = (label("alice"), label("bob"));
+        let scope = Scope::Accept { subject: stream(W), first, second, why: "paid by hand".into() };
+        assert!(!table.game.plan_for(&scope).await.changes, "its bytes may still land");
+        asks(table, Intent::Fence, "FenceRequested").await;
+        anvil.send(&cancel(0)).await;
+        anvil.finalize().await;
+        assert_eq!(table.look_into(W).await.row, "W4");
+        assert!(table.game.look().await.standstill().is_none());
+        assert!(table.game.plan_for(&scope).await.changes);
     });
 }

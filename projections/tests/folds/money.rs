@@ -443,7 +443,7 @@ fn a_burn_waits_is_sent_and_settled_or_cancelled() {
     refused(&settled, &[("burn-7 BurnSettled amount=1", "burn 7 is settled, this event needs it scheduled")]);
     refused(
         &format!("{held}\nburn-7 BurnCancelled"),
-        &[("burn-7 BurnTxSigned", "burn 7 is cancelled, this event needs it scheduled")],
+        &[("burn-7 BurnSettled amount=1", "burn 7 is cancelled, this event needs it scheduled")],
     );
     refused(
         &held,

@@ -48,6 +48,12 @@ impl Decision {
             return Ok(None);
         };
         let (flag, sorts, example) = decision.goes_with();
+        if args.accept
+            && (args.id.is_none() && !args.what.contains('-') || ["all", "event", "transfer"].contains(&category))
+        {
+            return Err(CliError::usage("wox::recover::decision", "--accept is about what is found about one stream")
+                .next("wox recover withdrawal ID --accept --second NAME --why WHAT-WAS-DONE"));
+        }
         if !sorts.is_empty() && !sorts.contains(&category) {
             let what = format!("{flag} goes with a {}", sorts.join(" or a "));
             return Err(

@@ -117,6 +117,14 @@ pub async fn verify(
     let place = Place::new(path.as_ref());
     place.check()?;
     let mut audit = Audit::new(&place);
+    for _ in 1..ATTEMPTS {
+        // So does a slot of the watermark that is just being written.
+        if audit.damaged_slots.is_empty() {
+            break;
+        }
+        tokio::time::sleep(A_MOMENT).await;
+        audit = Audit::new(&place);
+    }
     let mut conn = match connect_options(&place).read_only(true).connect().await {
         Ok(conn) => conn,
         Err(error) => {
@@ -124,6 +132,11 @@ pub async fn verify(
             return Ok(audit.report(Some("the database cannot be opened")));
         }
     };
+    // One moment of it: a writer may be at work, and what he adds meanwhile is not damage.
+    if let Err(error) = sqlx::query("BEGIN").execute(&mut conn).await {
+        audit.fail("files", audit.database(), format!("SQLite cannot read it: {error}"));
+        return Ok(audit.report(Some("the database cannot be read")));
+    }
     match load_meta(&place, &mut conn).await {
         Ok(meta) => {
             audit.pass("files");
@@ -136,8 +149,14 @@ pub async fn verify(
             return Ok(audit.report(Some("the store does not say what it is")));
         }
     }
-    if let Err(OpenError::Damaged(ReadError::Corrupt { offset, what, .. })) = place.check_whole() {
-        audit.fail("files", Bad { offset, ..audit.database() }, what);
+    for attempt in 1.. {
+        let Err(OpenError::Damaged(ReadError::Corrupt { offset, what, .. })) = place.check_whole() else { break };
+        // A writer who moves pages into the file looks like a cut file for a moment.
+        if attempt == ATTEMPTS {
+            audit.fail("files", Bad { offset, ..audit.database() }, what);
+            break;
+        }
+        tokio::time::sleep(A_MOMENT).await;
     }
     audit.schema(&mut conn).await;
     audit.sqlite(&mut conn).await;
@@ -158,6 +177,10 @@ pub async fn verify(
     let _read_only = conn.close().await;
     Ok(audit.report(None))
 }
+
+/// How often something is looked at that a writer may just be writing.
+const ATTEMPTS: u32 = 5;
+const A_MOMENT: std::time::Duration = std::time::Duration::from_millis(20);
 
 /// What is known so far.
 struct Audit {

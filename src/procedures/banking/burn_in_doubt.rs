@@ -110,7 +110,9 @@ impl Doubt<'_> {
             Some(_) => "have the signer burn it again, in a new slot".to_owned(),
             None => super::next(self.evidence, "burn", self.id, &verdict, &self.burn.slots),
         };
-        let finding = Finding { outcome_unknown: verdict.proof().is_none(), ..self.finding(severity, &what) };
+        let known =
+            verdict.proof().is_some() || matches!(&verdict, WithdrawalVerdict::Anomaly { paid, .. } if !paid.is_zero());
+        let finding = Finding { outcome_unknown: !known, ..self.finding(severity, &what) };
         Some(Case { finding, repair: hold(KEPT, next) })
     }
 }

@@ -114,11 +114,16 @@ impl Over<'_> {
             let what = format!("it is booked as paid, and the newest look says {says}");
             let next = format!(
                 "stop paying, ask every source and another operator's node: wox observe {category} {id}; what no source knows \
-                 any more is sent again: wox recover {category} {id} --rebroadcast --why REASON; where it never will be paid, \
+                 any more is sent again, or given up: wox recover {category} {id} --rebroadcast --why REASON, or --fence; where it never will be paid, \
                  put it right with the player, then {}",
                 as_incident(&due.stream)
             );
-            cases.push(self.case(Severity::Critical, &what, hold("what is booked is not what the chain shows", next)));
+            let repair = hold("what is booked is not what the chain shows", next);
+            let lives = self.slot_verdict(state).is_some_and(|verdict| verdict.is_alive());
+            cases.push(match lives {
+                true => self.open(Severity::Critical, &what, repair),
+                false => self.case(Severity::Critical, &what, repair),
+            });
         }
         let settled_by = due.settled_by;
         let alive = due.slots.iter().filter(|slot| !settled_by.is_some_and(|tx| slot.attempts.contains(tx)));
@@ -133,6 +138,19 @@ impl Over<'_> {
                         "wox recover {category} {id} --fence --why REASON; once it is mined: wox observe {category} {id}"
                     ),
                 ),
+                Some(verdict)
+                    if verdict.proof().is_none() && !matches!(verdict, WithdrawalVerdict::Executed { .. }) =>
+                {
+                    let what =
+                        format!("it is over, and its slot {}: {}, {}", slot.nonce, verdict.row(), verdict.says());
+                    let next = format!(
+                        "stop paying from {}, find out what it was, then {}",
+                        slot.wallet,
+                        as_incident(&due.stream)
+                    );
+                    cases.push(self.case(Severity::Critical, &what, hold("it is not what was signed for it", next)));
+                    continue;
+                }
                 Some(_) => continue,
             };
             let severity = if settled_by.is_none() { Severity::Critical } else { Severity::High };

@@ -121,15 +121,15 @@ impl Asking<'_> {
         }
     }
 
-    /// The slots that can still do something. Where it is over: to be fenced, those that did not pay it and live; to be sent
-    /// again, the one that paid it and went away.
+    /// The slots that can still do something. Where it is over: to be fenced, those that live; to be sent again, the one that
+    /// paid it and went away.
     fn left(&self) -> impl Iterator<Item = &Payment> {
         let chain = &self.evidence.replay.state.chain;
         let (over, settled_by, intent) = (self.owed.over, self.owed.settled_by, self.intent);
         self.owed.slots.iter().filter(move |slot| {
             let paid = settled_by.is_some_and(|tx| slot.attempts.contains(tx));
             let alive = || chain.payment_verdict(slot).is_none_or(|(verdict, _)| verdict.is_alive());
-            !over || paid == (intent == Intent::Rebroadcast) && alive()
+            !over || (paid || intent == Intent::Fence) && alive()
         })
     }
 

@@ -62,6 +62,10 @@ pub fn released_by_operators(evidence: &Evidence, subject: &StreamId, first: &La
     let state = &evidence.replay.state;
     let Ok(id) = WithdrawalId::new(subject.subject()) else { return Vec::new() };
     let Some(withdrawal) = state.withdrawals.get(id.as_str()) else { return Vec::new() };
+    // What is over is decided: nothing of it goes back, and nothing of its burn is called off.
+    if matches!(withdrawal.phase, WithdrawalPhase::Requested | WithdrawalPhase::Settled | WithdrawalPhase::Released) {
+        return Vec::new();
+    }
     let doubt = Doubt { evidence, id: &id, withdrawal, stream: subject.clone() };
     let Some((verdict, _)) = evidence.replay.withdrawal_verdict(&id, withdrawal) else { return Vec::new() };
     let what = format!("{}, {}{}", verdict.row(), verdict.says(), doubt.worse_slots(&verdict));
@@ -134,7 +138,8 @@ impl Doubt<'_> {
                     false => Severity::Medium,
                 };
                 // What is paid in part is known: nothing more comes of it by itself.
-                let outcome_unknown = !matches!(&verdict, WithdrawalVerdict::Anomaly { paid, .. } if !paid.is_zero());
+                let partly = matches!(&verdict, WithdrawalVerdict::Anomaly { paid, .. } if !paid.is_zero());
+                let outcome_unknown = !partly || self.has_live_slot();
                 let finding = Finding { outcome_unknown, ..self.finding(severity, &what) };
                 let why = "a payment may exist and may still land: an unknown outcome is never compensated";
                 let next = super::next(self.evidence, "withdrawal", self.id.as_str(), &verdict, &self.withdrawal.slots);
@@ -143,16 +148,28 @@ impl Doubt<'_> {
         }
     }
 
+    fn has_live_slot(&self) -> bool {
+        let state = &self.evidence.replay.state;
+        let due = Due::withdrawal(self.id.as_str(), self.withdrawal);
+        let alive = |slot: &Payment| {
+            let judged = due.as_ref().and_then(|due| state.slot_verdict(due, slot));
+            judged.is_none_or(|(verdict, _)| verdict.is_alive())
+        };
+        self.withdrawal.slots.iter().any(alive)
+    }
+
     /// What stands in its other slots that a person has to know of while the verdict speaks of a live one.
     fn worse_slots(&self, verdict: &WithdrawalVerdict) -> String {
-        if !verdict.is_alive() {
+        if !verdict.is_alive() && !matches!(verdict, WithdrawalVerdict::Executed { .. }) {
             return String::new();
         }
         let state = &self.evidence.replay.state;
         let Some(due) = Due::withdrawal(self.id.as_str(), self.withdrawal) else { return String::new() };
         let slots = self.withdrawal.slots.iter();
         let judged = slots.filter_map(|slot| Some((slot.nonce, state.slot_verdict(&due, slot)?.0)));
-        let worse = judged.filter(|(_, other)| !other.is_alive() && other.proof().is_none());
+        let worse = judged.filter(|(_, other)| {
+            !other.is_alive() && other.proof().is_none() && !matches!(other, WithdrawalVerdict::Executed { .. })
+        });
         worse.map(|(nonce, other)| format!("; slot {nonce}: {}, {}", other.row(), other.says())).collect()
     }
 

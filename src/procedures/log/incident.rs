@@ -18,6 +18,10 @@ pub fn accepted(evidence: &Evidence, cases: Vec<Case>, first: &Label, second: &L
             let next = wox(["recover", finding.subject.as_str()]);
             return Case { finding, repair: hold("a plan repairs it", next) };
         }
+        if ["finality_violation", "changed_rules"].contains(&finding.procedure.as_str()) {
+            let repair = hold("all money waits for it: it is decided, not set aside", "do what its own finding says");
+            return Case { finding, repair };
+        }
         if finding.outcome_unknown {
             let repair = hold(
                 "it may still become another thing: nobody has dealt with what nobody knows",
