@@ -30,6 +30,9 @@ pub(super) mod game_db;
 /// An export is canonical JSON Lines or CloudEvents 1.0 JSON Lines; the form is recognised. A store that is empty, or not
 /// there yet, takes over the export's log id, so that `wox export` gives the same bytes again. Importing twice changes
 /// nothing and says how many events were repeats.
+///
+/// An export is taken as it is, with plans, approvals and looks that only a recovery writes: whoever may import may write
+/// history. `wox append` is for programs that may only add to it.
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
