@@ -145,6 +145,10 @@ pub(super) async fn run(mut args: RecoverArgs, context: Context) -> Result<ExitC
                 Err(CliError::usage("wox::recover::which", "a decision is about one thing; name it")
                     .next(format!("{} lists what something is wrong with", command::wox(["recover", what]))))
             }
+            Err(_) if what == "transfer" => {
+                Err(CliError::usage("wox::recover::which", "which transfer? it is called by its transaction")
+                    .next("wox recover transfer 0x… --second NAME --why WHAT-IT-PAID"))
+            }
             Err(_) if is_category(what) => findings::list(what, &context).await,
             Err(_) => Err(unnamed(what)),
         },

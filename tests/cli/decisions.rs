@@ -109,6 +109,8 @@ fn only_an_event_that_holds_its_stream_is_left_out_and_the_others_are_told_apart
         assert!(said.contains(part) && said.contains("wox recover event 18328"), "{said}");
     }
     assert_eq!(code(&session.run("recover event 0 --why x --store wox-demo")), 2);
+    let unnamed = session.run("recover transfer --store wox-demo");
+    assert!(code(&unnamed) == 2 && text(&unnamed).contains("wox recover transfer 0x"), "{}", text(&unnamed));
 }
 
 #[test]

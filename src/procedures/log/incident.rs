@@ -25,7 +25,7 @@ pub fn accepted(evidence: &Evidence, cases: Vec<Case>, first: &Label, second: &L
         if finding.outcome_unknown {
             let repair = hold(
                 "it may still become another thing: nobody has dealt with what nobody knows",
-                "wait, and look again",
+                format!("look again later: {}", wox(["recover", finding.subject.as_str()])),
             );
             return Case { finding, repair };
         }
