@@ -37,7 +37,11 @@ use crate::{
     },
     replay,
     tables::{Difference, Table, compare::Compared, image::Unholdable},
-    world::game_db::{GameDb, shadow::undone_name, switch::Fence},
+    world::game_db::{
+        GameDb,
+        shadow::undone_name,
+        switch::{Control, Fence},
+    },
 };
 
 /// Make the game's live tables anew from the log
@@ -77,7 +81,7 @@ pub(super) struct RebuildArgs {
     /// Carry out what is found, unless rows were changed outside the engine
     #[arg(long, conflicts_with_all = ["confirm", "revert"])]
     yes: bool,
-    /// Put the tables back that were live before the last rebuild
+    /// Put the tables back that were live before the last rebuild that was switched
     #[arg(long, conflicts_with = "throttle")]
     revert: bool,
     /// Drop what earlier rebuilds and reverts kept, all but what --revert would put back; shows them without --confirm
@@ -629,6 +633,14 @@ impl Job {
             RebuildError::NotOurs { next, .. } => CliError::refused("wox::rebuild::not-ours", what).next(next),
             RebuildError::NothingToRevert { .. } => CliError::refused("wox::rebuild::nothing-to-revert", what)
                 .next(format!("{again} shows how things stand")),
+            RebuildError::NotTheLast { epoch, id, .. } => {
+                let short = id.get(..16).unwrap_or(&id).to_owned();
+                CliError::refused("wox::rebuild::not-the-last", what)
+                    .next(format!("{again} shows how the live tables stand"))
+                    .next(format!(
+                        "wox rebuild --revert --confirm {short} puts the tables from before rebuild {epoch} back"
+                    ))
+            }
             RebuildError::WrittenSince { tables, id } => {
                 let short = id.get(..16).unwrap_or(&id).to_owned();
                 CliError::refused("wox::rebuild::written-since", what).at("tables", tables.join(", ")).next(format!(
@@ -658,6 +670,7 @@ impl From<BookError> for CliError {
 
 /// What an earlier rebuild had left, when it had left something.
 fn found_words(found: &Found) -> Option<String> {
+    let undoing = |last: &Control| last.last_switched().map_or_else(Default::default, |last| (last.epoch, last.tables));
     Some(match found {
         Found::Nothing => return None,
         Found::NotSwitched(last) => {
@@ -670,10 +683,11 @@ fn found_words(found: &Found) -> Option<String> {
             format!("rebuild {} was cut off behind the switch: its tables ({}) are live", last.epoch, last.tables)
         }
         Found::NotReverted(last) => {
-            format!("undoing rebuild {} was cut off: its tables ({}) are still live", last.epoch, last.tables)
+            let (epoch, tables) = undoing(last);
+            format!("undoing rebuild {epoch} was cut off: its tables ({tables}) are still live")
         }
         Found::Reverted(last) => {
-            format!("undoing rebuild {} was cut off at its end: the tables from before are live", last.epoch)
+            format!("undoing rebuild {} was cut off at its end: the tables from before are live", undoing(last).0)
         }
     })
 }

@@ -97,6 +97,21 @@ pub enum RebuildError {
         /// Why.
         why: String,
     },
+    /// The last rebuild came to nothing, and what would be undone is one before it: that may be another one than is meant.
+    #[error(
+        "rebuild {last} changed nothing, so there is nothing of it to undo: this would undo rebuild {epoch} before it{}",
+        if tables.is_empty() { String::new() } else { format!(", and take rows out of the game that were written to {} since", tables.join(", ")) }
+    )]
+    NotTheLast {
+        /// The last rebuild.
+        last: u64,
+        /// The one that was switched last.
+        epoch: u64,
+        /// Tables to which rows were written since.
+        tables: Vec<String>,
+        /// What confirms exactly this.
+        id: String,
+    },
     /// Rows were written to the new tables since they were put in place.
     #[error("rows were written to {} since the rebuild: putting the old tables back takes them out of the game", tables.join(", "))]
     WrittenSince {
@@ -124,6 +139,7 @@ impl RebuildError {
                 | RebuildError::Fenced
                 | RebuildError::NotOurs { .. }
                 | RebuildError::NothingToRevert { .. }
+                | RebuildError::NotTheLast { .. }
                 | RebuildError::WrittenSince { .. }
         )
     }

@@ -1,5 +1,5 @@
-//! Puts the tables back that were live before the last rebuild, by one RENAME, once. What the rebuild had put in place is
-//! kept beside them.
+//! Puts the tables back that were live before the rebuild that was switched last, by one RENAME, once. What the rebuild had
+//! put in place is kept beside them. One that came to nothing later does not take this away; it only has to be confirmed.
 
 use serde::Serialize;
 use wox_events::{Digest, Json};
@@ -17,7 +17,7 @@ use crate::{
         GameDbError, Session,
         schema::Schema,
         shadow::{OLD, old_name, undone_name},
-        switch::{Control, Fence, Held, Rename},
+        switch::{Control, Fence, Held, Rename, Switched},
     },
 };
 
@@ -64,15 +64,16 @@ pub async fn revert(
             ),
         });
     };
-    match control.phase.as_str() {
-        "reverted" => return Ok(Reverted::Already { epoch: control.epoch }),
-        "done" => {}
-        _ => return nothing(format!("rebuild {} was not switched", control.epoch)),
+    let Some(last) = control.last_switched() else {
+        return nothing(format!("rebuild {} was not switched", control.epoch));
+    };
+    if control.phase == "reverted" {
+        return Ok(Reverted::Already { epoch: last.epoch });
     }
-    ours(order, &control).await?;
-    let tables = tables_of(&control);
+    ours(order, &control, &last).await?;
+    let tables = tables_of(&last.tables);
     for table in &tables {
-        let old = old_name(control.epoch, *table);
+        let old = old_name(last.epoch, *table);
         if !fence.session().tables_called(&old).await?.contains(&old) {
             return nothing(format!("{old} is not there: {table} was lost before the rebuild, or {old} was dropped"));
         }
@@ -86,21 +87,25 @@ pub async fn revert(
             return Err(error);
         }
     };
-    let done = put_back(order, fence, &mut control, &tables, &schema, &live, confirmed, &mut session).await;
+    let back = Back { last: &last, tables: &tables, schema: &schema, live: &live };
+    let done = match back.confirmed(&control, confirmed) {
+        Ok(()) => back.put(order, fence, &mut control, &mut session).await,
+        Err(refused) => Err(refused),
+    };
     session.close().await;
-    done.map(|()| Reverted::Done { epoch: control.epoch, tables })
+    done.map(|()| Reverted::Done { epoch: last.epoch, tables })
 }
 
 /// Whether this store may put back what the control row speaks of: the steps are written down in it.
-async fn ours(order: Order<'_>, control: &Control) -> Result<(), RebuildError> {
+async fn ours(order: Order<'_>, control: &Control, last: &Switched) -> Result<(), RebuildError> {
     let Some(made) = &control.sources.live else { return Ok(()) };
     let head = order.log.head().await?;
     let what = if made.log != head.log {
-        format!("rebuild {} was made from another log", control.epoch)
+        format!("rebuild {} was made from another log", last.epoch)
     } else if made.as_of > head.position || order.log.root_at(made.as_of).await? != made.root {
         format!(
             "rebuild {} was made from this log up to position {}, and this store is an older copy or went on from one",
-            control.epoch, made.as_of
+            last.epoch, made.as_of
         )
     } else {
         return Ok(());
@@ -121,88 +126,95 @@ async fn look_at(session: &mut Session, tables: &[Table]) -> Result<(Schema, Vec
     Ok((schema, live))
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of one step, named one by one")]
-async fn put_back(
-    order: Order<'_>,
-    fence: &mut Fence,
-    control: &mut Control,
-    tables: &[Table],
-    schema: &Schema,
-    live: &[Digest],
-    confirmed: Option<&str>,
-    session: &mut Session,
-) -> Result<(), RebuildError> {
-    let put: Vec<Option<Digest>> = control.digests.split(',').map(|digest| digest.parse().ok()).collect();
-    let written = tables.iter().zip(live).zip(&put).filter(|((_, live), put)| Some(**live) != **put);
-    let written: Vec<String> = written.map(|((table, _), _)| table.to_string()).collect();
-    let loss = Loss { epoch: control.epoch, bound_to: &control.bound_to, live };
-    let id = Digest::of(Json::of(&loss)?.as_str().as_bytes()).to_string();
-    if !written.is_empty() && !confirmed.is_some_and(|confirmed| id.starts_with(confirmed)) {
-        return Err(RebuildError::WrittenSince { tables: written, id });
-    }
-    let run = Run::of("revert", control.epoch, &control.bound_to);
-    order.book.write(vec![run.started("revert", &control.bound_to), run.step("put_back")]).await?;
-    control.phase = "reverting".into();
-    fence.write(control).await?;
-    let held = match Held::take(order.db, &names(tables), order.wait_seconds).await {
-        Ok(held) => held,
-        Err(error) => return Err(undo(fence, control, error.into()).await),
-    };
-    let held = match still(held, fence, control, schema, live).await {
-        Ok(held) => held,
-        Err(error) => return Err(undo(fence, control, error).await),
-    };
-    let epoch = control.epoch;
-    let out = tables.iter().map(|table| Rename { from: table.to_string(), to: undone_name(epoch, *table) });
-    let back = tables.iter().map(|table| Rename { from: old_name(epoch, *table), to: table.to_string() });
-    match held.rename(&out.chain(back).collect::<Vec<_>>(), session).await {
-        Ok(()) => {}
-        Err(source @ (GameDbError::Broken { .. } | GameDbError::Timeout | GameDbError::Answer { .. })) => {
-            return Err(RebuildError::Unknown { source });
-        }
-        Err(error) => return Err(undo(fence, control, error.into()).await),
-    }
-    control.reverted();
-    fence.write(control).await.map_err(|source| RebuildError::Unknown { source })?;
-    let notes = tables.iter().map(|table| reverted_note(&run, table.name()));
-    let notes = notes.chain([run.done("put_back"), run.finished("reverted")]).collect();
-    order.book.write(notes).await.map_err(|source| RebuildError::SwitchedUnrecorded { source })
+/// What is put back, and what was seen of it.
+struct Back<'a> {
+    last: &'a Switched,
+    tables: &'a [Table],
+    schema: &'a Schema,
+    /// The digests of the live tables, in that order.
+    live: &'a [Digest],
 }
 
-fn names(tables: &[Table]) -> Vec<String> {
-    tables.iter().map(Table::to_string).collect()
-}
-
-/// With the tables held: whether they are as they were seen.
-async fn still(
-    mut held: Held,
-    fence: &mut Fence,
-    control: &Control,
-    schema: &Schema,
-    live: &[Digest],
-) -> Result<Held, RebuildError> {
-    let looked = async {
-        let found = held.control().await?;
-        let same =
-            found.is_some_and(|found| (found.epoch, found.phase.as_str()) == (control.epoch, control.phase.as_str()));
-        if !same || !fence.is_ours().await? {
-            return Err(RebuildError::Fenced);
+impl Back<'_> {
+    /// Refuses what would be lost or undone without having been named to somebody. `confirmed` is the beginning of the id
+    /// that a refusal gave.
+    fn confirmed(&self, control: &Control, confirmed: Option<&str>) -> Result<(), RebuildError> {
+        let put: Vec<Option<Digest>> = self.last.digests.split(',').map(|digest| digest.parse().ok()).collect();
+        let written = self.tables.iter().zip(self.live).zip(&put).filter(|((_, live), put)| Some(**live) != **put);
+        let tables: Vec<String> = written.map(|((table, _), _)| table.to_string()).collect();
+        let loss = Loss { epoch: self.last.epoch, bound_to: &self.last.bound_to, live: self.live };
+        let id = Digest::of(Json::of(&loss)?.as_str().as_bytes()).to_string();
+        if confirmed.is_some_and(|confirmed| id.starts_with(confirmed)) {
+            return Ok(());
         }
-        let mut written = Vec::new();
-        for (table, seen) in schema.tables.iter().zip(live) {
-            let Some(session) = held.session(table.table.name()) else { continue };
-            if digest(session, table.table.name(), &table.columns, &RowProgress::default()).await? != *seen {
-                written.push(table.table.to_string());
+        if control.epoch != self.last.epoch {
+            return Err(RebuildError::NotTheLast { last: control.epoch, epoch: self.last.epoch, tables, id });
+        }
+        if tables.is_empty() { Ok(()) } else { Err(RebuildError::WrittenSince { tables, id }) }
+    }
+
+    async fn put(
+        &self,
+        order: Order<'_>,
+        fence: &mut Fence,
+        control: &mut Control,
+        session: &mut Session,
+    ) -> Result<(), RebuildError> {
+        let Switched { epoch, bound_to, .. } = self.last;
+        let run = Run::of("revert", *epoch, bound_to);
+        order.book.write(vec![run.started("revert", bound_to), run.step("put_back")]).await?;
+        control.phase = "reverting".into();
+        fence.write(control).await?;
+        let names: Vec<String> = self.tables.iter().map(Table::to_string).collect();
+        let held = match Held::take(order.db, &names, order.wait_seconds).await {
+            Ok(held) => held,
+            Err(error) => return Err(undo(fence, control, error.into()).await),
+        };
+        let held = match self.still(held, fence, control).await {
+            Ok(held) => held,
+            Err(error) => return Err(undo(fence, control, error).await),
+        };
+        let out = self.tables.iter().map(|table| Rename { from: table.to_string(), to: undone_name(*epoch, *table) });
+        let back = self.tables.iter().map(|table| Rename { from: old_name(*epoch, *table), to: table.to_string() });
+        match held.rename(&out.chain(back).collect::<Vec<_>>(), session).await {
+            Ok(()) => {}
+            Err(source @ (GameDbError::Broken { .. } | GameDbError::Timeout | GameDbError::Answer { .. })) => {
+                return Err(RebuildError::Unknown { source });
             }
+            Err(error) => return Err(undo(fence, control, error.into()).await),
         }
-        if written.is_empty() { Ok(()) } else { Err(RebuildError::Written { tables: written, seconds: 0 }) }
+        control.reverted();
+        fence.write(control).await.map_err(|source| RebuildError::Unknown { source })?;
+        let notes = self.tables.iter().map(|table| reverted_note(&run, table.name()));
+        let notes = notes.chain([run.done("put_back"), run.finished("reverted")]).collect();
+        order.book.write(notes).await.map_err(|source| RebuildError::SwitchedUnrecorded { source })
     }
-    .await;
-    match looked {
-        Ok(()) => Ok(held),
-        Err(error) => {
-            let _nothing_held = held.let_go().await;
-            Err(error)
+
+    /// With the tables held: whether they are as they were seen.
+    async fn still(&self, mut held: Held, fence: &mut Fence, control: &Control) -> Result<Held, RebuildError> {
+        let looked = async {
+            let found = held.control().await?;
+            let same = found
+                .is_some_and(|found| (found.epoch, found.phase.as_str()) == (control.epoch, control.phase.as_str()));
+            if !same || !fence.is_ours().await? {
+                return Err(RebuildError::Fenced);
+            }
+            let mut written = Vec::new();
+            for (table, seen) in self.schema.tables.iter().zip(self.live) {
+                let Some(session) = held.session(table.table.name()) else { continue };
+                if digest(session, table.table.name(), &table.columns, &RowProgress::default()).await? != *seen {
+                    written.push(table.table.to_string());
+                }
+            }
+            if written.is_empty() { Ok(()) } else { Err(RebuildError::Written { tables: written, seconds: 0 }) }
+        }
+        .await;
+        match looked {
+            Ok(()) => Ok(held),
+            Err(error) => {
+                let _nothing_held = held.let_go().await;
+                Err(error)
+            }
         }
     }
 }
@@ -210,7 +222,7 @@ async fn still(
 /// Nothing was put back: the rebuild's tables stay.
 async fn undo(fence: &mut Fence, control: &mut Control, error: RebuildError) -> RebuildError {
     if !matches!(error, RebuildError::Fenced) {
-        control.phase = "done".into();
+        control.not_reverted();
         if fence.write(control).await.is_err() {
             tracing::warn!("the next rebuild finds out that nothing was put back");
         }

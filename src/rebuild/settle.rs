@@ -45,15 +45,18 @@ pub async fn settle(
         return Ok((Found::Nothing, None));
     };
     let was = control.phase.clone();
-    let tables = tables_of(&control);
     let switched = match was.as_str() {
         "switching" => {
-            !is_there(fence, new_name(control.epoch, tables.first().copied().unwrap_or(Table::Players))).await?
+            let first = tables_of(&control.tables).first().copied().unwrap_or(Table::Players);
+            !is_there(fence, new_name(control.epoch, first)).await?
         }
         _ => false,
     };
-    let reverted = match (was.as_str(), tables.first()) {
-        ("reverting", Some(table)) => is_there(fence, undone_name(control.epoch, *table)).await?,
+    let reverted = match (was.as_str(), control.last_switched()) {
+        ("reverting", Some(last)) => match tables_of(&last.tables).first() {
+            Some(table) => is_there(fence, undone_name(last.epoch, *table)).await?,
+            None => false,
+        },
         _ => false,
     };
     let found: fn(Control) -> Found = match was.as_str() {
@@ -70,7 +73,7 @@ pub async fn settle(
             Found::Reverted
         }
         "reverting" => {
-            control.phase = "done".into();
+            control.not_reverted();
             Found::NotReverted
         }
         // It said so itself; perhaps it was cut off before it could write that down in the log too.
@@ -84,10 +87,10 @@ pub async fn settle(
     Ok((found(control.clone()), Some(control)))
 }
 
-/// The tables a control row is about.
+/// The tables a control row names.
 #[must_use]
-pub fn tables_of(control: &Control) -> Vec<Table> {
-    control.tables.split(',').filter_map(|table| table.parse().ok()).collect()
+pub fn tables_of(names: &str) -> Vec<Table> {
+    names.split(',').filter_map(|table| table.parse().ok()).collect()
 }
 
 async fn is_there(fence: &mut Fence, name: String) -> Result<bool, RebuildError> {
@@ -98,7 +101,10 @@ async fn is_there(fence: &mut Fence, name: String) -> Result<bool, RebuildError>
 /// speak of.
 async fn write_down(control: &Control, was: &str, book: &Book, log: &dyn EventLog) -> Result<(), RebuildError> {
     let reverts = matches!(was, "reverting" | "reverted");
-    let run = Run::of(if reverts { "revert" } else { "rebuild" }, control.epoch, &control.bound_to);
+    let (run, tables) = match control.last_switched().filter(|_| reverts) {
+        Some(last) => (Run::of("revert", last.epoch, &last.bound_to), tables_of(&last.tables)),
+        None => (Run::of("rebuild", control.epoch, &control.bound_to), tables_of(&control.tables)),
+    };
     let events = log.read_stream(&run.stream).await?;
     let told = match reverts {
         // One rebuild can be put back in several tries; only one of them comes to its end.
@@ -110,17 +116,16 @@ async fn write_down(control: &Control, was: &str, book: &Book, log: &dyn EventLo
     }
     let cut_off = "it was cut off; a look at the tables shows that they are the old ones";
     let notes: Vec<Note> = match (control.phase.as_str(), was) {
-        ("done", "reverting") => vec![
+        ("done" | "given_up", "reverting") => vec![
             run.failed("put_back", "it was cut off; a look at the tables shows that nothing was put back".into()),
             run.finished("cut_off"),
         ],
-        ("done", _) => tables_of(control)
+        ("done", _) => tables
             .iter()
             .map(|table| switched_note(&run, table.name()))
             .chain([run.done("switch"), run.finished("switched")])
             .collect(),
         ("reverted", _) => {
-            let tables = tables_of(control);
             let back = tables.iter().map(|table| reverted_note(&run, table.name()));
             back.chain([run.done("put_back"), run.finished("reverted")]).collect()
         }

@@ -264,7 +264,8 @@ pub async fn made(session: &mut Session, log: &dyn EventLog, folded: &Folded) ->
     } else if log.root_at(made.as_of).await? != made.root {
         "this store has other events there: it went on from an older copy".to_owned()
     } else {
-        let from = (control.phase == "done").then(|| (tables_of(&control), made.as_of));
+        let last = control.last_switched().filter(|_| matches!(control.phase.as_str(), "done" | "given_up"));
+        let from = last.map(|last| (tables_of(&last.tables), made.as_of));
         return Ok(Made { from, ..Made::default() });
     };
     let what = format!("the tables were made from this log up to position {}, and {how}", made.as_of);

@@ -65,12 +65,25 @@ fn start(game: &Game, words: &str) -> Child {
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// Where a rebuild is, as far as the database shows: the phase, how many new and how many old tables of it stand there.
-async fn stage(connection: &mut MySqlConnection, epoch: u64) -> String {
+/// A rebuild by its number, and the one whose tables count: another one when an earlier one is undone.
+#[derive(Clone, Copy)]
+struct Of {
+    epoch: u64,
+    tables: u64,
+}
+
+impl From<u64> for Of {
+    fn from(epoch: u64) -> Of {
+        Of { epoch, tables: epoch }
+    }
+}
+
+/// Where a rebuild is, as far as the database shows: the phase, how many new and how many old tables stand there.
+async fn stage(connection: &mut MySqlConnection, Of { epoch, tables }: Of) -> String {
     let sql = format!(
         "SELECT CONCAT((SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() \
-         AND table_name LIKE '\\_wox\\_new\\_{epoch}\\_%'), ' ', (SELECT COUNT(*) FROM information_schema.tables \
-         WHERE table_schema = DATABASE() AND table_name LIKE '\\_wox\\_old\\_{epoch}\\_%'))"
+         AND table_name LIKE '\\_wox\\_new\\_{tables}\\_%'), ' ', (SELECT COUNT(*) FROM information_schema.tables \
+         WHERE table_schema = DATABASE() AND table_name LIKE '\\_wox\\_old\\_{tables}\\_%'))"
     );
     let tables = mariadb::rows(connection, &sql).await.remove(0);
     // The row is locked while the tables are held: that is a stage of its own.
@@ -88,12 +101,19 @@ async fn stage(connection: &mut MySqlConnection, epoch: u64) -> String {
 
 /// Lets the process run in slices of less than a millisecond and looks in between, while it stands still. Kills it at the
 /// stage that is wanted; false when it came to its end without ever standing there.
-async fn kill_at(child: &mut Child, connection: &mut MySqlConnection, epoch: u64, wanted: &str, slice: u64) -> bool {
+async fn kill_at(
+    child: &mut Child,
+    connection: &mut MySqlConnection,
+    of: impl Into<Of>,
+    wanted: &str,
+    slice: u64,
+) -> bool {
+    let of = of.into();
     let since = Instant::now();
     loop {
         tokio::time::sleep(Duration::from_micros(slice)).await;
         signal(child, Signal::STOP);
-        if stage(connection, epoch).await == wanted {
+        if stage(connection, of).await == wanted {
             child.kill().unwrap();
             child.wait().unwrap();
             return true;
@@ -261,6 +281,39 @@ async fn a_revert_that_is_killed_is_found_out_as_well() {
         assert_eq!(game.db.rows(SPOILT).await, [OLD]);
         let reverted = kinds(&game, &format!("ops-revert-{at}-")).await;
         assert_eq!(reverted, ["Reverted"; 5], "{wanted}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_revert_of_one_before_a_rebuild_that_was_killed_is_found_out_as_well() {
+    let game = Game::in_step(DEMO).await;
+    let mut looker = game.db.connect().await;
+    for wanted in ["reverting 0 5", "reverting 0 0", "reverted 0 0"] {
+        if game.db.rows(SPOILT).await == [NEW] {
+            spoil(&game).await;
+        }
+        said(&game.run(&format!("rebuild --confirm {} --progress none", id(&game))), 0, &[]);
+        let (first, second) = (epoch(&game).await, epoch(&game).await + 1);
+        game.db.run("UPDATE players SET losses = losses + 7").await;
+        let mut child = start(&game, &format!("rebuild --confirm {} --progress none", id(&game)));
+        assert!(kill_at(&mut child, &mut looker, second, "building 2 0", 200).await);
+        let asked = game.run("rebuild --revert");
+        said(&asked, 4, &["was cut off before the switch", "wox::rebuild::not-the-last"]);
+        let confirm = errors(&asked).split("--confirm ").nth(1).unwrap().get(..16).unwrap().to_owned();
+        let revert = format!("rebuild --revert --confirm {confirm}");
+        let mut child = start(&game, &revert);
+        let of = Of { epoch: second, tables: first };
+        let hit = kill_at(&mut child, &mut looker, of, wanted, 300).await;
+        let live = game.db.rows(SPOILT).await.remove(0);
+        if hit {
+            assert_eq!(live, if wanted.ends_with(" 5") { NEW } else { OLD }, "{wanted}");
+        }
+        said(&game.run(&revert), 0, &[]);
+        assert_eq!(game.db.rows(SPOILT).await, [OLD]);
+        let reverted = kinds(&game, &format!("ops-revert-{first}-")).await;
+        assert_eq!(reverted, ["Reverted"; 5], "{wanted}");
+        let steps = kinds(&game, &format!("run-revert-{first}-")).await;
+        assert!(steps.iter().filter(|kind| *kind == "StepSucceeded").count() == 1, "{steps:?}");
     }
 }
 

@@ -169,6 +169,40 @@ async fn the_old_tables_are_put_back_once_and_rows_written_since_are_not_lost_un
 }
 
 #[tokio::test]
+async fn a_rebuild_that_came_to_nothing_does_not_take_the_way_back_from_the_one_before() {
+    let game = Game::in_step(DEMO).await;
+    spoil(&game).await;
+    said(&confirmed(&game), 0, &[]);
+    game.db.run("UPDATE players SET losses = losses + 7").await;
+    let mut holder = game.db.connect().await;
+    mariadb::run(&mut holder, "START TRANSACTION; UPDATE players SET hp = hp LIMIT 1").await;
+    mariadb::rows(&mut holder, "SELECT COUNT(*) FROM players").await;
+    let second = id(&game);
+    said(&game.run(&format!("rebuild --confirm {second} --wait 1")), 1, &["wox::game-db::locked"]);
+    mariadb::run(&mut holder, "ROLLBACK").await;
+    // What was edited is still known as edited: the first one had made these rows.
+    let found = game.json("rebuild", 3);
+    assert!(found["outside"].as_u64().unwrap() > 0);
+    // Whoever means the second one is told that there is nothing of it to undo.
+    let asked = game.run("rebuild --revert");
+    said(&asked, 4, &["wox::rebuild::not-the-last", "rebuild 2 changed nothing", "undo rebuild 1", "players"]);
+    assert_eq!(game.db.rows(SPOILT).await, [NEW]);
+    let shown = game.json("rebuild --drop-kept", 0);
+    assert_eq!(shown["needed"].as_array().unwrap().len(), 5);
+    let confirm = errors(&asked).split("--confirm ").nth(1).unwrap().get(..16).unwrap().to_owned();
+    let back = game.json(&format!("rebuild --revert --confirm {confirm}"), 0);
+    assert_eq!((&back["changes"], &back["epoch"]), (&true.into(), &1.into()));
+    assert_eq!(game.db.rows(SPOILT).await, [OLD]);
+    let again = game.json("rebuild --revert", 0);
+    assert_eq!((&again["changes"], &again["epoch"]), (&false.into(), &1.into()), "once");
+    assert_eq!(kinds(&game, "run-revert-1-").await, ["RunStarted", "StepStarted", "StepSucceeded", "RunFinished"]);
+    // The number of the one that came to nothing is not given again.
+    said(&confirmed(&game), 0, &[]);
+    assert_eq!(game.db.rows("SELECT epoch, phase FROM _wox_control").await, ["3|done"]);
+    said(&game.run("rebuild --revert"), 0, &[]);
+}
+
+#[tokio::test]
 async fn a_second_rebuild_is_refused_and_told_who_is_at_work() {
     let game = Game::in_step(DEMO).await;
     spoil(&game).await;

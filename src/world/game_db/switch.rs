@@ -62,14 +62,47 @@ pub struct Sources {
     pub live: Option<MadeFrom>,
     /// Those that are about to be.
     pub next: Option<MadeFrom>,
-    /// Those that were live before the last rebuild, and can be put back.
+    /// Those that were live before the last rebuild that was switched, and can be put back.
     pub old: Option<MadeFrom>,
+    /// That rebuild, while the control row speaks of a later one that was not switched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switched: Option<Switched>,
+}
+
+/// A rebuild whose tables were put in place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Switched {
+    /// Its number.
+    pub epoch: u64,
+    /// What it was bound to: the id that was confirmed.
+    pub bound_to: String,
+    /// Its tables, separated by commas.
+    pub tables: String,
+    /// The digests of the tables it put in place, in that order, separated by commas.
+    pub digests: String,
 }
 
 impl Control {
+    /// The rebuild that was switched last: its tables are live, or were until they were put back. One that comes to
+    /// nothing later takes the way back from it away from nobody.
+    #[must_use]
+    pub fn last_switched(&self) -> Option<Switched> {
+        let earlier = self.sources.switched.clone();
+        match self.phase.as_str() {
+            "done" | "reverting" | "reverted" => Some(earlier.unwrap_or_else(|| Switched {
+                epoch: self.epoch,
+                bound_to: self.bound_to.clone(),
+                tables: self.tables.clone(),
+                digests: self.digests.clone(),
+            })),
+            _ => earlier,
+        }
+    }
+
     /// The rebuild's tables are live.
     pub fn switched(&mut self) {
         self.phase = "done".into();
+        self.sources.switched = None;
         self.sources.old = std::mem::replace(&mut self.sources.live, self.sources.next.take());
     }
 
@@ -79,7 +112,12 @@ impl Control {
         self.sources.next = None;
     }
 
-    /// The tables from before the rebuild are live again.
+    /// Nothing was put back: the tables of the rebuild that was switched last are live as before.
+    pub fn not_reverted(&mut self) {
+        self.phase = if self.sources.switched.is_some() { "given_up" } else { "done" }.into();
+    }
+
+    /// The tables from before the rebuild that was switched last are live again.
     pub fn reverted(&mut self) {
         self.phase = "reverted".into();
         self.sources.live = self.sources.old.take();
@@ -160,7 +198,9 @@ impl Fence {
     /// Begins the next rebuild: from here on every earlier one is fenced off.
     pub async fn begin(&mut self, bound_to: &str, tables: &str) -> Result<Control, GameDbError> {
         self.epoch += 1;
-        let sources = self.session.control().await?.map(|last| last.sources).unwrap_or_default();
+        let last = self.session.control().await?;
+        let switched = last.as_ref().filter(|last| last.phase != "reverted").and_then(Control::last_switched);
+        let sources = Sources { switched, ..last.map(|last| last.sources).unwrap_or_default() };
         let control = Control {
             epoch: self.epoch,
             phase: "building".into(),
