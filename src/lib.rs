@@ -4,6 +4,7 @@ pub mod assess;
 pub mod audit;
 pub mod cli;
 pub mod command;
+pub mod decisions;
 pub mod demo;
 pub mod exit_code;
 pub mod import;

@@ -7,7 +7,7 @@
 use wox_events::{Event, EventId, StreamId};
 
 use crate::{
-    command::{word, wox},
+    command::wox,
     recovery::{Case, Evidence, Finding, Repair, Step},
 };
 
@@ -59,7 +59,7 @@ pub const ALL: &[Procedure] = &[
 ];
 
 /// Collects the steps of one repair; an event that cannot be written turns the repair into a hold.
-struct Steps<'a> {
+pub(crate) struct Steps<'a> {
     evidence: &'a Evidence,
     stream: StreamId,
     steps: Vec<Step>,
@@ -67,11 +67,17 @@ struct Steps<'a> {
 }
 
 impl<'a> Steps<'a> {
-    fn on(evidence: &'a Evidence, stream: StreamId) -> Steps<'a> {
+    pub(crate) fn on(evidence: &'a Evidence, stream: StreamId) -> Steps<'a> {
         Steps { evidence, stream, steps: Vec::new(), failed: None }
     }
 
-    fn add(mut self, cause: EventId, qualifier: &str, event: impl Into<Event>, says: impl Into<String>) -> Self {
+    pub(crate) fn add(
+        mut self,
+        cause: EventId,
+        qualifier: &str,
+        event: impl Into<Event>,
+        says: impl Into<String>,
+    ) -> Self {
         match Step::new(&self.stream, cause, qualifier, event, says) {
             Ok(step) => self.steps.push(step),
             Err(error) => self.failed = Some(error.to_string()),
@@ -83,7 +89,7 @@ impl<'a> Steps<'a> {
         self.steps.is_empty() && self.failed.is_none()
     }
 
-    fn repair(self) -> Repair {
+    pub(crate) fn repair(self) -> Repair {
         match self.failed {
             Some(why) => hold(format!("the compensating event cannot be written: {why}"), "report this as a defect"),
             None => Repair::Compensate {
@@ -95,83 +101,9 @@ impl<'a> Steps<'a> {
     }
 }
 
-fn hold(why: impl Into<String>, next: impl Into<String>) -> Repair {
+pub(crate) fn hold(why: impl Into<String>, next: impl Into<String>) -> Repair {
     Repair::Hold { why: why.into(), next: next.into() }
 }
-
-/// Why no money moves: a final block is missing, and nobody knows what else is; or one person alone says whom to believe.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standstill {
-    /// Which block of what.
-    pub why: String,
-    /// What ends it.
-    pub next: String,
-    /// The stream of what went away, where that is a payment: what is asked about it is not stopped.
-    pub about: Option<StreamId>,
-}
-
-/// While a final block is missing nobody knows what else is: no money moves until two people have decided (D10). A look
-/// that shows it is enough; that nobody has recorded the alarm yet makes it no better.
-#[must_use]
-pub fn standstill(evidence: &Evidence) -> Option<Standstill> {
-    let until = "no money moves until two people have decided";
-    if let Some(violation) = evidence.replay.state.chain.first_violation() {
-        return Some(Standstill {
-            why: format!("a final block went away ({violation}): {until}"),
-            next: "wox recover deposit lists which; wox recover deposit ID --second NAME --why REASON decides it"
-                .into(),
-            about: None,
-        });
-    }
-    if let Some(deposit) = banking::finality_violation::unrecorded(evidence) {
-        return Some(Standstill {
-            why: format!("the final block of {deposit} went away (D10): {until}"),
-            next: "apply the plan that records it (wox plan), then two people decide".into(),
-            about: None,
-        });
-    }
-    if let Some(stop) = banking::changed_rules::standstill(evidence) {
-        return Some(stop);
-    }
-    let (payment, is_paid) = banking::settled_payment::gone(evidence)?;
-    let (category, id) = (payment.category(), word(payment.subject()));
-    // What was paid is to be paid again; what went back is not.
-    let (what, flag) = match is_paid {
-        true => ("what no source knows any more is sent again", "--rebroadcast"),
-        false => ("it went back, so its slot is taken", "--fence"),
-    };
-    Some(Standstill {
-        why: format!("the final block of {payment} went away: no money moves until it is final again"),
-        next: format!(
-            "ask every source and another operator's node: wox observe {category} {id}; {what}: wox recover {category} {id} \
-             {flag} --why REASON"
-        ),
-        about: Some(payment),
-    })
-}
-
-/// Whether a step waits while money stands still.
-#[must_use]
-pub fn is_stopped(step: &Step) -> bool {
-    // To give a burn's slot up moves nothing.
-    let fences = || step.data.as_str().contains("\"intent\":\"fence\"");
-    STOPPED.contains(&step.kind.as_str()) || step.kind == "BurnIntentRequested" && !fences()
-}
-
-/// The kinds of events that wait while money stands still.
-const STOPPED: &[&str] = &[
-    "DepositCredited",
-    "DepositDustRecorded",
-    "DepositQuarantined",
-    "QuarantineReleased",
-    "WithdrawalSettled",
-    "HoldReleased",
-    "BurnSettled",
-    "RebroadcastRequested",
-    "BumpRequested",
-    "HoldingsAdjusted",
-    "HoldingsAdjustmentReversed",
-];
 
 /// How two people record that they dealt with what no event puts right, as it is typed.
 fn as_incident(subject: &StreamId) -> String {
@@ -179,7 +111,7 @@ fn as_incident(subject: &StreamId) -> String {
     format!("record it as an incident: {recover} --accept --second NAME --why WHAT-WAS-DONE")
 }
 
-fn stopped(evidence: &Evidence) -> Option<Repair> {
+pub(crate) fn stopped(evidence: &Evidence) -> Option<Repair> {
     evidence.standstill().map(|stop| hold(stop.why.as_str(), stop.next.as_str()))
 }
 
@@ -189,15 +121,6 @@ fn stream(category: &str, subject: &str) -> StreamId {
 
 impl Procedure {
     fn finding(&self, code: &str, subject: &StreamId, says: impl Into<String>) -> Finding {
-        Finding {
-            procedure: self.name.into(),
-            row: self.row.into(),
-            code: code.into(),
-            severity: crate::recovery::Severity::High,
-            subject: subject.clone(),
-            since: None,
-            says: says.into(),
-            outcome_unknown: false,
-        }
+        Finding::new(self.name, self.row, code, subject, says)
     }
 }

@@ -3,7 +3,9 @@
 //!
 //! - [`evidence`]: what was seen, up to where, and what could not be seen.
 //! - [`diagnosis`]: findings and the last valid state, from evidence alone.
+//! - [`scope`]: what a plan is about; a person's decision is one, and `src/decisions.rs` says what becomes of it.
 //! - [`plan`](mod@plan): what would be appended, bound to stream revisions; its id is the digest of its content.
+//! - [`standstill`]: while it is so, no money moves.
 //! - [`notice`]: who is told of it, once it stands in the log.
 //! - [`approval`]: who may let a plan move money.
 //! - [`gather`](mod@gather), [`apply`](mod@apply), [`verify`](mod@verify): the three that touch the log, through its
@@ -20,6 +22,8 @@ pub mod observe;
 pub mod plan;
 pub mod policy;
 mod proposal;
+pub mod scope;
+pub mod standstill;
 pub mod verify;
 
 pub use apply::{Applied, ApplyError, apply, approve, propose};
@@ -29,5 +33,7 @@ pub use finding::{Case, Finding, Repair, Severity, Step};
 pub use gather::{GatherError, gather, gather_upto};
 pub use notice::{Notice, Person, TakenBack};
 pub use observe::{ObserveError, Seen, Targets, observe};
-pub use plan::{Choice, Hold, Item, Plan, Scope, plan};
+pub use plan::{Hold, Item, Plan, plan};
+pub use scope::{Choice, Scope};
+pub use standstill::Standstill;
 pub use verify::{Verdict, verify};

@@ -27,7 +27,10 @@ const RULES: &[Rule] = &[
             "recovery::plan",
             "recovery::notice",
             "recovery::approval",
+            "recovery::scope",
+            "recovery::standstill",
             "procedures",
+            "decisions",
         ],
         except: &[],
         never: &[
@@ -55,7 +58,7 @@ const RULES: &[Rule] = &[
         name: "the log and the world know nothing of recovery",
         within: &["log", "world"],
         except: &[],
-        never: &["crate::recovery", "crate::procedures"],
+        never: &["crate::recovery", "crate::procedures", "crate::decisions"],
     },
     Rule {
         name: "nothing imports the command line or the daemon",
@@ -78,6 +81,7 @@ const RULES: &[Rule] = &[
             "crate::world",
             "crate::recovery",
             "crate::procedures",
+            "crate::decisions",
             "sqlx",
             "tokio",
             "std::fs",

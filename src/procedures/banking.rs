@@ -7,8 +7,6 @@ pub mod duplicate_deposit;
 pub mod finality_violation;
 pub mod pool_drift;
 pub mod settled_payment;
-pub mod signer_intent;
-pub mod transfer;
 pub mod uncredited_deposit;
 pub mod vanished_deposit;
 pub mod withdrawal_in_doubt;
@@ -29,7 +27,13 @@ use crate::{
 
 /// What a person does next about a withdrawal or a burn whose outcome is unknown: what can be asked of the signer, as it is
 /// typed, or what to wait for.
-fn next(evidence: &Evidence, what: &str, id: &str, verdict: &WithdrawalVerdict, slots: &[Payment]) -> String {
+pub(crate) fn next(
+    evidence: &Evidence,
+    what: &str,
+    id: &str,
+    verdict: &WithdrawalVerdict,
+    slots: &[Payment],
+) -> String {
     let state = &evidence.replay.state;
     if let Some(unseen) = unseen(evidence, what, id) {
         return unseen;
@@ -137,7 +141,7 @@ fn unexplained_next(state: &State, due: &Due<'_>, then: &str) -> Option<String> 
 }
 
 /// What to do first where a transfer that nothing explains may have paid a withdrawal or a burn; `None` where there is none.
-fn perhaps_paid(evidence: &Evidence, subject: &StreamId) -> Option<String> {
+pub(crate) fn perhaps_paid(evidence: &Evidence, subject: &StreamId) -> Option<String> {
     let state = &evidence.replay.state;
     let due = Due::of(state, subject)?;
     let then = wox(["recover", subject.as_str()]);

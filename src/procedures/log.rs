@@ -2,5 +2,3 @@
 
 pub mod broken_log;
 pub mod held_stream;
-pub mod incident;
-pub mod waiver;

@@ -21,10 +21,10 @@ use super::{
     plan::{Base, plan, stream_of, try_item},
     policy::APPROVAL_VALIDITY,
     proposal,
+    standstill::waits,
 };
 use crate::{
     log::{AppendError, AppendRequest, EventLog, ReadError},
-    procedures::is_stopped,
     replay::Progress,
 };
 
@@ -322,7 +322,7 @@ fn unless_stopped(pending: &[Item], today: &Evidence, plan: &Plan) -> Result<(),
         return Ok(());
     }
     let restores = matches!(plan.scope, Scope::Restore { .. });
-    let moves = |item: &&Item| restores || item.steps.iter().any(is_stopped);
+    let moves = |item: &&Item| restores || item.steps.iter().any(|step| waits(&item.stream, step));
     match pending.iter().find(|item| moves(item) && stop.about.as_ref() != Some(&item.stream)) {
         Some(item) => {
             Err(ApplyError::NoLongerFits { plan: plan.short_id(), stream: item.stream.clone(), why: stop.why.clone() })

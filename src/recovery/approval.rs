@@ -3,7 +3,7 @@
 use wox_events::{Actor, Timestamp, id::is_same_person};
 use wox_projections::recoveries::PlanRecord;
 
-use super::{Plan, Scope};
+use super::Plan;
 use crate::command::word;
 
 /// The permission to apply one plan. Only [`judge`] makes one.
@@ -62,7 +62,7 @@ pub fn judge(plan: &Plan, record: &PlanRecord, now: Timestamp) -> Result<Approva
         .approvals
         .iter()
         .filter(|approval| approval.digest == plan.id && !is_same_person(&approval.by, &record.proposed_by))
-        .filter(|approval| second(plan).is_none_or(|second| is_same_person(&approval.by, second)))
+        .filter(|approval| plan.scope.second().is_none_or(|second| is_same_person(&approval.by, second)))
         .peekable();
     if by_others.peek().is_none() {
         return Err(ApprovalError::Missing { plan: plan.short_id(), next: next(plan) });
@@ -79,7 +79,7 @@ pub fn may_approve(plan: &Plan, record: &PlanRecord, by: &Actor) -> Result<(), A
     if is_same_person(&record.proposed_by, by) {
         return Err(ApprovalError::SamePerson { plan: id, proposer: record.proposed_by.clone(), next });
     }
-    match second(plan) {
+    match plan.scope.second() {
         Some(second) if !is_same_person(by, second) => {
             Err(ApprovalError::NotNamed { plan: id, second: second.to_owned(), by: by.clone(), next })
         }
@@ -89,31 +89,12 @@ pub fn may_approve(plan: &Plan, record: &PlanRecord, by: &Actor) -> Result<(), A
 
 /// Who has to run what, so that a plan is approved.
 fn next(plan: &Plan) -> String {
-    format!("{} runs `{}`", second(plan).unwrap_or("another person"), command(plan))
+    format!("{} runs `{}`", plan.scope.second().unwrap_or("another person"), command(plan))
 }
 
 /// What is typed to approve a plan.
 #[must_use]
 pub fn command(plan: &Plan) -> String {
-    let who = second(plan).unwrap_or("ANOTHER-PERSON");
+    let who = plan.scope.second().unwrap_or("ANOTHER-PERSON");
     format!("wox approve {} --comment LOOKED-AT-IT --as {}", plan.short_id(), word(who))
-}
-
-/// The second person whom a plan names in its proof.
-fn second(plan: &Plan) -> Option<&str> {
-    match &plan.scope {
-        Scope::Release { second, .. }
-        | Scope::Restore { second, .. }
-        | Scope::Explain { second, .. }
-        | Scope::Accept { second, .. } => Some(second.as_str()),
-        Scope::All
-        | Scope::Subject(_)
-        | Scope::Transaction { .. }
-        | Scope::Attribute { .. }
-        | Scope::Ask { .. }
-        | Scope::Adjust { .. }
-        | Scope::Interrupted { .. }
-        | Scope::Correct { .. }
-        | Scope::Waive { .. } => None,
-    }
 }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use wox_events::{Digest, LogId, Position, Timestamp};
 use wox_projections::Replay;
 
-use crate::procedures::{Standstill, standstill};
+use super::standstill::{Standstill, standstill};
 
 /// The log as it was read: folded up to one position.
 #[derive(Clone, Debug)]

@@ -85,6 +85,21 @@ pub enum Repair {
 }
 
 impl Finding {
+    /// A finding of high severity, since nobody knows which event; whoever knows more says so.
+    #[must_use]
+    pub fn new(procedure: &str, row: &str, code: &str, subject: &StreamId, says: impl Into<String>) -> Finding {
+        Finding {
+            procedure: procedure.into(),
+            row: row.into(),
+            code: code.into(),
+            severity: Severity::High,
+            subject: subject.clone(),
+            since: None,
+            says: says.into(),
+            outcome_unknown: false,
+        }
+    }
+
     /// What it is by: the same finding of the same facts. What two people accepted is accepted under it.
     #[must_use]
     pub fn key(&self) -> Digest {

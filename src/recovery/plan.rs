@@ -4,201 +4,14 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use wox_events::{
-    Digest, Json, Label, LogId, PlayerId, Position, Revision, StreamId, Timestamp, TxHash, chain::Intent,
-    record::JsonError,
-};
+use wox_events::{Digest, Json, LogId, Position, Revision, StreamId, Timestamp, record::JsonError};
 use wox_projections::{Account, FOLD_HASH, Replay, State, invariants, ledger::Drift, postings::postings};
 
 use super::{
-    Case, Evidence, Finding, Repair, Severity, Step, diagnose,
+    Case, Evidence, Finding, Repair, Scope, Severity, Step, diagnose,
     notice::{Notice, Person, TakenBack, concerned, hold_concerns, needs, report, taken_back, tells},
 };
-use crate::command;
-use crate::procedures::{
-    banking::{custody_drift, finality_violation, signer_intent, transfer, uncredited_deposit, withdrawal_in_doubt},
-    game_state::{self, misdrawn_bracket},
-    log::incident,
-};
-
-/// What a plan was asked to be about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Scope {
-    /// Everything that is wrong.
-    All,
-    /// One stream only.
-    Subject(StreamId),
-    /// The deposits of one transaction.
-    Transaction {
-        /// Chain id.
-        chain: u64,
-        /// Its hash.
-        tx: TxHash,
-    },
-    /// A deposit is this player's: a person's decision about money that nothing else attributes.
-    Attribute {
-        /// The deposit.
-        deposit: StreamId,
-        /// Whose it is.
-        player: PlayerId,
-        /// Why.
-        why: String,
-    },
-    /// A withdrawal goes back though no proof of the chain decides it: the decision of two people (W3, W5, W6, S5).
-    Release {
-        /// The withdrawal.
-        withdrawal: StreamId,
-        /// Who proposes it.
-        first: Label,
-        /// Who has to approve it; nobody else can.
-        second: Label,
-        /// Why.
-        why: String,
-    },
-    /// Two people decide what is true of a deposit whose final block went away (D10).
-    Restore {
-        /// The deposit.
-        deposit: StreamId,
-        /// Who proposes it.
-        first: Label,
-        /// Who has to approve it; nobody else can.
-        second: Label,
-        /// Why.
-        why: String,
-    },
-    /// Two people say what a transfer out of our wallets paid that nothing due explains.
-    Explain {
-        /// Chain id.
-        chain: u64,
-        /// The transaction.
-        tx: TxHash,
-        /// Who proposes it.
-        first: Label,
-        /// Who has to approve it; nobody else can.
-        second: Label,
-        /// What it paid.
-        why: String,
-    },
-    /// Two people dealt outside the engine with what is found about a stream and no event puts right.
-    Accept {
-        /// The stream.
-        subject: StreamId,
-        /// Who proposes it.
-        first: Label,
-        /// Who has to approve it; nobody else can.
-        second: Label,
-        /// What was done about it.
-        why: String,
-    },
-    /// A signer is asked to act on the slots of a withdrawal or burn: a person's decision, because money can move.
-    Ask {
-        /// The withdrawal or burn.
-        subject: StreamId,
-        /// What it is to do.
-        intent: Intent,
-        /// Who decides.
-        by: Label,
-        /// Why.
-        why: String,
-    },
-    /// Tokens that no event explains are kept in suspense, or leave it again: a person's decision (R14).
-    Adjust {
-        /// The token.
-        token: Label,
-        /// The reason code.
-        reason: Label,
-        /// Why.
-        why: String,
-    },
-    /// An interrupted or stuck duel goes on, or counts for nobody: a person's decision (R08, R09).
-    Interrupted {
-        /// The duel.
-        duel: StreamId,
-        /// Which of the two.
-        choice: Choice,
-        /// Why.
-        why: String,
-    },
-    /// A match was won by somebody else than the log says: a person's decision (R10).
-    Correct {
-        /// The tournament.
-        tournament: StreamId,
-        /// Of which round, from 1.
-        round: u8,
-        /// Of which place in the round, from 0.
-        slot: u16,
-        /// Who won.
-        winner: PlayerId,
-        /// Why.
-        why: String,
-    },
-    /// Leave one event out by name: a person's decision (law 3).
-    Waive {
-        /// The event's position.
-        position: Position,
-        /// Why.
-        why: String,
-    },
-}
-
-/// What becomes of an interrupted or stuck duel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Choice {
-    /// It goes on from where it stopped.
-    Resume,
-    /// It counts for nobody, and both stakes go back.
-    Void,
-}
-
-impl Scope {
-    /// True for what a person decided about one thing: it fits or it is refused. What a signer is asked for decides
-    /// nothing, and asked twice is asked once.
-    #[must_use]
-    pub fn is_decision(&self) -> bool {
-        !matches!(self, Scope::All | Scope::Subject(_) | Scope::Transaction { .. } | Scope::Ask { .. })
-    }
-
-    /// The stream that it is about, where it is about one.
-    fn subject(&self) -> Option<&StreamId> {
-        match self {
-            Scope::All
-            | Scope::Transaction { .. }
-            | Scope::Explain { .. }
-            | Scope::Adjust { .. }
-            | Scope::Waive { .. } => None,
-            Scope::Subject(subject)
-            | Scope::Attribute { deposit: subject, .. }
-            | Scope::Release { withdrawal: subject, .. }
-            | Scope::Restore { deposit: subject, .. }
-            | Scope::Ask { subject, .. }
-            | Scope::Accept { subject, .. }
-            | Scope::Interrupted { duel: subject, .. }
-            | Scope::Correct { tournament: subject, .. } => Some(subject),
-        }
-    }
-
-    /// True when a second person has to look at it, whether it moves money or not.
-    fn needs_approval(&self) -> bool {
-        match self {
-            Scope::Waive { .. }
-            | Scope::Ask { .. }
-            | Scope::Release { .. }
-            | Scope::Restore { .. }
-            | Scope::Explain { .. }
-            | Scope::Accept { .. }
-            | Scope::Correct { .. }
-            | Scope::Interrupted { choice: Choice::Void, .. } => true,
-            Scope::All
-            | Scope::Subject(_)
-            | Scope::Transaction { .. }
-            | Scope::Attribute { .. }
-            | Scope::Adjust { .. }
-            | Scope::Interrupted { choice: Choice::Resume, .. } => false,
-        }
-    }
-}
+use crate::{command, decisions};
 
 /// What would be done about what is wrong. Strict, like everything in it: a field nobody knows is under no digest, so
 /// nobody has approved it.
@@ -345,49 +158,11 @@ pub fn stream_of(id: Digest) -> StreamId {
 /// held by a procedure is held as unexplained, never guessed.
 pub fn plan(evidence: &Evidence, scope: &Scope) -> Result<Plan, JsonError> {
     let diagnosis = diagnose(evidence);
-    let mut cases = diagnosis.cases;
-    match scope {
-        Scope::All => {}
-        Scope::Subject(subject) => cases.retain(|case| case.finding.subject == *subject),
-        Scope::Transaction { chain, tx } => {
-            let streams = format!("deposit-{chain}:{tx}:");
-            cases.retain(|case| case.finding.subject.as_str().starts_with(&streams));
-        }
-        Scope::Attribute { deposit, player, .. } => {
-            cases = uncredited_deposit::attributed_by_operator(evidence, deposit, player);
-        }
-        Scope::Release { withdrawal, first, second, .. } => {
-            cases = withdrawal_in_doubt::released_by_operators(evidence, withdrawal, first, second);
-        }
-        Scope::Restore { deposit, first, second, .. } => {
-            cases = finality_violation::decided_by_operators(evidence, deposit, first, second);
-        }
-        Scope::Explain { chain, tx, first, second, why } => {
-            let decided = transfer::Decided { first, second, purpose: why };
-            cases = transfer::explained_by_operators(evidence, (*chain, tx), &decided);
-        }
-        Scope::Accept { subject, first, second, why } => {
-            cases.retain(|case| case.finding.subject == *subject);
-            cases = incident::accepted(evidence, cases, first, second, why);
-        }
-        Scope::Ask { subject, intent, by, why } => {
-            cases = signer_intent::propose(evidence, subject, *intent, by, why);
-        }
-        Scope::Adjust { token, reason, .. } => {
-            cases = custody_drift::adjusted_by_operator(evidence, token, reason);
-        }
-        Scope::Interrupted { duel, choice, .. } => cases = game_state::decided(evidence, duel, *choice),
-        Scope::Correct { tournament, round, slot, winner, .. } => {
-            cases = misdrawn_bracket::corrected_by_operator(evidence, tournament, (*round, *slot), winner);
-        }
-        Scope::Waive { position, why } => {
-            cases = crate::procedures::log::waiver::propose(evidence, *position, why)?;
-        }
-    }
+    let mut cases = decisions::cases(evidence, scope, &diagnosis.cases)?;
     // What stands behind the event that holds a stream may change what is decided about it: that event comes first.
     let is_held = scope.subject().is_some_and(|subject| evidence.replay.held().contains_key(subject));
     if (scope.is_decision() || matches!(scope, Scope::Ask { .. })) && (is_held || cases.is_empty()) {
-        cases = undecided(diagnose(evidence).cases, scope);
+        cases = undecided(diagnosis.cases, scope);
     }
     let (mut items, mut held) = gather_by_stream(cases);
     let before = evidence.replay.state.conservation.drift;

@@ -3,10 +3,10 @@
 
 use wox_events::chain;
 
-use super::super::{Procedure, Standstill, hold};
+use super::super::{Procedure, hold};
 use crate::{
     command::wox,
-    recovery::{Case, Evidence, Finding, Severity},
+    recovery::{Case, Evidence, Finding, Severity, Standstill},
 };
 
 /// This procedure.

@@ -3,16 +3,16 @@
 
 use wox_events::{Label, OpsEvent, StreamId};
 
-use super::super::{Steps, hold};
 use crate::{
     command::wox,
+    procedures::{Steps, hold},
     recovery::{Case, Evidence, Repair},
 };
 
 /// The record for every finding among these that is left to people. What a plan repairs, and what may still become another
 /// thing, is not dealt with by saying so.
 #[must_use]
-pub fn accepted(evidence: &Evidence, cases: Vec<Case>, first: &Label, second: &Label, why: &str) -> Vec<Case> {
+pub(super) fn cases(evidence: &Evidence, cases: Vec<Case>, first: &Label, second: &Label, why: &str) -> Vec<Case> {
     let record = |Case { finding, repair }: Case| {
         if let Repair::Compensate { .. } = repair {
             let next = wox(["recover", finding.subject.as_str()]);

@@ -4,23 +4,15 @@
 use wox_events::{ChainEvent, Label, StreamId, TxHash, chain};
 use wox_projections::outgoing;
 
-use super::super::{Procedure, Steps, hold};
 use crate::{
     command::{word, wox},
-    recovery::{Case, Evidence, Finding, Severity},
-};
-
-/// Found only where a person asks about it: a wallet has a past that this log need not know.
-const PROCEDURE: Procedure = Procedure {
-    name: "unexplained_transfer",
-    row: "R14",
-    finds: "a transfer out of our wallets that nothing explains",
-    examine: |_| Vec::new(),
+    procedures::{Steps, hold},
+    recovery::{Case, Evidence, Finding},
 };
 
 /// What two people say of a transfer: recorded when it is final and nobody has said so before.
 #[must_use]
-pub fn explained_by_operators(evidence: &Evidence, (chain, tx): (u64, &TxHash), decided: &Decided<'_>) -> Vec<Case> {
+pub(super) fn cases(evidence: &Evidence, (chain, tx): (u64, &TxHash), decided: &Decided<'_>) -> Vec<Case> {
     let register = evidence.replay.state.chain.outgoing();
     let stream = chain::stream(chain);
     let Some(sent) = register.get(tx) else {
@@ -55,15 +47,16 @@ pub fn explained_by_operators(evidence: &Evidence, (chain, tx): (u64, &TxHash), 
 
 /// Who says so, and what.
 #[derive(Debug)]
-pub struct Decided<'a> {
+pub(super) struct Decided<'a> {
     /// Who proposes it.
-    pub first: &'a Label,
+    pub(super) first: &'a Label,
     /// Who has to approve it.
-    pub second: &'a Label,
+    pub(super) second: &'a Label,
     /// What it paid.
-    pub purpose: &'a str,
+    pub(super) purpose: &'a str,
 }
 
 fn finding(stream: &StreamId, says: String) -> Finding {
-    Finding { severity: Severity::High, ..PROCEDURE.finding("WOX-BANK-VERIFY-002", stream, says) }
+    // Nobody looks for such transfers: a wallet has a past that this log need not know.
+    Finding::new("unexplained_transfer", "R14", "WOX-BANK-VERIFY-002", stream, says)
 }

@@ -3,15 +3,14 @@
 use wox_events::{OpsEvent, Position, StreamId, record::JsonError};
 use wox_projections::EventRef;
 
-use super::super::{Procedure, Steps, hold};
-use crate::recovery::{Case, Evidence};
-
-const PROCEDURE: Procedure =
-    Procedure { name: "waiver", row: "R06", finds: "nothing by itself", examine: |_| Vec::new() };
+use crate::{
+    procedures::{Steps, hold},
+    recovery::{Case, Evidence, Finding},
+};
 
 /// The plan to leave out the event that a stream is held by. Only such an event can be waived: leaving out one that
 /// was folded would rewrite history.
-pub fn propose(evidence: &Evidence, position: Position, why: &str) -> Result<Vec<Case>, JsonError> {
+pub(super) fn cases(evidence: &Evidence, position: Position, why: &str) -> Result<Vec<Case>, JsonError> {
     let control = StreamId::new("ops-control").expect("a fixed stream name");
     let held = evidence.replay.held().values().find(|held| held.since.position == position);
     let Some(held) = held else { return Ok(unfit(evidence, position, &control).into_iter().collect()) };
@@ -24,10 +23,7 @@ pub fn propose(evidence: &Evidence, position: Position, why: &str) -> Result<Vec
         why: why.to_owned(),
     };
     let steps = Steps::on(evidence, control).add(held.since.id, "", event, says.clone());
-    let finding = crate::recovery::Finding {
-        since: Some(held.since.clone()),
-        ..PROCEDURE.finding("WOX-DB-TRANS-005", &held.since.stream, held.reason.to_string())
-    };
+    let finding = Finding { since: Some(held.since.clone()), ..finding(&held.since.stream, held.reason.to_string()) };
     Ok(vec![Case { finding, repair: steps.repair() }])
 }
 
@@ -42,8 +38,7 @@ fn unfit(evidence: &Evidence, position: Position, control: &StreamId) -> Option<
     }
     if let Some(waits) = replay.refused_at(position) {
         let first = replay.held().get(&waits.stream).map_or(position, |held| held.since.position);
-        let finding =
-            PROCEDURE.finding("WOX-DB-TRANS-005", &waits.stream, format!("{waits} is not what holds its stream"));
+        let finding = finding(&waits.stream, format!("{waits} is not what holds its stream"));
         let next = format!("wox show {first} shows what does; wox recover event {first} --why REASON leaves that out");
         return Some(Case { finding, repair: hold("it waits behind an earlier event of its stream", next) });
     }
@@ -61,5 +56,9 @@ fn unfit(evidence: &Evidence, position: Position, control: &StreamId) -> Option<
         could => format!("what could be left out: {}", could.join(", ")),
     };
     let why = "only an event that holds its stream can be left out: without one that counts, history would be another";
-    Some(Case { finding: PROCEDURE.finding("WOX-DB-TRANS-005", control, says), repair: hold(why, next) })
+    Some(Case { finding: finding(control, says), repair: hold(why, next) })
+}
+
+fn finding(subject: &StreamId, says: String) -> Finding {
+    Finding::new("waiver", "R06", "WOX-DB-TRANS-005", subject, says)
 }

@@ -13,19 +13,16 @@ use wox_projections::{
     withdrawals::WithdrawalPhase,
 };
 
-use super::super::{Procedure, Steps, hold, stopped};
 use crate::{
     command::wox,
-    recovery::{Case, Evidence, Finding, Repair, Severity},
+    procedures::{Steps, banking, hold, stopped},
+    recovery::{Case, Evidence, Finding, Repair},
     rfc3339,
 };
 
-const PROCEDURE: Procedure =
-    Procedure { name: "signer_intent", row: "R13", finds: "nothing by itself", examine: |_| Vec::new() };
-
 /// What is asked of the signer about every slot of a withdrawal or a burn that it can help.
 #[must_use]
-pub fn propose(evidence: &Evidence, subject: &StreamId, intent: Intent, by: &Label, why: &str) -> Vec<Case> {
+pub(super) fn cases(evidence: &Evidence, subject: &StreamId, intent: Intent, by: &Label, why: &str) -> Vec<Case> {
     let Some(owed) = Owed::of(evidence, subject) else { return Vec::new() };
     let asking = Asking { evidence, subject, owed, intent, by, why };
     match asking.closed() {
@@ -113,7 +110,7 @@ impl Asking<'_> {
             // What went away is what money stands still for: sending it again ends that.
             Intent::Rebroadcast if owed.over => None,
             Intent::Rebroadcast | Intent::Bump => {
-                if let Some(next) = super::perhaps_paid(self.evidence, subject) {
+                if let Some(next) = banking::perhaps_paid(self.evidence, subject) {
                     return held("its address was paid by another transaction", "to pay again could pay twice", next);
                 }
                 stopped(self.evidence).map(|repair| self.case("a payment was asked for", repair))
@@ -155,7 +152,7 @@ impl Asking<'_> {
         let look_again = wox(["observe", self.subject.category(), self.subject.subject()]);
         if !verdict.permits(self.intent) {
             let (what, id) = (self.subject.category(), self.subject.subject());
-            let next = super::next(self.evidence, what, id, verdict, self.owed.slots);
+            let next = banking::next(self.evidence, what, id, verdict, self.owed.slots);
             return hold(format!("in this state a {} helps nobody", self.intent), next);
         }
         if let (Intent::Rebroadcast | Intent::Bump, Some(fence)) = (self.intent, payment.last_asked(Intent::Fence)) {
@@ -236,12 +233,9 @@ impl Asking<'_> {
             true => ("E1", "WOX-BANK-PRIZE-004"),
             false => ("R13", "WOX-BANK-VERIFY-003"),
         };
-        let finding = Finding {
-            row: row.into(),
-            severity: Severity::High,
-            outcome_unknown: self.owed.open,
-            ..PROCEDURE.finding(code, self.subject, format!("{}: {what}", self.owed.says))
-        };
+        let says = format!("{}: {what}", self.owed.says);
+        let finding =
+            Finding { outcome_unknown: self.owed.open, ..Finding::new("signer_intent", row, code, self.subject, says) };
         Case { finding, repair }
     }
 }
