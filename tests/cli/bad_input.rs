@@ -7,6 +7,8 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Map, Value};
+use strum::VariantArray as _;
+use wox_events::{EventId, Family, upcast::current_version};
 
 use crate::{
     session::{Session, code, errors, json},
@@ -237,4 +239,77 @@ fn a_store_that_may_only_be_read_is_read() {
     let permissions = doctor["checks"].as_array().unwrap().iter().find(|check| check["name"] == "permissions").unwrap();
     assert_eq!(permissions["result"], "warn");
     mode(&game, 0o755);
+}
+
+/// Kinds that only a look at the chain or a recovery writes, beside all of plans and runs.
+const RESERVED: &[&str] = &[
+    "BumpRequested",
+    "BurnIntentRequested",
+    "ChainPolicyDeclared",
+    "DoublePayment",
+    "EventWaived",
+    "FenceRequested",
+    "FinalityRestored",
+    "FinalityViolation",
+    "HoldingsAdjusted",
+    "HoldingsAdjustmentReversed",
+    "HoldingsLooked",
+    "IncidentAccepted",
+    "RebroadcastRequested",
+    "ReconciliationDrift",
+    "SlotLooked",
+    "TransactionLooked",
+    "TransferExplained",
+    "WalletScanned",
+];
+
+#[test]
+fn append_takes_every_kind_but_those_that_only_looks_and_recoveries_write() {
+    let session = Session::new();
+    session.run("init");
+    let line = |stream: &str, kind: &str, data: &str, provenance: &str| {
+        format!(
+            r#"{{"id":"{}","stream":"{stream}","expected":0,"kind":"{kind}","time":"2026-08-01T12:00:00Z","actor":"game","provenance":"{provenance}","data":{data}}}"#,
+            EventId::derived(&[stream, kind, data])
+        )
+    };
+    let is_reserved = |line: &str, words: &str| {
+        let output = session.feed(&format!("append - {words}"), line.as_bytes());
+        let told = errors(&output);
+        // Anything else that is said is about the log, not about the line.
+        let taken = code(&output) == 0 || told.contains("wox::append::conflict");
+        assert!(taken != told.contains("wox::append::reserved"), "{line}: {told}");
+        !taken
+    };
+    let (mut reserved, mut taken) = (Vec::new(), 0);
+    for family in Family::VARIANTS {
+        let stream = match family {
+            Family::Recovery => "run-x",
+            Family::Chain => "chain-8453",
+            family => &format!("{family}-x"),
+        };
+        for kind in family.kinds() {
+            let path = format!("{}/events/testdata/{kind}/v{}.json", env!("CARGO_MANIFEST_DIR"), current_version(kind));
+            let data = std::fs::read_to_string(path).unwrap();
+            match is_reserved(&line(stream, kind, data.trim(), "game"), "") {
+                true if *family == Family::Recovery => {}
+                true => reserved.push(*kind),
+                false => taken += 1,
+            }
+        }
+    }
+    reserved.sort_unstable();
+    assert_eq!((reserved.as_slice(), taken > 100), (RESERVED, true));
+
+    let by_two = r#"{"operators":{"first":"alice","second":"bob","evidence":"cfc155c57a59315a24fa85cb0debf5c18b0c3eebd49c71af5d75710cb688f09c"}}"#;
+    let mut release: Value = serde_json::from_str(include_str!("../../events/testdata/HoldReleased/v1.json")).unwrap();
+    release["proof"] = serde_json::from_str(by_two).unwrap();
+    assert!(is_reserved(&line("withdrawal-x", "HoldReleased", &release.to_string(), "game"), ""));
+    // A build that knows the kind may take it for such a one.
+    for stream in ["run-x", "chain-8453", "ops-control"] {
+        let unknown = line(stream, "BroomRaced", "{}", "game");
+        assert!(is_reserved(&unknown, "--allow-unknown"), "{stream}");
+    }
+    let said_to_be = line("player-x", "SpellLearned", r#"{"spell":"lumos"}"#, "recovery");
+    assert!(is_reserved(&said_to_be, ""));
 }
