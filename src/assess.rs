@@ -127,6 +127,19 @@ pub fn state(replay: &Replay) -> Vec<Check> {
     checks
 }
 
+/// Whether the log ends where its watermark says that it did.
+#[must_use]
+pub fn acknowledged(incomplete: bool) -> Check {
+    let check = Check::new("acknowledged", "R03", "every event that was acknowledged is in the log");
+    match incomplete {
+        false => check.found("up to the watermark"),
+        true => check.violated(
+            "the store ends before its watermark, or has none that can be read: all that follows may be older than it looks",
+            "wox doctor says which; restore the newest backup",
+        ),
+    }
+}
+
 /// What the procedures find: whatever waits for a plan or for a person.
 #[must_use]
 pub fn findings(found: &[Finding]) -> Check {

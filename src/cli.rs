@@ -5,7 +5,10 @@ use std::{
     ffi::OsString,
     io::{self, IsTerminal as _, Write as _},
     path::PathBuf,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -239,6 +242,8 @@ pub struct Context {
     pub interrupt: Interrupt,
     /// Up to where the log was when its account was last given: a command that folds it twice says so once.
     pub accounted: Arc<AtomicU64>,
+    /// Set once a store was read of which nobody can say that all acknowledged events are in it.
+    pub incomplete: Arc<AtomicBool>,
 }
 
 impl Context {
@@ -412,8 +417,13 @@ fn run(verb: Verb, start: Start, called: Called) -> Result<ExitCode, CliError> {
             called,
             interrupt: Interrupt::listen(),
             accounted: Arc::new(AtomicU64::new(u64::MAX)),
+            incomplete: Arc::new(AtomicBool::new(false)),
         };
-        dispatch(verb, context).await
+        let incomplete = context.incomplete.clone();
+        let code = dispatch(verb, context).await?;
+        // Whatever was found in it: what is missing may say something else.
+        let result = matches!(code, ExitCode::Done | ExitCode::Differences | ExitCode::Unknown);
+        Ok(if result && incomplete.load(Ordering::Relaxed) { ExitCode::Integrity } else { code })
     });
     // A thread that still waits for input must not keep the process: its work has been judged already.
     runtime.shutdown_background();

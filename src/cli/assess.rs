@@ -1,6 +1,6 @@
 //! `wox assess`: one look at the log, the game's tables, the server they are on and a dump; one list of named checks.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::atomic::Ordering};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -134,6 +134,7 @@ pub(super) async fn run(args: AssessArgs, context: Context) -> Result<ExitCode, 
         image: None,
         server: None,
     };
+    looker.checks.push(assess::acknowledged(context.incomplete.load(Ordering::Relaxed)));
     let folded = looker.log(&log, head).await?;
     looker.database(&log, folded, dump).await?;
     log.close().await;

@@ -1,6 +1,10 @@
 //! Opening the store a command works on, and what its errors mean to an operator.
 
-use std::{fs, path::Path, sync::Once};
+use std::{
+    fs,
+    path::Path,
+    sync::{Once, atomic::Ordering},
+};
 
 use crate::{
     cli::{CliError, Context, render::counted},
@@ -12,13 +16,14 @@ use crate::{
 };
 
 /// Opens the store for looking at it. Needs no lock: a writer may be at work. A store that holds fewer events than were
-/// acknowledged may be looked at, and whoever looks is told.
+/// acknowledged may be looked at; whoever looks is told, and the command ends with exit code 5 whatever it finds.
 pub(super) async fn open_to_read(context: &Context) -> Result<EmbeddedLog, CliError> {
     static TOLD: Once = Once::new();
     // Before the head: a writer at work moves both, and the watermark last.
     let watermark = watermark_of(&context.store).ok().flatten();
     let log = EmbeddedLog::open_read_only(&context.store).await?;
     if watermark.is_none() && log.head().await.is_ok_and(|head| head.position.0 > 0) {
+        context.incomplete.store(true, Ordering::Relaxed);
         TOLD.call_once(|| {
             context.say("the watermark is missing or damaged: nobody can say whether acknowledged events are missing here\nnext: wox verify");
         });
@@ -31,6 +36,7 @@ pub(super) async fn open_to_read(context: &Context) -> Result<EmbeddedLog, CliEr
             1 => "1 event that was acknowledged is".to_owned(),
             more => format!("{} that were acknowledged are", counted(more, "event")),
         };
+        context.incomplete.store(true, Ordering::Relaxed);
         TOLD.call_once(|| {
             context.say(format!(
                 "{lost} missing here: this store is an older copy, and what follows does not know them\nnext: wox doctor"

@@ -277,10 +277,15 @@ fn the_doctor_sees_a_store_that_was_put_back() {
     let output = session.run("doctor");
     assert_eq!(code(&output), 1);
     assert!(String::from_utf8_lossy(&output.stdout).contains("behind its watermark at 2"), "{output:?}");
-    // Whoever looks is told, once.
-    let looked = session.run("status");
+    // Whoever looks is told, once; and a machine hears it by the exit code, whatever is found.
     let told = "acknowledged are missing here: this store is an older copy";
-    assert_eq!(errors(&looked).matches(told).count(), 1, "{}", errors(&looked));
+    for look in ["status", "plan", "assess", "state ledger", "digest", "export -"] {
+        let looked = session.run(look);
+        assert_eq!((code(&looked), errors(&looked).matches(told).count()), (5, 1), "{look}: {}", errors(&looked));
+    }
+    let assessed = json(&session.run("assess --output json"));
+    let check = assessed["checks"].as_array().unwrap().iter().find(|check| check["name"] == "acknowledged");
+    assert_eq!(check.unwrap()["status"], "violated");
     std::fs::remove_file(&mark).unwrap();
     let output = session.run("doctor");
     assert_eq!(code(&output), 1);
