@@ -24,6 +24,8 @@ mod duplicates;
 mod game;
 #[path = "chain/https.rs"]
 mod https;
+#[path = "chain/intents.rs"]
+mod intents;
 #[path = "chain/outgoing.rs"]
 mod outgoing;
 #[path = "chain/payment_of_ann.rs"]

@@ -176,6 +176,11 @@ impl Register {
         self.explained.get(tx)
     }
 
+    /// Whether events of something else name a transaction, and none of this.
+    pub(crate) fn is_named_for_another(&self, due: &Due<'_>, tx: &TxHash) -> bool {
+        self.named.get(tx).is_some_and(|streams| !streams.is_empty() && !streams.contains(&due.stream))
+    }
+
     /// A slot that was taken by what was signed for something else here: no stranger has its key.
     pub(crate) fn signed_for_another(&self, due: &Due<'_>, verdict: WithdrawalVerdict) -> WithdrawalVerdict {
         match verdict {

@@ -119,6 +119,15 @@ impl State {
     #[must_use]
     pub fn slot_verdict(&self, due: &Due<'_>, slot: &Payment) -> Option<(WithdrawalVerdict, &Look<SlotAnswer>)> {
         let (verdict, look) = self.chain.payment_verdict(slot)?;
+        // A bump that was asked for and never journaled is taken by its address and amount; not where it is another's by name.
+        let verdict = match verdict {
+            WithdrawalVerdict::Executed { tx, .. }
+                if !slot.attempts.contains(&tx) && self.chain.outgoing().is_named_for_another(due, &tx) =>
+            {
+                WithdrawalVerdict::ForeignConsumer { tx, paid_destination: true, of: None }
+            }
+            verdict => verdict,
+        };
         let verdict = match self.chain.outgoing().signed_for_another(due, verdict) {
             WithdrawalVerdict::ForeignConsumer { tx, paid_destination, of: of @ Some(_) } => {
                 let pays = || self.chain.outgoing().get(&tx).is_none_or(|sent| pays_it(self, due, sent));
@@ -128,6 +137,35 @@ impl State {
             other => other,
         };
         Some((verdict, look))
+    }
+
+    /// Why a payment must not be made from a slot: something else has paid what is due, or still may. `None` where only this
+    /// slot is left. To ask a signer about one slot is to pay, so all that the whole knows counts, not the slot alone.
+    #[must_use]
+    pub fn paid_otherwise(&self, due: &Due<'_>, slot: &Payment) -> Option<String> {
+        if due.asked_by_post {
+            return Some("the bank's bot was asked for it too, and its attempts are not ours to enumerate".into());
+        }
+        let without_slot = due.asked.iter().filter(|tx| !due.slots.iter().any(|slot| slot.attempts.contains(tx)));
+        for tx in without_slot {
+            if self.chain.did_not_pay(due, tx).is_none() {
+                return Some(format!("{tx} is named for it, and is not known to have failed"));
+            }
+        }
+        let others = due.slots.iter().filter(|other| (&other.wallet, other.nonce) != (&slot.wallet, slot.nonce));
+        for other in others {
+            let which = format!("slot {} of {}", other.nonce, other.wallet);
+            match self.slot_verdict(due, other) {
+                None => return Some(format!("nobody has looked at {which}, from which it may be paid too")),
+                Some((verdict, _)) if verdict.rank() < 3 => {
+                    return Some(format!("{which} counts too: {}, {}", verdict.row(), verdict.says()));
+                }
+                Some(_) => {}
+            }
+        }
+        let own = |sent: &&outgoing::Outgoing| slot.attempts.contains(&sent.tx) || slot.cancels.contains(&sent.tx);
+        let sent = unexplained(self, due).into_iter().chain(named_for_it(self, due)).find(|sent| !own(sent))?;
+        Some(format!("{}, and no event says that it paid another thing", outgoing::says(sent)))
     }
 
     /// The scans on which people may decide about a payment that nobody can prove (S5): asked of the bank's bot, or of

@@ -22,13 +22,14 @@ use crate::{
     ledger::{Drift, Ledger, Posting},
     ops::Ops,
     outbox::Outbox,
-    outgoing::{Due, is_used_up, paid_for, unexplained},
+    outgoing::{Due, is_used_up, paid_for},
     players::Players,
     pool::Pool,
     postings::postings,
     projection::{EventRef, Projection, Rejection},
     recoveries::Recoveries,
     tournaments::Tournaments,
+    verdict::withdrawal::Payment,
     withdrawals::{Withdrawal, Withdrawals},
 };
 
@@ -177,22 +178,33 @@ impl State {
                 self.check_unused(&what, Due::withdrawal(id, withdrawal), tx)?;
                 self.chain.check_paid(&what, tx, self.withdrawal_verdict(id, withdrawal))
             }
-            WithdrawalEvent::RebroadcastRequested { .. } | WithdrawalEvent::BumpRequested { .. }
-                if Due::withdrawal(id, withdrawal).is_some_and(|due| !unexplained(self, &due).is_empty()) =>
-            {
-                Err(Rejection::state(what, "perhaps paid by another transaction", "unpaid"))
-            }
             WithdrawalEvent::RebroadcastRequested { wallet, nonce, .. } => {
-                self.chain.check_intent(&what, slot(wallet, *nonce), Intent::Rebroadcast)
+                self.check_intent(&what, Due::withdrawal(id, withdrawal), slot(wallet, *nonce), Intent::Rebroadcast)
             }
             WithdrawalEvent::BumpRequested { wallet, nonce, .. } => {
-                self.chain.check_intent(&what, slot(wallet, *nonce), Intent::Bump)
+                self.check_intent(&what, Due::withdrawal(id, withdrawal), slot(wallet, *nonce), Intent::Bump)
             }
             WithdrawalEvent::FenceRequested { wallet, nonce, .. } => {
-                self.chain.check_intent(&what, slot(wallet, *nonce), Intent::Fence)
+                self.check_intent(&what, Due::withdrawal(id, withdrawal), slot(wallet, *nonce), Intent::Fence)
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether what a signer is asked for can still help, and pays nothing that is paid otherwise or may be.
+    fn check_intent(
+        &self,
+        what: &str,
+        due: Option<Due<'_>>,
+        slot: Option<&Payment>,
+        intent: Intent,
+    ) -> Result<(), Rejection> {
+        if let (Some(due), Some(slot), Intent::Rebroadcast | Intent::Bump) = (&due, slot, intent)
+            && let Some(is) = self.paid_otherwise(due, slot)
+        {
+            return Err(Rejection::state(what, is, "to be paid from this slot alone"));
+        }
+        self.chain.check_intent(what, slot, intent)
     }
 
     /// Whether a reversal is borne out by what was seen of the chain (law 2). Where no chain was ever declared, only the
@@ -268,7 +280,7 @@ impl State {
                 self.chain.check_paid(&what, tx, self.burn_verdict(id, burn))
             }
             BurnEvent::BurnIntentRequested { wallet, nonce, intent, .. } => {
-                self.chain.check_intent(&what, burn.payment(wallet, *nonce), *intent)
+                self.check_intent(&what, Due::burn(id, burn), burn.payment(wallet, *nonce), *intent)
             }
             _ => Ok(()),
         }

@@ -9,6 +9,7 @@ use wox_events::{
 use wox_projections::{
     burns::BurnPhase,
     chain::Look,
+    outgoing::Due,
     verdict::{WithdrawalVerdict, withdrawal::Payment},
     withdrawals::WithdrawalPhase,
 };
@@ -110,9 +111,6 @@ impl Asking<'_> {
             // What went away is what money stands still for: sending it again ends that.
             Intent::Rebroadcast if owed.over => None,
             Intent::Rebroadcast | Intent::Bump => {
-                if let Some(next) = banking::perhaps_paid(self.evidence, subject) {
-                    return held("its address was paid by another transaction", "to pay again could pay twice", next);
-                }
                 stopped(self.evidence).map(|repair| self.case("a payment was asked for", repair))
             }
         }
@@ -147,6 +145,27 @@ impl Asking<'_> {
         Some(self.case(&what, self.request(payment, tx, &verdict, look)))
     }
 
+    /// Why to ask for a payment could pay twice, and what ends that.
+    fn paid_otherwise(&self, payment: &Payment) -> Option<Repair> {
+        let state = &self.evidence.replay.state;
+        let (what, id) = (self.subject.category(), self.subject.subject());
+        if let Some(place) = self.evidence.replay.unseen_payment(self.subject) {
+            let why = format!(
+                "{place} is not in the state, and may be about another payment of it: to pay again could pay twice"
+            );
+            let next = format!("wox show {} shows it; the version of wox that wrote it can fold it", place.position);
+            return Some(hold(why, next));
+        }
+        let why = state.paid_otherwise(&Due::of(state, self.subject)?, payment)?;
+        let next = banking::perhaps_paid(self.evidence, self.subject).unwrap_or_else(|| {
+            format!(
+                "wox explain {what} {id} shows all of it; what can still pay is given up first: wox recover {what} {id} \
+                 --fence --why REASON"
+            )
+        });
+        Some(hold(format!("{why}: to pay again could pay twice"), next))
+    }
+
     fn request(&self, payment: &Payment, tx: &TxHash, verdict: &WithdrawalVerdict, look: &Look<SlotAnswer>) -> Repair {
         let Payment { wallet, nonce, destination, amount, .. } = payment;
         let look_again = wox(["observe", self.subject.category(), self.subject.subject()]);
@@ -154,6 +173,11 @@ impl Asking<'_> {
             let (what, id) = (self.subject.category(), self.subject.subject());
             let next = banking::next(self.evidence, what, id, verdict, self.owed.slots);
             return hold(format!("in this state a {} helps nobody", self.intent), next);
+        }
+        if self.intent != Intent::Fence
+            && let Some(repair) = self.paid_otherwise(payment)
+        {
+            return repair;
         }
         if let (Intent::Rebroadcast | Intent::Bump, Some(fence)) = (self.intent, payment.last_asked(Intent::Fence)) {
             let since = format!("{} asked for a fence at {}", fence.by, rfc3339::text(fence.at));

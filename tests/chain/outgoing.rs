@@ -11,7 +11,9 @@ use super::{
     desk::{cancel, journaled, payment},
     game::{g, label, stream, who},
     kinds, on_chain,
-    payment_of_ann::{W, asked_for, asks, goes_back, plan, seen, signed, two_people, two_people_decide, waits},
+    payment_of_ann::{
+        W, asked_for, asked_too, asks, goes_back, plan, seen, signed, two_people, two_people_decide, waits,
+    },
 };
 
 #[test]
@@ -250,17 +252,6 @@ fn a_payment_that_shows_after_a_release_is_an_alarm() {
         let verdict = replay.withdrawal_verdict(&WithdrawalId::new("7").unwrap(), known).unwrap().0;
         assert!(verdict.says().contains(payment(0).tx.as_str()), "explain shows it: {}", verdict.says());
     });
-}
-
-/// Another withdrawal of Ann's to the same address, of so much.
-async fn asked_too(table: &Table, id: &str, net: Amount) {
-    let share = Amount::cents(2);
-    let amount = Amount::checked_sum([net, share, share]).unwrap();
-    table.game.credit(&format!("deposit-8453:0xb{id}:0"), 180, "ann", 1_000).await;
-    let requested = WithdrawalEvent::WithdrawalRequested { player: who("ann"), amount, destination: wallet(PLAYER) };
-    table.game.tell(&format!("withdrawal-{id}"), requested).await;
-    let held = WithdrawalEvent::FundsHeld { player: who("ann"), amount, net, pool_share: share, burn_share: share };
-    table.game.tell(&format!("withdrawal-{id}"), held).await;
 }
 
 #[test]
