@@ -20,6 +20,8 @@ mod deposits;
 mod desk;
 #[path = "chain/duplicates.rs"]
 mod duplicates;
+#[path = "chain/evidence.rs"]
+mod evidence;
 #[path = "recovery/game.rs"]
 mod game;
 #[path = "chain/https.rs"]
@@ -97,13 +99,14 @@ impl Table {
     async fn with(anvil: &Anvil, endpoints: Vec<Endpoint>) -> Table {
         let names: Vec<String> = endpoints.iter().map(|endpoint| endpoint.source().name.to_string()).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let game = Game::starting_at(NOW.0 - 3_600_000_000);
+        let mut game = Game::starting_at(NOW.0 - 3_600_000_000);
         game.player("ann", 0).await;
         let bound = PlayerEvent::WalletBound { wallet: wallet(PLAYER), method: label("signed-message") };
         game.tell("player-ann", bound).await;
         let policy = policy(anvil, &names).await;
         let evidence = game.look().await;
-        declare(&game.log, &evidence.replay, &policy, false, &actor("alice"), NOW).await.unwrap();
+        declare(&game.log, &evidence.replay, &policy, false, &actor("alice"), game.now()).await.unwrap();
+        game.wait(1);
         Table { game, network: Network::new(endpoints, interest()), policy }
     }
 
@@ -118,12 +121,12 @@ impl Table {
     async fn declares(&mut self, by: &str, policy: Policy) -> bool {
         let evidence = self.game.look().await;
         self.policy = policy;
-        declare(&self.game.log, &evidence.replay, &self.policy, true, &actor(by), NOW).await.unwrap()
+        declare(&self.game.log, &evidence.replay, &self.policy, true, &actor(by), self.game.now()).await.unwrap()
     }
 
     async fn observe(&self, targets: &Targets) -> Vec<Seen> {
         let evidence = self.game.look().await;
-        let now = wox_events::Timestamp(NOW.0 + evidence.as_of.0 as i64);
+        let now = wox_events::Timestamp(self.game.now().0 + evidence.as_of.0 as i64);
         observe(&self.game.log, &self.network, &evidence.replay, &self.policy, targets, &actor("alice"), now)
             .await
             .unwrap()

@@ -512,7 +512,11 @@ pub struct ScanAnswer {
     pub standing: Standing,
     /// Transactions of the wallet up to the newest final block.
     pub finalized: Answer<u64>,
-    /// What took each slot from the first one on; shorter than the count when the scan had to stop.
+    /// And up to the newest block.
+    pub latest: Answer<u64>,
+    /// And those waiting without a gap.
+    pub pending: Answer<u64>,
+    /// What took each slot from the first one on, up to the newest block; shorter when the scan had to stop.
     pub slots: Vec<Answer<Consumer>>,
 }
 

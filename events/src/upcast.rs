@@ -19,6 +19,7 @@ const STEPS: &[Step] = &[
     Step { kind: "DuelEnded", from: 2, apply: duel_ended_2 },
     Step { kind: "FenceRequested", from: 1, apply: fence_requested_1 },
     Step { kind: "StateImported", from: 1, apply: state_imported_1 },
+    Step { kind: "WalletScanned", from: 1, apply: wallet_scanned_1 },
 ];
 
 /// Version 1 had no dust: the game only wrote amounts of two decimals.
@@ -63,6 +64,18 @@ fn fence_requested_1(data: &mut Map<String, Value>) -> Result<(), String> {
 /// Version 1 took over balances and counts only; name, house, spells and the rest stayed in the table.
 #[allow(clippy::unnecessary_wraps, reason = "every step has one shape")]
 fn state_imported_1(_: &mut Map<String, Value>) -> Result<(), String> {
+    Ok(())
+}
+
+/// Version 1 asked for the count at the final block only, so it does not say that nothing was sent behind that.
+fn wallet_scanned_1(data: &mut Map<String, Value>) -> Result<(), String> {
+    let answers = data.get_mut("answers").and_then(Value::as_array_mut).ok_or("field `answers` is no list")?;
+    for answer in answers {
+        let answer = answer.as_object_mut().ok_or("an answer is no object")?;
+        for count in ["latest", "pending"] {
+            answer.insert(count.into(), serde_json::json!({"not_asked": {}}));
+        }
+    }
     Ok(())
 }
 

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
-    Amount, BurnEvent, Recorded, Timestamp, TxHash, WithdrawalId, burn::ImportedBurn, chain::Intent, id::Label,
+    Amount, BurnEvent, Provenance, Recorded, Timestamp, TxHash, WithdrawalId, burn::ImportedBurn, chain::Intent,
+    id::Label,
 };
 
 use crate::{
@@ -46,8 +47,13 @@ pub struct Burn {
     /// True when it was taken over from the game's tables.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub imported: bool,
+    /// True when a recovery booked it, on the chain's final word.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub proven: bool,
     /// The event that scheduled it.
     pub scheduled: EventAt,
+    /// When it was scheduled.
+    pub scheduled_at: Timestamp,
     /// When something last happened.
     pub last_activity: Timestamp,
     /// The last event of the stream.
@@ -216,7 +222,9 @@ impl Projection for Burns {
                 asked: Vec::new(),
                 settled_by: None,
                 imported: matches!(event, BurnEvent::BurnImported { .. }),
+                proven: false,
                 scheduled: EventAt::of(at),
+                scheduled_at: at.time,
                 last_activity: at.time,
                 last: EventAt::of(at),
             };
@@ -250,12 +258,16 @@ impl Projection for Burns {
             BurnEvent::BurnSettled { amount, tx } => {
                 burn.phase = BurnPhase::Settled;
                 burn.settled_by = Some(tx.clone());
+                burn.proven = at.provenance == Provenance::Recovery;
                 if let (None, Ok(id)) = (self.paid.get(tx), WithdrawalId::new(at.stream.subject())) {
                     self.paid.insert(tx.clone(), id);
                 }
                 self.settled = self.settled.checked_add(*amount).expect("the ledger bounds everything that goes out");
             }
-            BurnEvent::BurnCancelled { .. } => burn.phase = BurnPhase::Cancelled,
+            BurnEvent::BurnCancelled { .. } => {
+                burn.phase = BurnPhase::Cancelled;
+                burn.proven = at.provenance == Provenance::Recovery;
+            }
         }
     }
 }

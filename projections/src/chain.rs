@@ -16,7 +16,7 @@ use crate::{
     Table,
     deposits::{Deposit, reference},
     ledger::Drift,
-    outgoing::{Due, Register},
+    outgoing::{Due, Register, Since},
     projection::{EventRef, Projection, Rejection},
     state::State,
     verdict::{
@@ -38,7 +38,9 @@ pub struct Chain {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     changed: BTreeMap<u64, ChangedRules>,
     /// Since where the signer journals here without a break: of what was asked for before, silence proves nothing.
-    journaled_since: BTreeMap<u64, Position>,
+    journaled_since: BTreeMap<u64, (Position, Timestamp)>,
+    /// Where each token was taken out of the rules; nothing while it counts. What was to be paid before was to be paid in it.
+    tokens: BTreeMap<Label, Option<Position>>,
     /// The newest look at each transaction, by the subject of its stream.
     transactions: Table<String, Look<TransactionAnswer>>,
     /// The newest look at each slot, by the subject of its stream.
@@ -47,7 +49,7 @@ pub struct Chain {
     scans: Table<String, Scan>,
     /// How often each wallet had sent up to a final block, and where a scan showed it, by the subject of its stream.
     #[serde(default, skip_serializing_if = "Table::is_empty")]
-    counts: Table<String, Vec<(Position, u64)>>,
+    counts: Table<String, Vec<Counted>>,
     /// What left our wallets, by all looks.
     outgoing: Register,
     /// The newest look at what is held, by chain id and token.
@@ -135,6 +137,10 @@ pub struct Scan {
     pub finalized: Option<u64>,
     /// Every transfer of our tokens in the slots that are shown.
     pub transfers: Vec<Transfer>,
+    /// The time of the newest block that all who vote call final; unknown where no quorum showed a part.
+    pub covers: Option<Timestamp>,
+    /// True when the last look shows what the wallet has sent behind that too, and nothing of it waits in a pool.
+    pub shows_all: bool,
     /// When the last look was.
     pub at: Timestamp,
     /// The looks, in order.
@@ -149,6 +155,14 @@ impl Scan {
     pub fn is_complete(&self) -> bool {
         self.finalized.is_some_and(|finalized| self.until >= finalized)
     }
+}
+
+/// How often a wallet had sent up to a final block, and where and when a look showed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Counted {
+    position: Position,
+    at: Timestamp,
+    sent: u64,
 }
 
 /// Tokens of unknown origin that are kept in suspense.
@@ -239,11 +253,41 @@ impl Chain {
         self.confirmations.iter()
     }
 
-    /// Whether the signer journals here without a break since before a position.
+    /// Whether the signer has journaled here without a break since before something was asked for.
     #[must_use]
-    pub fn is_journaled_since(&self, position: Position) -> bool {
+    pub fn is_journaled_since(&self, asked: Since) -> bool {
         let since = self.policies.keys().filter_map(|chain| self.journaled_since.get(chain));
-        since.into_iter().next().is_some_and(|since| position > *since)
+        since.into_iter().next().is_some_and(|(position, time)| asked.is_after(*position, *time))
+    }
+
+    /// A token that was taken out of the rules since something was asked for: it may have been paid in that, and no look
+    /// shows it any more.
+    #[must_use]
+    pub fn token_gone_since(&self, asked: Since) -> Option<&Label> {
+        let mut gone = self.tokens.iter().filter_map(|(token, gone)| Some((token, (*gone)?)));
+        gone.find(|(_, position)| *position > asked.position).map(|(token, _)| token)
+    }
+
+    /// From which slot a scan of a wallet has to show all it sent, so that it shows every payment of what is due; where a
+    /// scan that counts still has shown some of it, from where that ended.
+    #[must_use]
+    pub fn scan_from(&self, due: &Due<'_>, wallet: &Label) -> u64 {
+        let Some(policy) = self.policies.values().next() else { return 0 };
+        let subject = format!("{}:wallet:{wallet}", policy.chain);
+        let begun = self.scans.get(&subject).filter(|scan| self.is_whole(due, &subject, scan) && scan.is_complete());
+        let known = self.counts.get(&subject).into_iter().flatten();
+        let before = known.filter(|known| due.since.is_after(known.position, known.at)).map(|known| known.sent).max();
+        begun.map(|scan| scan.until).or(before).unwrap_or(0)
+    }
+
+    /// Whether a scan begins early enough to show every payment of what is due, under the rules that count.
+    fn is_whole(&self, due: &Due<'_>, subject: &str, scan: &Scan) -> bool {
+        let under = self.policies.keys().next().and_then(|chain| self.declared.get(chain));
+        // What was final before it was asked for cannot be its payment: a later scan may begin there.
+        let mut before = self.counts.get(subject).into_iter().flatten();
+        let begins = scan.from == 0
+            || before.any(|known| due.since.is_after(known.position, known.at) && known.sent >= scan.from);
+        begins && scan.under.as_ref() == under
     }
 
     /// The first final block that went away, if one ever did: from then on money stands still until two people decide.
@@ -460,19 +504,21 @@ impl Chain {
         }
     }
 
-    /// The scans that show, for every wallet that pays, all it sent since a slot on, made after something last happened to
-    /// what is due (S5).
+    /// The scans that show, for every wallet that ever paid for us, all it sent since a slot on, made after something last
+    /// happened to what is due (S5): their final blocks are younger than that, and behind these nothing is hidden.
     pub(crate) fn scanned_since(&self, due: &Due<'_>) -> Option<Vec<EventRef>> {
         let policy = self.policies.values().next()?;
+        if self.token_gone_since(due.since).is_some() {
+            return None;
+        }
         let mut seen = Vec::new();
-        for wallet in &policy.wallets {
+        for wallet in self.outgoing.wallets() {
             let subject = format!("{}:wallet:{wallet}", policy.chain);
             let scan = self.scans.get(&subject)?;
-            let newer = scan.at > due.last_activity && scan.under.as_ref() == self.declared.get(&policy.chain);
-            // What was final before it was asked for cannot be its payment: a later scan may begin there.
-            let mut before = self.counts.get(&subject).into_iter().flatten();
-            let whole = scan.from == 0 || before.any(|(at, known)| *at < due.since && *known >= scan.from);
-            if !newer || !whole || !scan.is_complete() {
+            let (happened, place) = due.last_activity;
+            let newer = scan.covers.is_some_and(|covers| covers > happened)
+                && scan.looks.last().is_some_and(|look| look.position > place);
+            if !newer || !scan.is_complete() || !scan.shows_all || !self.is_whole(due, &subject, scan) {
                 return None;
             }
             seen.extend(scan.looks.iter().cloned());
@@ -482,13 +528,12 @@ impl Chain {
 
     /// The block of a final transfer from a wallet that ever paid for us, of exactly what is due, to its address.
     pub(crate) fn paid_without_slot(&self, due: &Due<'_>, tx: &TxHash) -> Option<(BlockId, &Look<TransactionAnswer>)> {
-        let amount = due.amount?;
+        due.amount?;
         self.policies.values().find_map(|policy| {
             let look = self.transaction(policy.chain, tx)?;
             let (block, transfers) = self.moved(policy, look)?;
-            let paid = transfers.into_iter().any(|transfer| {
-                self.outgoing.is_wallet(&transfer.from) && transfer.to == due.to && transfer.value == amount
-            });
+            let ours = |transfer: &Transfer| self.outgoing.is_wallet(&transfer.from);
+            let paid = transfers.iter().any(|transfer| ours(transfer) && due.fits(transfer));
             paid.then_some((block, look))
         })
     }
@@ -754,8 +799,14 @@ impl Projection for Chain {
                 };
                 self.note_rules(&policy, at);
                 self.outgoing.declare(wallets);
+                for (token, gone) in &mut self.tokens {
+                    *gone = if tokens.contains(token) { None } else { gone.or(Some(at.position)) };
+                }
+                for token in tokens {
+                    self.tokens.entry(token.clone()).or_default();
+                }
                 match journaled {
-                    true => drop(self.journaled_since.entry(*chain).or_insert(at.position)),
+                    true => drop(self.journaled_since.entry(*chain).or_insert((at.position, at.time))),
                     false => drop(self.journaled_since.remove(chain)),
                 }
                 if self.policies.get(chain) != Some(&policy) {
@@ -779,7 +830,7 @@ impl Projection for Chain {
                     (Some(policy), None) => {
                         for said in answers {
                             if let Some(shown) = said.transaction.found() {
-                                self.outgoing.note(policy, shown, said.receipt.found(), &look.event);
+                                self.outgoing.note(policy, shown, said.receipt.found(), (&look.event, *asked));
                             }
                         }
                     }
@@ -789,7 +840,9 @@ impl Projection for Chain {
                             closed.moved(),
                             answers.iter().find_map(|said| said.transaction.found().filter(|shown| shown.tx == *tx)),
                         ) {
-                            (Some((_, moved)), Some(shown)) => self.outgoing.note_final(shown, moved, &look.event),
+                            (Some((_, moved)), Some(shown)) => {
+                                self.outgoing.note_final(shown, moved, (&look.event, *asked));
+                            }
                             _ => self.outgoing.forget(tx),
                         }
                     }
@@ -805,12 +858,12 @@ impl Projection for Chain {
                     for said in answers {
                         let taken = said.slot.found().and_then(|slot| slot.consumer.found());
                         if let Some(Consumer::Transaction { transaction, receipt, .. }) = taken {
-                            self.outgoing.note(policy, transaction, receipt.found(), &look.event);
+                            self.outgoing.note(policy, transaction, receipt.found(), (&look.event, *asked));
                         }
                     }
                     match taken.as_ref().filter(|_| !self.changed.contains_key(chain)) {
                         Some(withdrawal::Taken::By(found)) => {
-                            self.outgoing.note_final(&found.0, transfers(policy, &found.1), &look.event);
+                            self.outgoing.note_final(&found.0, transfers(policy, &found.1), (&look.event, *asked));
                         }
                         Some(withdrawal::Taken::Unsigned(_)) => self.outgoing.forget_slot(wallet, *nonce),
                         None => {}
@@ -826,13 +879,15 @@ impl Projection for Chain {
                 for (policy, said) in policy.iter().flat_map(|policy| answers.iter().map(move |said| (policy, said))) {
                     for slot in &said.slots {
                         if let Some(Consumer::Transaction { transaction, receipt, .. }) = slot.found() {
-                            self.outgoing.note(policy, transaction, receipt.found(), &here);
+                            self.outgoing.note(policy, transaction, receipt.found(), (&here, *asked));
                         }
                     }
                 }
                 for (nonce, taken) in (*from_nonce..).zip(segment.iter().filter(|_| agreed).flat_map(|it| &it.taken)) {
                     match taken {
-                        Some((transaction, moved)) => self.outgoing.note_final(transaction, moved.clone(), &here),
+                        Some((transaction, moved)) => {
+                            self.outgoing.note_final(transaction, moved.clone(), (&here, *asked));
+                        }
                         None => self.outgoing.forget_slot(wallet, nonce),
                     }
                 }
@@ -845,16 +900,19 @@ impl Projection for Chain {
                     until: *from_nonce,
                     finalized: None,
                     transfers: Vec::new(),
+                    covers: None,
+                    shows_all: false,
                     at: *asked,
                     looks: Vec::new(),
                     under,
                 });
-                scan.finalized = None;
+                (scan.finalized, scan.covers, scan.shows_all) = (None, None, false);
                 if let Some(segment) = segment {
                     let counts = self.counts.entry(subject.clone()).or_default();
-                    if agreed && counts.last().is_none_or(|(_, known)| *known < segment.finalized) {
-                        counts.push((at.position, segment.finalized));
+                    if agreed && counts.last().is_none_or(|known| known.sent < segment.finalized) {
+                        counts.push(Counted { position: at.position, at: *asked, sent: segment.finalized });
                     }
+                    (scan.covers, scan.shows_all) = (Some(segment.covers), segment.shows_all);
                     scan.until = from_nonce.saturating_add(segment.slots);
                     scan.finalized = Some(segment.finalized);
                     scan.transfers.extend(segment.transfers());

@@ -39,23 +39,75 @@ pub struct Outgoing {
     pub is_final: bool,
     /// Where the log had it first.
     pub first: Position,
+    /// When the sources showed it first.
+    pub first_at: Timestamp,
     /// The newest look that shows it.
     pub event: EventRef,
+}
+
+/// Since when something could have been paid: behind this place of the log, or shown by the sources since this time. An
+/// event may reach the log long after it happened, so neither alone proves that a payment was made before it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Since {
+    /// The place of the event that asked for it.
+    pub position: Position,
+    /// When that happened.
+    pub time: Timestamp,
+}
+
+impl Since {
+    /// Of what was taken over nobody knows since when.
+    pub const EVER: Since = Since { position: Position(0), time: Timestamp(i64::MIN) };
+
+    /// Whether something that the log had at a place, of a time, was there before.
+    #[must_use]
+    pub fn is_after(&self, position: Position, time: Timestamp) -> bool {
+        position < self.position && time < self.time
+    }
+}
+
+/// Transactions in the order the log had them first, and by the time at which sources showed them first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Order {
+    by_position: BTreeSet<(Position, TxHash)>,
+    by_time: BTreeSet<(Timestamp, TxHash)>,
+}
+
+impl Order {
+    fn insert(&mut self, sent: &Outgoing) {
+        self.by_position.insert((sent.first, sent.tx.clone()));
+        self.by_time.insert((sent.first_at, sent.tx.clone()));
+    }
+
+    fn remove(&mut self, gone: &Outgoing) {
+        self.by_position.remove(&(gone.first, gone.tx.clone()));
+        self.by_time.remove(&(gone.first_at, gone.tx.clone()));
+    }
+
+    /// Those that were not there before: first what the log had later, then what it had earlier and sources showed later.
+    fn since<'a>(&'a self, known: &'a BTreeMap<TxHash, Outgoing>, since: Since) -> impl Iterator<Item = &'a Outgoing> {
+        // The least text that a hash can be: what stands behind that place begins here.
+        let least = || TxHash::new("!").expect("one printable character is an identity");
+        let later = self.by_position.range((Position(since.position.0.saturating_add(1)), least())..);
+        let shown_later = self.by_time.range((since.time, least())..).filter_map(|(_, tx)| known.get(tx));
+        let shown_later = shown_later.filter(move |sent| sent.first <= since.position);
+        later.filter_map(|(_, tx)| known.get(tx)).chain(shown_later)
+    }
 }
 
 /// All of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Register {
-    /// Every address that was ever declared as a wallet that pays: what one sent stays ours.
+    /// Every address that was ever declared as a wallet that pays, or that a signer named as one: what one sent stays ours.
     wallets: BTreeSet<Label>,
     known: BTreeMap<TxHash, Outgoing>,
     /// Those that no source shows in a block.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pending: BTreeSet<TxHash>,
     /// The transactions in the order they were first seen.
-    in_order: BTreeSet<(Position, TxHash)>,
+    in_order: Order,
     /// The transactions that paid an address, in the same order.
-    by_receiver: BTreeMap<Label, BTreeSet<(Position, TxHash)>>,
+    by_receiver: BTreeMap<Label, Order>,
     /// The transactions of each wallet's slots, by `<wallet>:<slot>`.
     by_slot: BTreeMap<String, BTreeSet<TxHash>>,
     /// The withdrawals and burns whose events name a transaction.
@@ -71,7 +123,13 @@ impl Register {
     }
 
     /// Takes in what one source shows of a transaction that is not beyond change, and was not before.
-    pub(crate) fn note(&mut self, policy: &Policy, shown: &Transaction, receipt: Option<&Receipt>, at: &EventRef) {
+    pub(crate) fn note(
+        &mut self,
+        policy: &Policy,
+        shown: &Transaction,
+        receipt: Option<&Receipt>,
+        at: (&EventRef, Timestamp),
+    ) {
         if self.known.get(&shown.tx).is_some_and(|known| known.is_final) {
             return;
         }
@@ -88,7 +146,7 @@ impl Register {
     }
 
     /// Takes in a transaction that a quorum shows final, with all it moved: nothing else can have its slot.
-    pub(crate) fn note_final(&mut self, shown: &Transaction, moved: Vec<Transfer>, at: &EventRef) {
+    pub(crate) fn note_final(&mut self, shown: &Transaction, moved: Vec<Transfer>, at: (&EventRef, Timestamp)) {
         let moved = self.ours(moved);
         let rivals = self.by_slot.get(&slot_key(&shown.from, shown.nonce)).cloned().unwrap_or_default();
         for rival in rivals.iter().filter(|rival| moved.is_empty() || **rival != shown.tx) {
@@ -118,31 +176,48 @@ impl Register {
         moved.into_iter().filter(|one| self.wallets.contains(&one.from)).collect()
     }
 
-    fn set(&mut self, shown: &Transaction, transfers: Vec<Transfer>, is_final: bool, at: &EventRef) {
+    fn set(
+        &mut self,
+        shown: &Transaction,
+        transfers: Vec<Transfer>,
+        is_final: bool,
+        (event, asked): (&EventRef, Timestamp),
+    ) {
         let before = self.known.remove(&shown.tx);
         if let Some(before) = &before {
             self.unlink(before);
         }
-        let first = before.map_or(at.position, |before| before.first);
+        let (first, first_at) = before.map_or((event.position, asked), |before| (before.first, before.first_at));
         let (tx, sender) = (shown.tx.clone(), (shown.from.clone(), shown.nonce));
-        for one in &transfers {
-            self.by_receiver.entry(one.to.clone()).or_default().insert((first, tx.clone()));
+        let sent = Outgoing { tx, sender, transfers, is_final, first, first_at, event: event.clone() };
+        for one in &sent.transfers {
+            self.by_receiver.entry(one.to.clone()).or_default().insert(&sent);
         }
-        self.in_order.insert((first, tx.clone()));
-        if transfers.is_empty() {
-            self.pending.insert(tx.clone());
+        self.in_order.insert(&sent);
+        if sent.transfers.is_empty() {
+            self.pending.insert(sent.tx.clone());
         }
-        self.by_slot.entry(slot_key(&sender.0, sender.1)).or_default().insert(tx.clone());
-        self.known.insert(tx.clone(), Outgoing { tx, sender, transfers, is_final, first, event: at.clone() });
+        self.by_slot.entry(slot_key(&sent.sender.0, sent.sender.1)).or_default().insert(sent.tx.clone());
+        self.known.insert(sent.tx.clone(), sent);
     }
 
     fn unlink(&mut self, gone: &Outgoing) {
-        let place = (gone.first, gone.tx.clone());
-        self.in_order.remove(&place);
+        self.in_order.remove(gone);
         self.pending.remove(&gone.tx);
-        drop_from(&mut self.by_slot, &slot_key(&gone.sender.0, gone.sender.1), &gone.tx);
+        let slot = slot_key(&gone.sender.0, gone.sender.1);
+        if let Some(known) = self.by_slot.get_mut(&slot) {
+            known.remove(&gone.tx);
+            if known.is_empty() {
+                self.by_slot.remove(&slot);
+            }
+        }
         for one in &gone.transfers {
-            drop_from(&mut self.by_receiver, &one.to, &place);
+            if let Some(known) = self.by_receiver.get_mut(&one.to) {
+                known.remove(gone);
+                if known.by_position.is_empty() {
+                    self.by_receiver.remove(&one.to);
+                }
+            }
         }
     }
 
@@ -151,6 +226,17 @@ impl Register {
         if let Some(tx) = named_by(event) {
             self.named.entry(tx.clone()).or_default().insert(stream.clone());
         }
+        // Whoever signs for something of ours pays for us, whether the rules name the wallet or not.
+        if let Event::Withdrawal(WithdrawalEvent::TxSigned { wallet, .. })
+        | Event::Burn(BurnEvent::BurnTxSigned { wallet, .. }) = event
+        {
+            self.wallets.insert(wallet.clone());
+        }
+    }
+
+    /// Every address that ever was a wallet that pays for us.
+    pub fn wallets(&self) -> impl Iterator<Item = &Label> {
+        self.wallets.iter()
     }
 
     /// Takes in that two people said what a transaction paid.
@@ -193,34 +279,26 @@ impl Register {
         }
     }
 
-    /// What paid an address since a position, in the order it was first seen.
-    fn to(&self, receiver: &Label, since: Position) -> impl Iterator<Item = &Outgoing> {
-        let paid = self.by_receiver.get(receiver);
-        paid.into_iter().flat_map(move |paid| self.since(paid, since))
+    /// What paid an address since something was asked for.
+    fn to(&self, receiver: &Label, since: Since) -> impl Iterator<Item = &Outgoing> {
+        self.by_receiver.get(receiver).into_iter().flat_map(move |paid| paid.since(&self.known, since))
     }
 
-    fn since<'a>(
-        &'a self,
-        of: &'a BTreeSet<(Position, TxHash)>,
-        since: Position,
-    ) -> impl Iterator<Item = &'a Outgoing> {
-        // The least text that a hash can be: what was first seen behind that position begins here.
-        let least = TxHash::new("!").expect("one printable character is an identity");
-        of.range((Position(since.0.saturating_add(1)), least)..).filter_map(|(_, tx)| self.known.get(tx))
+    /// What was sent to anybody since something was asked for.
+    fn since(&self, since: Since) -> impl Iterator<Item = &Outgoing> {
+        self.in_order.since(&self.known, since)
     }
+}
+
+/// Whether a destination is an address of the chain; what is none (a handle, a name) no transfer can be held against.
+#[must_use]
+pub fn is_address(destination: &Label) -> bool {
+    let hex = destination.as_str().strip_prefix("0x");
+    hex.is_some_and(|hex| hex.len() == 40 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn slot_key(wallet: &Label, nonce: u64) -> String {
     format!("{wallet}:{nonce}")
-}
-
-fn drop_from<K: Ord, V: Ord>(index: &mut BTreeMap<K, BTreeSet<V>>, key: &K, gone: &V) {
-    if let Some(known) = index.get_mut(key) {
-        known.remove(gone);
-        if known.is_empty() {
-            index.remove(key);
-        }
-    }
 }
 
 /// The transaction that an event of a withdrawal or burn says is about its payment.
@@ -249,8 +327,8 @@ pub struct Due<'a> {
     pub to: Label,
     /// How much; unknown of what nothing is held for, such as what was over before the game's tables were taken over.
     pub amount: Option<Amount>,
-    /// What the log had before it was asked for cannot be its payment; of what was taken over nobody knows since when.
-    pub since: Position,
+    /// What was there before it was asked for cannot be its payment.
+    pub since: Since,
     /// True once something was signed for it, or the bank's bot was asked.
     pub sent: bool,
     /// True once the bank's bot was asked by a post; what it tries is not ours to enumerate.
@@ -263,8 +341,8 @@ pub struct Due<'a> {
     pub asked: &'a [TxHash],
     /// The payment that is booked.
     pub settled_by: Option<&'a TxHash>,
-    /// When something last happened.
-    pub last_activity: Timestamp,
+    /// When something last happened, and where the log has it.
+    pub last_activity: (Timestamp, Position),
 }
 
 impl<'a> Due<'a> {
@@ -275,14 +353,17 @@ impl<'a> Due<'a> {
             stream: StreamId::new(format!("withdrawal-{id}")).ok()?,
             to: withdrawal.destination.clone(),
             amount: withdrawal.hold.as_ref().map(|hold| hold.net),
-            since: if withdrawal.imported { Position(0) } else { withdrawal.requested.position },
+            since: match withdrawal.imported {
+                true => Since::EVER,
+                false => Since { position: withdrawal.requested.position, time: withdrawal.requested_at },
+            },
             sent: withdrawal.sent,
             asked_by_post: withdrawal.asked_by_post,
             settled: withdrawal.phase == WithdrawalPhase::Settled,
             slots: &withdrawal.slots,
             asked: &withdrawal.asked,
             settled_by: withdrawal.settled_by.as_ref(),
-            last_activity: withdrawal.last_activity,
+            last_activity: (withdrawal.last_activity, withdrawal.last.position),
         })
     }
 
@@ -293,14 +374,17 @@ impl<'a> Due<'a> {
             stream: StreamId::new(format!("burn-{id}")).ok()?,
             to: Label::new(DEAD_ADDRESS).expect("an address is an identity"),
             amount: Some(burn.amount),
-            since: if burn.imported { Position(0) } else { burn.scheduled.position },
+            since: match burn.imported {
+                true => Since::EVER,
+                false => Since { position: burn.scheduled.position, time: burn.scheduled_at },
+            },
             sent: burn.phase != BurnPhase::Scheduled,
             asked_by_post: false,
             settled: burn.phase == BurnPhase::Settled,
             slots: &burn.slots,
             asked: &burn.asked,
             settled_by: burn.settled_by.as_ref(),
-            last_activity: burn.last_activity,
+            last_activity: (burn.last_activity, burn.last.position),
         })
     }
 
@@ -321,10 +405,15 @@ impl<'a> Due<'a> {
         signed.chain(self.asked).chain(self.settled_by)
     }
 
-    /// Whether a transfer could be its payment.
+    /// Whether a transfer could be its payment: of its amount, to its address. Where its destination is no address, whoever
+    /// got the amount may be meant.
     #[must_use]
     pub fn fits(&self, transfer: &Transfer) -> bool {
-        transfer.to == self.to && self.amount.is_none_or(|amount| amount == transfer.value)
+        self.is_to(transfer) && self.amount.is_none_or(|amount| amount == transfer.value)
+    }
+
+    fn is_to(&self, transfer: &Transfer) -> bool {
+        transfer.to == self.to || !is_address(&self.to) && transfer.to.as_str() != DEAD_ADDRESS
     }
 
     /// The transaction that paid it, as far as the register knows: what is due is paid once, and everything else that
@@ -345,8 +434,12 @@ impl<'a> Due<'a> {
 /// enough to say that nobody knows, and a lost journal may leave thousands.
 #[must_use]
 pub fn unexplained<'a>(state: &'a State, due: &Due<'_>) -> Vec<&'a Outgoing> {
-    let found = state.chain.outgoing().to(&due.to, due.since);
-    found.filter(|sent| !is_own(state, due, sent) && pays_it(state, due, sent)).take(FOUND_MAX).collect()
+    let register = state.chain.outgoing();
+    let may_pay = |sent: &&Outgoing| !is_own(state, due, sent) && pays_it(state, due, sent);
+    match is_address(&due.to) {
+        true => register.to(&due.to, due.since).filter(may_pay).take(FOUND_MAX).collect(),
+        false => register.since(due.since).filter(may_pay).take(FOUND_MAX).collect(),
+    }
 }
 
 /// How many transfers are named that may have paid one thing.
@@ -367,15 +460,22 @@ pub fn named_for_it<'a>(state: &'a State, due: &Due<'_>) -> Vec<&'a Outgoing> {
 /// Every final transaction with transfers out of our wallets that nothing explains, in the order they were first seen.
 pub fn unexplained_by_anything(state: &State) -> impl Iterator<Item = (&Outgoing, Vec<&Transfer>)> {
     let register = state.chain.outgoing();
-    let all = register.in_order.iter().filter_map(|(_, tx)| register.get(tx)).filter(|sent| sent.is_final);
+    let all = register.in_order.by_position.iter().filter_map(|(_, tx)| register.get(tx));
+    let all = all.filter(|sent| sent.is_final);
     all.map(|sent| (sent, left_over(state, sent, None).collect::<Vec<_>>())).filter(|(_, parts)| !parts.is_empty())
 }
 
-/// Whether a transaction has a transfer to the address of what is due that nothing else explains. Of a burn only one of its
-/// own amount: what all burns are sent to is no sign of this one.
+/// Whether a transaction has a transfer to the address of what is due that nothing else explains. Of a burn only one that it
+/// could be in, because shares may be burned together: what all burns are sent to is no sign of this one. Of what has no
+/// address only one of its amount, unless the transaction is named for it.
 pub(crate) fn pays_it(state: &State, due: &Due<'_>, sent: &Outgoing) -> bool {
-    let any_sum = due.stream.category() == "withdrawal";
-    left_over(state, sent, Some(&due.stream)).any(|part| part.to == due.to && (any_sum || due.fits(part)))
+    let is_burn = due.stream.category() == "burn";
+    let any_sum = is_address(&due.to) || is_own(state, due, sent);
+    let could_be = |part: &Transfer| match is_burn {
+        true => due.amount.is_none_or(|share| part.value >= share),
+        false => any_sum || due.fits(part),
+    };
+    left_over(state, sent, Some(&due.stream)).any(|part| due.is_to(part) && could_be(part))
 }
 
 /// Whether a call of our token by a wallet of ours is known that no source shows in a block, and that nothing names: no scan
@@ -384,7 +484,7 @@ pub(crate) fn perhaps_pending(state: &State, due: &Due<'_>) -> bool {
     let register = state.chain.outgoing();
     let unnamed = |tx: &TxHash| !register.named.contains_key(tx) && register.explained(tx).is_none();
     let open = register.pending.iter().filter_map(|tx| register.get(tx));
-    open.into_iter().any(|sent| sent.first > due.since && unnamed(&sent.tx))
+    open.into_iter().any(|sent| !due.since.is_after(sent.first, sent.first_at) && unnamed(&sent.tx))
 }
 
 /// What a transaction is the payment of, by its name, its address and its amount.
@@ -416,15 +516,15 @@ fn named_dues<'a>(state: &'a State, tx: &TxHash) -> impl Iterator<Item = Due<'a>
 #[must_use]
 pub fn unexplained_elsewhere<'a>(state: &'a State, due: &Due<'_>) -> Vec<&'a Outgoing> {
     let Some(amount) = due.amount.filter(|_| !due.sent) else { return Vec::new() };
-    let ours = |address: &Label| {
-        state.chain.policies().any(|policy| policy.watched.contains(address) || policy.wallets.contains(address))
-    };
     let register = state.chain.outgoing();
+    let ours = |address: &Label| {
+        register.is_wallet(address) || state.chain.policies().any(|policy| policy.watched.contains(address))
+    };
     let could_be = |sent: &&Outgoing| match sent.transfers.is_empty() {
         true => !register.named.contains_key(&sent.tx) && register.explained(&sent.tx).is_none(),
         false => left_over(state, sent, Some(&due.stream)).any(|part| part.value == amount && !ours(&part.to)),
     };
-    register.since(&register.in_order, due.since).filter(could_be).take(FOUND_MAX).collect()
+    register.since(due.since).filter(could_be).take(FOUND_MAX).collect()
 }
 
 fn is_own(state: &State, due: &Due<'_>, sent: &Outgoing) -> bool {

@@ -40,6 +40,12 @@ impl State {
     #[must_use]
     pub fn verdict_of(&self, due: &Due<'_>) -> Option<Judgement> {
         let (verdict, mut looks) = self.verdict_of_slots(due)?;
+        let paid = matches!(verdict, WithdrawalVerdict::Executed { .. });
+        if let Some(token) = self.chain.token_gone_since(due.since).filter(|_| !paid) {
+            let why =
+                format!("token {token} was taken out of the rules since it was asked for, and it may be paid in that");
+            return Some((WithdrawalVerdict::Unknown { why }, looks));
+        }
         if due.settled || verdict.rank() < 2 {
             return Some((verdict, looks));
         }

@@ -261,6 +261,11 @@ impl State {
     fn check_burn(&self, at: &Recorded, event: &BurnEvent) -> Result<(), Rejection> {
         let id = at.stream.subject();
         let what = format!("burn {id}");
+        if let BurnEvent::BurnScheduled { amount, .. } = event
+            && let Some(held) = self.withdrawals.get(id).and_then(|known| known.hold.as_ref())
+        {
+            Rejection::same("burn share of the withdrawal", &held.burn_share, amount)?;
+        }
         let Some(burn) = self.burns.get(id) else { return Ok(()) };
         if let BurnEvent::BurnCancelled { .. } = event {
             // That nothing was signed the game knows itself; that what was signed is dead it has to prove like anybody.

@@ -81,6 +81,8 @@ pub struct Withdrawal {
     pub burn_unknown: bool,
     /// Where it was asked for.
     pub requested: EventAt,
+    /// When it was asked for.
+    pub requested_at: Timestamp,
     /// When something last happened.
     pub last_activity: Timestamp,
     /// The last event of the stream.
@@ -230,6 +232,7 @@ impl Withdrawals {
                 imported: true,
                 burn_unknown: open && !burn_known,
                 requested: EventAt::of(at),
+                requested_at: requested_at.unwrap_or(at.time),
                 last_activity: completed_at.or(*requested_at).unwrap_or(at.time),
                 last: EventAt::of(at),
             },
@@ -395,6 +398,7 @@ impl Projection for Withdrawals {
                     imported: false,
                     burn_unknown: false,
                     requested: EventAt::of(at),
+                    requested_at: at.time,
                     last_activity: at.time,
                     last: EventAt::of(at),
                 },

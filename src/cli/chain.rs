@@ -210,6 +210,9 @@ impl From<ObserveError> for CliError {
             ObserveError::OtherChain { .. } => CliError::refused("wox::chain::other", error.to_string())
                 .next("correct `id` in the section [chain] of wox.toml")
                 .next("a game on another chain is another store: --store DIR"),
+            ObserveError::Held { position, .. } => CliError::refused("wox::chain::held", error.to_string())
+                .next(format!("wox show {position}"))
+                .next(format!("wox recover event {position} --why REASON leaves it out")),
             ObserveError::Append(error) => CliError::from(error).next("run the same command again"),
             ObserveError::Json(_) => CliError::failed("wox::chain::json", error.to_string())
                 .next("report this with the output of wox observe"),

@@ -11,7 +11,7 @@ pub mod uncredited_deposit;
 pub mod vanished_deposit;
 pub mod withdrawal_in_doubt;
 
-use wox_events::{StreamId, chain::Intent};
+use wox_events::{Label, StreamId, chain::Intent};
 use wox_projections::{
     State,
     outgoing::{Due, unexplained, unexplained_elsewhere},
@@ -150,8 +150,9 @@ pub(crate) fn perhaps_paid(evidence: &Evidence, subject: &StreamId) -> Option<St
 
 /// What makes a payment that nobody can enumerate one to decide about: all our wallets are scanned.
 fn scan_next(state: &State, due: &Due<'_>, then: &str) -> String {
-    let wallets = state.chain.policies().flat_map(|policy| &policy.wallets);
-    let scans: Vec<_> = wallets.map(|wallet| format!("wox observe wallet {} --from 0", word(wallet))).collect();
+    let scan =
+        |wallet: &Label| format!("wox observe wallet {} --from {}", word(wallet), state.chain.scan_from(due, wallet));
+    let scans: Vec<_> = state.chain.outgoing().wallets().map(scan).collect();
     let scans = match scans.is_empty() {
         true => "name them in `wallets` of the section [chain] of wox.toml".to_owned(),
         false => scans.join(" and "),
@@ -160,7 +161,8 @@ fn scan_next(state: &State, due: &Due<'_>, then: &str) -> String {
         "burn" => format!("where that shows none of it: {then}"),
         _ => format!("where that shows no payment two people decide: {then} --second NAME --why REASON"),
     };
-    format!("see all that our wallets sent: {scans}; {decide}")
+    let since = rfc3339::text(due.last_activity.0);
+    format!("see all that our wallets sent, once a block younger than {since} is final: {scans}; {decide}")
 }
 
 /// What to do about a burn of which nobody can say that nothing can follow; `None` where its slots are judged.

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use wox_events::{
-    Actor, ChainEvent, Digest, Event, EventId, NewEvent, Provenance, Revision, StreamId, Timestamp, TxHash,
+    Actor, ChainEvent, Digest, Event, EventId, NewEvent, Position, Provenance, Revision, StreamId, Timestamp, TxHash,
     chain::{self, TransactionAnswer},
     id::{Label, is_same_person},
     record::JsonError,
@@ -73,6 +73,14 @@ pub enum ObserveError {
         known: u64,
         /// The chain of the settings.
         chain: u64,
+    },
+    /// The stream of the rules is held: what is declared would count for nothing.
+    #[error("{stream} is held since position {position}: what is written behind that counts for nothing")]
+    Held {
+        /// The stream.
+        stream: StreamId,
+        /// The event that holds it.
+        position: Position,
     },
     /// The log did not take an event.
     #[error(transparent)]
@@ -148,6 +156,17 @@ impl Targets {
             _ => {}
         }
         targets
+    }
+
+    /// And what two people need to have seen who decide that a withdrawal goes back: where no slot of ours says what became of
+    /// it, all that our wallets sent (S5). A scan of yesterday says nothing of today.
+    #[must_use]
+    pub fn and_all_sent(self, state: &State, withdrawal: &StreamId) -> Targets {
+        let due = Due::of(state, withdrawal).filter(|due| due.asked_by_post || !due.asked.is_empty() || !due.sent);
+        let Some(due) = due else { return self };
+        let wallets = state.chain.outgoing().wallets();
+        let wallets = wallets.map(|wallet| (wallet.clone(), state.chain.scan_from(&due, wallet))).collect();
+        Targets { wallets, ..self }
     }
 
     /// True when there is nothing to look at.
@@ -240,6 +259,9 @@ pub async fn declare(
         journaled: rules.journaled,
     };
     let stream = chain::stream(rules.chain);
+    if let Some(held) = replay.held().get(&stream) {
+        return Err(ObserveError::Held { stream, position: held.since.position });
+    }
     let deposits = BTreeMap::new();
     let mut recorder = Recorder { log, replay, by, now, deposits, revisions: BTreeMap::new() };
     recorder.append(stream, declared, Provenance::Recovery).await?;
@@ -327,7 +349,18 @@ pub async fn observe(
             seen.push(recorder.holdings(policy, token, looked).await?);
         }
     }
-    Ok(seen)
+    Ok(seen.into_iter().map(|seen| as_far_as_read(replay, seen)).collect())
+}
+
+/// What stands in a stream that is held is in no state: whatever was seen, nothing follows from it.
+fn as_far_as_read(replay: &Replay, seen: Seen) -> Seen {
+    let Some(held) = replay.held().get(&seen.stream) else { return seen };
+    let position = held.since.position;
+    let says = format!(
+        "{}; but {} is held since position {position}, so nothing follows from it: wox recover event {position} --why REASON",
+        seen.says, seen.stream
+    );
+    Seen { says, unknown: true, open: true, ..seen }
 }
 
 /// Most slots of one run; the next one goes on where it ended.
@@ -443,6 +476,7 @@ impl<'a> Recorder<'a> {
         let from_nonce = scan.until;
         let shown = wox_projections::verdict::withdrawal::segment(policy, self.now, from_nonce, &answers);
         let end = shown.as_ref().map(|shown| (from_nonce.saturating_add(shown.slots), shown.finalized));
+        let shows_all = shown.as_ref().is_some_and(|shown| shown.shows_all);
         if let Some(shown) = &shown {
             scan.until = from_nonce.saturating_add(shown.slots);
             scan.transfers += shown.transfers().count();
@@ -452,6 +486,10 @@ impl<'a> Recorder<'a> {
             Some((until, finalized)) if until < finalized => format!(
                 "{wallet} is shown from slot {} up to {until} of {finalized}: wox observe wallet {wallet} --from {until}",
                 scan.from
+            ),
+            Some(_) if !shows_all => format!(
+                "{wallet} sent {} transfers from slot {} on that are final, and what it sent since is not all shown: look again",
+                scan.transfers, scan.from
             ),
             Some(_) => format!("{wallet} sent {} transfers from slot {} on, none missing", scan.transfers, scan.from),
             None => format!("what {wallet} sent from slot {from_nonce} on is not complete, or sources disagree"),
@@ -466,7 +504,8 @@ impl<'a> Recorder<'a> {
         };
         self.append(stream.clone(), event, Provenance::Observed).await?;
         let goes_on = scan.until > from_nonce && !complete;
-        Ok((Seen { stream, row: "S5", says, unknown: !complete, open: !complete, recorded: true }, goes_on))
+        let open = !(complete && shows_all);
+        Ok((Seen { stream, row: "S5", says, unknown: open, open, recorded: true }, goes_on))
     }
 
     async fn holdings(

@@ -17,6 +17,10 @@ pub const SCHEDULE_GRACE: Duration = Duration::seconds(3600);
 pub const PRIZE_GRACE: Duration = Duration::seconds(300);
 /// A payment unconfirmed for longer is in doubt (domain.md "Thresholds": confirmation > 5 min).
 pub const CONFIRMATION_TIMEOUT: Duration = Duration::seconds(300);
+/// A burn that is late by more is looked after (domain.md "Burn": it waits 12 to 48 hours, drawn once).
+pub const BURN_OVERDUE: Duration = Duration::seconds(24 * 3600);
+/// How long a share waits to be burned at most: when one is scheduled again, nobody draws.
+pub const BURN_WAIT_MAX: Duration = Duration::seconds(48 * 3600);
 /// The most an adjustment of unknown cause may move to suspense (law 8: with a cap).
 pub const ADJUSTMENT_MAX: Amount = Amount::galleons(100);
 /// How long an approval holds (reliability.md R21: approvals expire).

@@ -1,6 +1,6 @@
 //! While it is not known what is final, or one person alone says whom to believe, no money moves (D10, law 2).
 
-use wox_events::{BurnEvent, ChainEvent, DepositEvent, Event, StreamId, WithdrawalEvent, chain::Intent};
+use wox_events::{BurnEvent, ChainEvent, DepositEvent, Event, Family, StreamId, WithdrawalEvent, chain::Intent};
 
 use super::{Evidence, Step};
 use crate::{
@@ -23,6 +23,17 @@ pub struct Standstill {
 /// that shows it is enough; that nobody has recorded the alarm yet makes it no better.
 #[must_use]
 pub fn standstill(evidence: &Evidence) -> Option<Standstill> {
+    let seen = |stream: &&StreamId| stream.family() == Some(Family::Chain);
+    if let Some(held) = evidence.replay.held().keys().find(seen).and_then(|stream| evidence.replay.held().get(stream)) {
+        let position = held.since.position;
+        return Some(Standstill {
+            why: format!("{} is held: what was seen of the chain since then counts for nothing", held.since),
+            next: format!(
+                "wox show {position} shows what holds it; wox recover event {position} --why REASON leaves it out"
+            ),
+            about: None,
+        });
+    }
     let until = "no money moves until two people have decided";
     if let Some(violation) = evidence.replay.state.chain.first_violation() {
         return Some(Standstill {

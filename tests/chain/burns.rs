@@ -1,15 +1,15 @@
 //! E1: burns, by the table of the payments.
 
-use wox_events::{BurnEvent, chain::Intent};
+use wox_events::{BurnEvent, WithdrawalEvent, WithdrawalId, chain::Intent};
 use wox_recovery::recovery::Scope;
 
 use super::{
     Table,
-    anvil::{HOT, Signed, cents, pay, wallet},
-    desk::{cancel, payment},
+    anvil::{HOT, PLAYER, Signed, cents, pay, wallet},
+    desk::{cancel, journaled, payment},
     game::{g, label, stream},
-    kinds,
-    payment_of_ann::{RELEASED, W, asked_for, goes_back, plan, set, signed},
+    kinds, on_chain,
+    payment_of_ann::{RELEASED, W, asked_for, asked_too, goes_back, plan, set, signed},
 };
 
 /// A burn of Ann's 2 G, signed for a slot.
@@ -167,5 +167,106 @@ fn e1_without_a_journal_a_burn_is_called_off_only_after_all_that_was_sent_is_see
         assert!(!held.changes && held.held[0].next.contains("wox observe wallet"), "{held:#?}");
         super::payment_of_ann::seen(table, &payment(0), true).await;
         goes_back(table, &RELEASED).await;
+    });
+}
+
+#[test]
+fn e1_shares_that_were_burned_together_and_named_by_nobody_call_nothing_off() {
+    asked_for(async |anvil, table| {
+        // Two shares of 2 G in one transfer.
+        let both = pay(HOT, 0, wox_projections::burns::DEAD_ADDRESS, cents(400));
+        anvil.send(&both).await;
+        anvil.finalize().await;
+        table.look_at(&both.tx).await;
+        table.game.wait(900);
+        table.game.tick().await;
+        let waiting = plan(table).await;
+        assert!(!waiting.changes && waiting.held[0].why.contains("may be burned"), "{waiting:#?}");
+    });
+}
+
+#[test]
+fn e1_a_share_that_was_called_off_and_burned_is_told() {
+    for named in [true, false] {
+        asked_for(async |anvil, table| {
+            table.game.wait(900);
+            table.game.tick().await;
+            goes_back(table, &["BurnCancelled", "HoldReleased"]).await;
+            let burn = match named {
+                true => burn_signed(table, 0).await,
+                false => pay(HOT, 0, wox_projections::burns::DEAD_ADDRESS, cents(200)),
+            };
+            anvil.send(&burn).await;
+            anvil.finalize().await;
+            match named {
+                true => assert_eq!(table.look_into("burn-7").await.row, "W1"),
+                false => drop(table.look_at(&burn.tx).await),
+            }
+            let told = table.game.plan_for(&Scope::Subject(stream("burn-7"))).await;
+            let says = &told.held[0].finding.says;
+            assert!(!told.changes && says.contains("called off") && says.contains(burn.tx.as_str()), "{told:#?}");
+        });
+    }
+}
+
+#[test]
+fn e1_a_burn_whose_final_block_went_away_stops_all_money() {
+    asked_for(async |anvil, table| {
+        let burn = burn_signed(table, 0).await;
+        anvil.send(&burn).await;
+        anvil.finalize().await;
+        table.look_into("burn-7").await;
+        table.game.carry_out(&table.game.plan_for(&Scope::Subject(stream("burn-7"))).await).await;
+        anvil.reorg(9).await;
+        anvil.finalize().await;
+        table.look_into("burn-7").await;
+        let evidence = table.game.look().await;
+        let stopped = evidence.standstill().expect("a final block went away");
+        assert_eq!(stopped.about, Some(stream("burn-7")));
+    });
+}
+
+#[test]
+fn e1_a_share_that_nothing_waits_for_is_scheduled_again_and_a_late_burn_is_told() {
+    on_chain(async |anvil, table| {
+        asked_too(table, "8", g(5)).await;
+        let paid = pay(HOT, 0, wallet(PLAYER).as_str(), cents(500));
+        table.game.tell("withdrawal-8", journaled(0, &paid, None)).await;
+        let settled = WithdrawalEvent::WithdrawalSettled { net: g(5), tx: paid.tx.clone() };
+        table.game.tell("withdrawal-8", settled).await;
+        let scope = Scope::Subject(stream("burn-8"));
+        assert!(table.game.plan_for(&scope).await.items.is_empty(), "it was settled a moment ago");
+        table.game.wait(900);
+        table.game.tick().await;
+        let lost = table.game.plan_for(&scope).await;
+        assert_eq!(kinds(&lost), ["BurnScheduled"], "{lost:#?}");
+        // Burned by somebody who said nothing: it must not be burned again.
+        let burned = pay(HOT, 1, wox_projections::burns::DEAD_ADDRESS, cents(2));
+        anvil.send(&paid).await;
+        anvil.send(&burned).await;
+        anvil.finalize().await;
+        table.look_at(&burned.tx).await;
+        let held = table.game.plan_for(&scope).await;
+        assert!(!held.changes && held.held[0].next.contains(burned.tx.as_str()), "{held:#?}");
+        let (chain, tx) = (8453, burned.tx.clone());
+        let (first, second, why) = (label("alice"), label("bob"), "not ours".to_owned());
+        table.game.carry_out(&table.game.plan_for(&Scope::Explain { chain, tx, first, second, why }).await).await;
+        table.game.carry_out(&table.game.plan_for(&scope).await).await;
+        assert!(table.game.plan_for(&scope).await.held.is_empty());
+        table.game.wait(4 * 24 * 3600);
+        table.game.tick().await;
+        let late = table.game.plan_for(&scope).await;
+        assert!(late.held[0].finding.says.contains("it was due at"), "{late:#?}");
+    });
+}
+
+#[test]
+fn e1_a_burn_is_of_the_share_that_was_held() {
+    asked_for(async |_, table| {
+        asked_too(table, "8", g(5)).await;
+        let withdrawal = WithdrawalId::new("8").unwrap();
+        let scheduled = BurnEvent::BurnScheduled { withdrawal, amount: g(5), due: table.game.now() };
+        table.game.tell("burn-8", scheduled).await;
+        assert!(table.game.look().await.replay.held().contains_key(&stream("burn-8")));
     });
 }

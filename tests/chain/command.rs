@@ -4,11 +4,12 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use wox_events::WithdrawalEvent;
 
 use super::{
     anvil::{self, HOT, PLAYER, WATCHED, call, cents, pay, sign, token, wallet},
     desk::{Desk, asked, cancel, journaled, payment},
-    rt,
+    label, rt,
 };
 
 #[test]
@@ -76,6 +77,29 @@ fn a_fence_that_won_the_race_gives_the_withdrawal_back() {
         assert!(desk.exits("explain withdrawal 7", 0).contains("W4, cancelled by"));
         desk.exits("recover withdrawal 7", 0);
         desk.exits("verify", 0);
+    });
+}
+
+#[test]
+fn two_people_decide_on_all_that_was_sent_until_now() {
+    rt().block_on(async {
+        let desk = Desk::set().await;
+        let game = desk.game().await;
+        asked(&game).await;
+        game.tell("withdrawal-7", WithdrawalEvent::TxBroadcast { tx: None, post: Some(label("post-5")) }).await;
+        game.log.close().await;
+        desk.anvil.finalize().await;
+        desk.exits(&format!("observe wallet {} --from 0", wallet(HOT)), 0);
+        let decide = "recover withdrawal 7 --second bob --why ticket-91";
+        desk.exits(decide, 3);
+        // The bot pays: whoever decides now sees that first.
+        desk.anvil.send(&payment(0)).await;
+        desk.anvil.mine(1).await;
+        let said = desk.exits(decide, 4);
+        assert!(said.contains("no event says what it paid") && !said.contains("HoldReleased"), "{said}");
+        desk.anvil.finalize().await;
+        let said = desk.exits(decide, 4);
+        assert!(said.contains("no event says what it paid") && !said.contains("HoldReleased"), "{said}");
     });
 }
 

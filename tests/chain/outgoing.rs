@@ -6,7 +6,6 @@ use wox_events::{Amount, Event, WithdrawalEvent, WithdrawalId, chain::Intent};
 use wox_recovery::recovery::{Scope, Targets};
 
 use super::{
-    Table,
     anvil::{HOT, PLAYER, STRANGER, cents, pay, wallet},
     desk::{cancel, journaled, payment},
     game::{g, label, stream, who},
@@ -399,8 +398,12 @@ fn s5_a_scan_that_begins_too_late_is_not_complete() {
             assert!(!table.game.plan_for(&two_people()).await.changes, "slots below {from} were not shown");
         }
         // Asked for after a scan showed that those slots were final: they cannot be its payment.
+        table.game.wait(60);
         asked_too(table, "8", g(5)).await;
         table.game.tell("withdrawal-8", WithdrawalEvent::TxBroadcast { tx: None, post: Some(label("post-6")) }).await;
+        let scan = async |from: u64| {
+            table.observe(&Targets { wallets: vec![(wallet(HOT), from)], ..Targets::default() }).await
+        };
         scan(3).await;
         let withdrawal = stream("withdrawal-8");
         let (first, second) = (label("alice"), label("bob"));

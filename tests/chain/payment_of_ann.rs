@@ -30,6 +30,13 @@ pub async fn plan(table: &Table) -> wox_recovery::recovery::Plan {
     table.game.plan_for(&Scope::Subject(stream(W))).await
 }
 
+/// The chain goes on until its final blocks are younger than all that happened in the game.
+pub async fn chain_goes_on(anvil: &Anvil, table: &Table) {
+    let later = table.game.now().0 / 1_000_000 + 60;
+    anvil.rpc("evm_setNextBlockTimestamp", serde_json::json!([later])).await;
+    anvil.mine(10).await;
+}
+
 /// Nothing may be compensated, and a second look changes nothing.
 pub async fn waits(table: &Table, row: &str) {
     let seen = table.look_into(W).await;

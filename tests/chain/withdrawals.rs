@@ -10,7 +10,8 @@ use super::{
     game::{g, label, stream, who},
     kinds, on_chain,
     payment_of_ann::{
-        RELEASED, W, asked_for, asks, asks_nothing, goes_back, plan, set, signed, two_people, two_people_decide, waits,
+        RELEASED, W, asked_for, asks, asks_nothing, chain_goes_on, goes_back, plan, set, signed, two_people,
+        two_people_decide, waits,
     },
     rt,
 };
@@ -272,6 +273,7 @@ fn w9_dropped_stays_valid_and_is_never_given_back() {
         waits(table, "W9").await;
         table.game.wait(90 * 24 * 3_600);
         table.game.tick().await;
+        chain_goes_on(anvil, table).await;
         waits_again(table).await;
         // Somebody sends the same bytes: it pays, once, and the balance was never restored in between.
         anvil.send(&payment(0)).await;

@@ -33,7 +33,7 @@ const KEYS: [&str; 4] = [
 /// Where deposits go.
 pub const WATCHED: &str = "0x15d34aaf54267db7d7c367839aaf71a00a2c6a65";
 /// The time of the first block, in seconds.
-pub const GENESIS: u64 = 1_789_990_000;
+pub const GENESIS: u64 = 1_790_000_000;
 const TOKEN: &str = include_str!("../fixtures/token/Token.hex");
 
 pub struct Anvil {

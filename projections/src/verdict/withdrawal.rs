@@ -10,7 +10,7 @@ use wox_events::{
     withdrawal::ReversalProof,
 };
 
-use crate::{projection::EventRef, withdrawals::Hold};
+use crate::{outgoing::is_address, projection::EventRef, withdrawals::Hold};
 
 use super::quorum::{Agreement, Policy, Transfer, View, Vote, agree, reached, transfers, view, voters};
 
@@ -411,6 +411,10 @@ pub struct Segment {
     pub slots: u64,
     /// How often the wallet had sent, up to the newest final block.
     pub finalized: u64,
+    /// The time of the newest block that all who vote call final.
+    pub covers: Timestamp,
+    /// True when each who votes shows what the wallet has sent behind that too, and nothing of it waits in a pool.
+    pub shows_all: bool,
     /// What took each of them, with the transfers of our tokens in it; nothing that the wallet signed, where it is none.
     pub taken: Vec<Option<(Transaction, Vec<Transfer>)>>,
 }
@@ -428,9 +432,19 @@ impl Segment {
 pub fn segment(policy: &Policy, at: Timestamp, from_nonce: u64, answers: &[ScanAnswer]) -> Option<Segment> {
     let standings: Vec<_> = answers.iter().map(|answer| &answer.standing).collect();
     let voting = voters(policy, at, &standings).ok()?;
-    let whole = voting.into_iter().map(|index| &answers[index]).filter_map(|said| {
+    let voting: Vec<&ScanAnswer> = voting.into_iter().map(|index| &answers[index]).collect();
+    let heads = voting.iter().filter_map(|said| said.standing.finalized.found());
+    let covers = heads.map(|head| head.time).min()?;
+    let shows_all = voting.iter().all(|said| {
+        let sent = said.latest.found().zip(said.pending.found()).map(|(latest, pending)| *latest.max(pending));
+        let shown = from_nonce.saturating_add(said.slots.len() as u64);
+        sent.is_some_and(|sent| shown >= sent) && said.slots.iter().all(|slot| slot.found().is_some())
+    });
+    let whole = voting.into_iter().filter_map(|said| {
         let finalized = *said.finalized.found()?;
-        let taken = (from_nonce..).zip(&said.slots).map(|(nonce, slot)| match slot.found()? {
+        // What is behind the final block is there to be seen, and proves nothing.
+        let is_final = usize::try_from(finalized.saturating_sub(from_nonce)).unwrap_or(usize::MAX);
+        let taken = (from_nonce..).zip(said.slots.iter().take(is_final)).map(|(nonce, slot)| match slot.found()? {
             Consumer::Unsigned { .. } => Some(None),
             Consumer::Transaction { transaction, receipt, block } => {
                 let answer = Answer::Found(transaction.clone());
@@ -449,7 +463,7 @@ pub fn segment(policy: &Policy, at: Timestamp, from_nonce: u64, answers: &[ScanA
         (source, taken)
     });
     match agree(policy.quorum, shown.collect()) {
-        Agreement::Agreed(taken) => Some(Segment { slots: slots as u64, finalized, taken }),
+        Agreement::Agreed(taken) => Some(Segment { slots: slots as u64, finalized, covers, shows_all, taken }),
         Agreement::Contradiction(_) | Agreement::Missing => None,
     }
 }
@@ -535,8 +549,12 @@ fn taken_by(
         return unknown("what was shown is not of this wallet and slot".into());
     }
     let (tx, block) = (transaction.tx.clone(), receipt.block.clone());
-    let to_it: Vec<Transfer> =
-        transfers(policy, receipt).into_iter().filter(|transfer| transfer.to == payment.destination).collect();
+    // Where the destination is no address, whoever got something from this wallet may be meant.
+    let is_to = |transfer: &Transfer| match is_address(&payment.destination) {
+        true => transfer.to == payment.destination,
+        false => transfer.from == payment.wallet,
+    };
+    let to_it: Vec<Transfer> = transfers(policy, receipt).into_iter().filter(is_to).collect();
     let paid = to_it.iter().any(|transfer| transfer.from == payment.wallet && transfer.value == payment.amount);
     // A bump that was asked for and never journaled is the same payment: it was made, whoever forgot to say so.
     let bumped = receipt.success && paid && payment.last_asked(Intent::Bump).is_some();

@@ -26,7 +26,13 @@ pub(super) async fn recover(
             let replay = observe::replay(context).await?;
             let targets = match &tx {
                 Some(tx) => Targets { transactions: [tx.clone()].into(), ..Targets::default() },
-                None => observe::of_stream(what, id, &replay)?,
+                None => {
+                    let targets = observe::of_stream(what, id, &replay)?;
+                    match (&decision, StreamId::new(format!("{what}-{id}"))) {
+                        (Some(Decision::Second(_)), Ok(stream)) => targets.and_all_sent(&replay.state, &stream),
+                        _ => targets,
+                    }
+                }
             };
             let seen = observe::look(&configured, replay, &targets, false, context).await?;
             observe::say(&seen, context);

@@ -1,18 +1,23 @@
 //! A burn that was signed and that nobody has confirmed (row E1), by the same table as a payment: a final transfer to the
 //! dead address settles it, everything else waits. A burn whose withdrawal went back is called off, when nothing can burn
-//! it any more.
+//! it any more. A share of a paid withdrawal that no burn waits for, and a burn that is long overdue, are told: a queue that
+//! was lost with the memory of who burns is found by nothing else.
 
-use wox_events::{BurnEvent, Label};
+use wox_events::{Amount, BurnEvent, Label, Timestamp, WithdrawalId};
 use wox_projections::{
-    burns::{Burn, BurnPhase},
+    burns::{Burn, BurnPhase, DEAD_ADDRESS},
+    outgoing::{Due, Since, unexplained},
     verdict::WithdrawalVerdict,
-    withdrawals::WithdrawalPhase,
+    withdrawals::{Withdrawal, WithdrawalPhase},
 };
 
-use super::super::{Procedure, Steps, hold, stopped, stream};
+use super::super::{Procedure, Steps, as_incident, hold, stopped, stream};
 use crate::{
-    command::wox,
-    recovery::{Case, Evidence, Finding, Severity, policy::CONFIRMATION_TIMEOUT},
+    command::{word, wox},
+    recovery::{
+        Case, Evidence, Finding, Severity,
+        policy::{BURN_OVERDUE, BURN_WAIT_MAX, CONFIRMATION_TIMEOUT},
+    },
     rfc3339,
 };
 
@@ -21,8 +26,78 @@ pub const PROCEDURE: Procedure =
     Procedure { name: "burn_in_doubt", row: "E1", finds: "a burn that nobody has confirmed in time", examine };
 
 fn examine(evidence: &Evidence) -> Vec<Case> {
-    let burns = evidence.replay.state.burns.iter();
-    burns.filter_map(|(id, burn)| Doubt { evidence, id: id.as_str(), burn }.case()).collect()
+    let state = &evidence.replay.state;
+    let burns = state.burns.iter().filter_map(|(id, burn)| Doubt { evidence, id: id.as_str(), burn }.case());
+    let paid = state.withdrawals.iter().filter_map(|(id, known)| unscheduled(evidence, id, known));
+    burns.chain(paid).collect()
+}
+
+/// A paid withdrawal whose share of the fee waits in the queue, and no burn of it is left.
+fn unscheduled(evidence: &Evidence, id: &WithdrawalId, known: &Withdrawal) -> Option<Case> {
+    let state = &evidence.replay.state;
+    let held = known.hold.as_ref().filter(|held| !held.burn_share.is_zero() && !known.imported)?;
+    let since = evidence.now().since(known.last_activity);
+    if known.phase != WithdrawalPhase::Settled || since <= CONFIRMATION_TIMEOUT {
+        return None;
+    }
+    let burn = state.burns.get(id.as_str());
+    if burn.is_some_and(|burn| burn.phase != BurnPhase::Cancelled) {
+        return None;
+    }
+    let withdrawal = stream("withdrawal", id.as_str());
+    let share = held.burn_share;
+    let says = format!("{share} G of withdrawal {id}'s fee wait to be burned, and no burn of it is left");
+    let finding = Finding {
+        severity: Severity::Medium,
+        since: Some(known.last.on(&withdrawal)),
+        ..PROCEDURE.finding("WOX-BANK-PRIZE-004", &stream("burn", id.as_str()), says)
+    };
+    if let Some(unseen) = super::unseen(evidence, "burn", id.as_str()) {
+        return Some(Case { finding, repair: hold("an event of it is not in the state", unseen) });
+    }
+    let repair = match burn {
+        // What was called off stays called off: a stream of a burn is one burn.
+        Some(_) => hold(
+            "it was called off, though its withdrawal was paid",
+            format!("burn the share by hand or keep it, then {}", as_incident(&stream("burn", id.as_str()))),
+        ),
+        None => match perhaps_burned(evidence, known, id, share) {
+            Some(next) => hold("it may be burned already, and no event says so", next),
+            None => {
+                let due = Timestamp(known.last_activity.0.saturating_add(BURN_WAIT_MAX.0));
+                let scheduled = BurnEvent::BurnScheduled { withdrawal: id.clone(), amount: share, due };
+                let says = format!("schedule the burn of {share} G again, for {}", rfc3339::text(due));
+                Steps::on(evidence, stream("burn", id.as_str())).add(held.event, "", scheduled, says).repair()
+            }
+        },
+    };
+    Some(Case { finding, repair })
+}
+
+/// What to do about what our wallets burned since a withdrawal was asked for and no event explains: its share may be in it.
+fn perhaps_burned(evidence: &Evidence, known: &Withdrawal, id: &WithdrawalId, share: Amount) -> Option<String> {
+    let state = &evidence.replay.state;
+    let due = Due {
+        stream: stream("burn", id.as_str()),
+        to: Label::new(DEAD_ADDRESS).expect("an address is an identity"),
+        amount: Some(share),
+        since: Since { position: known.requested.position, time: known.requested_at },
+        sent: false,
+        asked_by_post: false,
+        settled: false,
+        slots: &[],
+        asked: &[],
+        settled_by: None,
+        last_activity: (known.last_activity, known.last.position),
+    };
+    let burned = unexplained(state, &due);
+    let tx = &burned.first()?.tx;
+    Some(format!(
+        "look at {tx}: where it burned this share, append BurnScheduled and BurnTxBroadcast with that hash to burn-{id}; where it \
+         burned none of it, two people say so: wox recover transfer {} --second NAME --why WHAT-IT-PAID; then {}",
+        word(tx),
+        wox(["recover", "burn", id.as_str()])
+    ))
 }
 
 /// A burn that is looked at.
@@ -39,7 +114,7 @@ impl Doubt<'_> {
         match self.burn.phase {
             BurnPhase::Settled | BurnPhase::Cancelled => None,
             BurnPhase::Scheduled if released() => Some(self.call_off()),
-            BurnPhase::Scheduled => None,
+            BurnPhase::Scheduled => self.overdue(),
             BurnPhase::InDoubt if released() && state.is_burn_dead(self.id, self.burn) => Some(self.call_off()),
             BurnPhase::InDoubt => self.open(released()),
         }
@@ -73,6 +148,30 @@ impl Doubt<'_> {
             finding,
             repair: Steps::on(self.evidence, stream("burn", self.id)).add(cause, "", cancelled, says).repair(),
         }
+    }
+
+    /// It should have been burned long ago: who burns has lost it, or burned it and said nothing.
+    fn overdue(&self) -> Option<Case> {
+        let late = self.evidence.now().since(self.burn.due);
+        let dead = || self.evidence.replay.state.is_burn_dead(self.id, self.burn);
+        if late <= BURN_OVERDUE || self.burn.imported {
+            return None;
+        }
+        let what = format!("it was due at {}, and nobody has sent it", rfc3339::text(self.burn.due));
+        let finding = self.finding(Severity::Low, &what);
+        let (outcome_unknown, next) = match dead() {
+            true => (false, "have the signer burn it; look whether it still has its queue".to_owned()),
+            false => {
+                let then = wox(["recover", "burn", self.id]);
+                let next = super::burn_next(self.evidence, self.id, &then);
+                let look = || {
+                    format!("look whether it is burned before anybody burns it: {}", wox(["observe", "burn", self.id]))
+                };
+                (true, next.unwrap_or_else(look))
+            }
+        };
+        let finding = Finding { outcome_unknown, ..finding };
+        Some(Case { finding, repair: hold("the share stays in the burn queue until it is burned for good", next) })
     }
 
     fn open(&self, released: bool) -> Option<Case> {

@@ -7,7 +7,7 @@ use wox_events::{Amount, Label, StreamId, TxHash};
 use wox_projections::{
     State,
     burns::BurnPhase,
-    outgoing::{Due, Outgoing, says, unexplained_by_anything},
+    outgoing::{Due, Outgoing, says, unexplained, unexplained_by_anything},
     verdict::WithdrawalVerdict,
     withdrawals::WithdrawalPhase,
 };
@@ -68,7 +68,7 @@ fn over(state: &State) -> impl Iterator<Item = Over<'_>> {
     let burns = state.burns.iter().filter_map(|(id, known)| {
         let ended = matches!(known.phase, BurnPhase::Settled | BurnPhase::Cancelled);
         let due = Due::burn(id.as_str(), known).filter(|_| ended && !known.imported)?;
-        Some(Over { due, what: format!("burn of {} G of withdrawal {id}", known.amount), proven: false })
+        Some(Over { due, what: format!("burn of {} G of withdrawal {id}", known.amount), proven: known.proven })
     });
     withdrawals.chain(burns)
 }
@@ -125,6 +125,7 @@ impl Over<'_> {
                 false => self.case(Severity::Critical, &what, repair),
             });
         }
+        cases.extend(self.burned_after_all(state));
         let settled_by = due.settled_by;
         let alive = due.slots.iter().filter(|slot| !settled_by.is_some_and(|tx| slot.attempts.contains(tx)));
         for slot in alive {
@@ -158,6 +159,30 @@ impl Over<'_> {
             cases.push(self.open(severity, &what, hold("it could be paid twice", next)));
         }
         cases
+    }
+
+    /// A share that was called off and burned all the same. What a withdrawal that went back was paid after all is told where
+    /// withdrawals are.
+    fn burned_after_all(&self, state: &State) -> Option<Case> {
+        let due = &self.due;
+        if due.stream.category() != "burn" || due.settled {
+            return None;
+        }
+        let (burned, how) = match state.verdict_of(due)?.0 {
+            WithdrawalVerdict::Executed { tx, block } => (tx, format!("final in block {}", block.number)),
+            _ => {
+                let sent = unexplained(state, due).into_iter().find(|sent| sent.is_final)?;
+                (sent.tx.clone(), "final, which no event explains otherwise".to_owned())
+            }
+        };
+        let what = format!("it was called off, and {burned}, {how}, burned it all the same or more");
+        let next = format!(
+            "stop burning from the wallet; if that burned something else, append its BurnTxBroadcast to that; if it was no burn of \
+             ours, two people say so: wox recover transfer {} --second NAME --why WHAT-IT-PAID; else decide who bears it, then {}",
+            word(&burned),
+            as_incident(&due.stream)
+        );
+        Some(self.case(Severity::Critical, &what, hold("what is burned cannot come back", next)))
     }
 
     fn paid_twice(&self, sent: &Outgoing) -> Case {
@@ -200,7 +225,7 @@ fn booked_twice(state: &State, dues: &[Over<'_>]) -> Vec<Case> {
     }
     let mut cases = Vec::new();
     for (tx, mut group) in booked.into_iter().filter(|(_, group)| group.len() > 1) {
-        group.sort_by_key(|over| over.due.since);
+        group.sort_by_key(|over| over.due.since.position);
         let mut parts = state.chain.outgoing().get(tx).map(|sent| sent.transfers.iter().collect::<Vec<_>>());
         // Shares may be burned together, by one transfer of their sum.
         let sum = Amount::checked_sum(group.iter().filter_map(|over| over.due.amount));
@@ -248,13 +273,13 @@ fn paid_again(state: &State, dues: &[Over<'_>]) -> Vec<Case> {
             alike.entry((&over.due.to, amount)).or_default().push(over);
         }
     }
-    alike.values_mut().for_each(|group| group.sort_by_key(|over| over.due.since));
+    alike.values_mut().for_each(|group| group.sort_by_key(|over| over.due.since.position));
     let mut cases = Vec::new();
     for (sent, parts) in unexplained_by_anything(state) {
         let again = parts.iter().find_map(|part| {
             let group = alike.get(&(&part.to, part.value))?;
             let named = group.iter().find(|over| over.due.names().any(|tx| *tx == sent.tx));
-            named.or_else(|| group.iter().rfind(|over| over.due.since < sent.first))
+            named.or_else(|| group.iter().rfind(|over| !over.due.since.is_after(sent.first, sent.first_at)))
         });
         cases.extend(again.map(|over| over.paid_twice(sent)));
     }

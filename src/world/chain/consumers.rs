@@ -44,23 +44,33 @@ struct Looking {
     found: Answer<Consumer>,
 }
 
+/// Up to which block what took a slot is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Upto {
+    /// The newest final one: a verdict rests on nothing else.
+    Final,
+    /// The newest: what may become final is there to be seen.
+    Newest,
+}
+
 /// Completes what a source said to the first questions, slot by slot.
 pub(super) async fn complete(
     session: &mut Session<'_>,
     slots: &[Slot],
     said: &[Answer<serde_json::Value>],
     interest: &Interest,
+    upto: Upto,
 ) -> BTreeMap<Slot, Answer<SlotUse>> {
     let mut looking: Vec<Looking> =
         slots.iter().zip(said.chunks(QUESTIONS)).map(|(slot, said)| begin(slot, said)).collect();
-    for look in looking.iter_mut().filter(|look| is_spent(look)) {
+    for look in looking.iter_mut().filter(|look| is_spent(look, upto)) {
         if let Answer::Null {} | Answer::Error { class: Fault::Unsupported } = look.named {
-            look.named = search(session, &look.slot, &mut look.found).await;
+            look.named = search(session, &look.slot, &mut look.found, upto).await;
         }
     }
     let mut calls = Vec::new();
     let mut asked = Vec::new();
-    for (index, look) in looking.iter().enumerate().filter(|(_, look)| is_spent(look)) {
+    for (index, look) in looking.iter().enumerate().filter(|(_, look)| is_spent(look, upto)) {
         let Some(transaction) = look.named.found() else { continue };
         let Some(block) = &transaction.block else { continue };
         calls.extend([ask::receipt(&transaction.tx), ask::block(block.number, false)]);
@@ -75,7 +85,7 @@ pub(super) async fn complete(
             transaction,
         });
     }
-    looking.into_iter().map(|look| (look.slot.clone(), finish(look))).collect()
+    looking.into_iter().map(|look| (look.slot.clone(), finish(look, upto))).collect()
 }
 
 fn begin(slot: &Slot, said: &[Answer<serde_json::Value>]) -> Looking {
@@ -106,13 +116,17 @@ fn without_unsigned(named: &Answer<serde_json::Value>) -> Answer<serde_json::Val
     }
 }
 
-/// Whether the slot is used up in a final block, by this source's own count.
-fn is_spent(look: &Looking) -> bool {
-    look.finalized.found().is_some_and(|finalized| *finalized > look.slot.nonce)
+/// Whether the slot is used up by this source's own count.
+fn is_spent(look: &Looking, upto: Upto) -> bool {
+    let count = match upto {
+        Upto::Final => &look.finalized,
+        Upto::Newest => &look.latest,
+    };
+    count.found().is_some_and(|count| *count > look.slot.nonce)
 }
 
-fn finish(look: Looking) -> Answer<SlotUse> {
-    let spent = is_spent(&look);
+fn finish(look: Looking, upto: Upto) -> Answer<SlotUse> {
+    let spent = is_spent(&look, upto);
     match (look.latest, look.pending, look.finalized) {
         (Answer::Found(latest), Answer::Found(pending), Answer::Found(finalized)) => {
             let consumer = match (spent, look.found, look.named) {
@@ -130,9 +144,18 @@ fn finish(look: Looking) -> Answer<SlotUse> {
 
 /// Searches the block in which the wallet's count passed the slot, then that block. Where nothing the wallet signed has
 /// the slot, `found` says so.
-async fn search(session: &mut Session<'_>, slot: &Slot, found: &mut Answer<Consumer>) -> Answer<Transaction> {
-    let Some(finalized) = session.finalized() else { return Answer::NotAsked {} };
-    let (mut low, mut high) = (0, finalized);
+async fn search(
+    session: &mut Session<'_>,
+    slot: &Slot,
+    found: &mut Answer<Consumer>,
+    upto: Upto,
+) -> Answer<Transaction> {
+    let newest = match upto {
+        Upto::Final => session.finalized(),
+        Upto::Newest => session.latest(),
+    };
+    let Some(newest) = newest else { return Answer::NotAsked {} };
+    let (mut low, mut high) = (0, newest);
     let mut bounds_checked = false;
     while high - low > 1 || !bounds_checked {
         let step = (high - low).div_ceil(PROBES + 1).max(1);

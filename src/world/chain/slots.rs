@@ -11,7 +11,7 @@ use wox_events::{
 
 use super::{
     Interest, Network, ask,
-    consumers::{self, Slot},
+    consumers::{self, Slot, Upto},
     parse, standing,
     standing::Session,
 };
@@ -51,7 +51,7 @@ impl Network {
                 async move {
                     let said_slots = said.split_off(attempts.len().min(said.len()));
                     anchored(session, anchor).await;
-                    let uses = consumers::complete(session, slots, &said_slots, &self.interest).await;
+                    let uses = consumers::complete(session, slots, &said_slots, &self.interest, Upto::Final).await;
                     let attempt = |tx: &TxHash| {
                         let known = attempts.iter().position(|known| *known == tx).and_then(|index| said.get(index));
                         let transaction = known.map_or(Answer::NotAsked {}, |answer| {
@@ -84,23 +84,25 @@ impl Network {
         all
     }
 
-    /// What took each slot of a wallet from one on, up to its count at the newest final block, without a gap: the proof
-    /// by completeness (S5). Stops behind `most` slots.
+    /// What took each slot of a wallet from one on, up to its count at the newest block, without a gap, and how many of them
+    /// are final: the proof by completeness (S5). Stops behind `most` slots.
     pub async fn scan(&self, wallet: &Label, from_nonce: u64, most: usize) -> Vec<ScanAnswer> {
         let mut sessions: Vec<_> = self.sessions().into_iter().filter(Session::is_node).collect();
-        let said = self.open(&mut sessions, &[ask::count(wallet, "finalized")]).await;
+        let counts = ["finalized", "latest", "pending"].map(|block| ask::count(wallet, block));
+        let said = self.open(&mut sessions, &counts).await;
         let anchor = standing::anchor(&sessions);
         let scans = sessions.iter_mut().zip(said).map(|(session, said)| async move {
             anchored(session, anchor).await;
-            let finalized = said.first().map_or(Answer::NotAsked {}, |answer| ask::read(answer, parse::quantity));
-            let end = finalized.found().copied().unwrap_or(0);
+            let count = |at: usize| said.get(at).map_or(Answer::NotAsked {}, |said| ask::read(said, parse::quantity));
+            let (finalized, latest, pending) = (count(0), count(1), count(2));
+            let end = latest.found().or(finalized.found()).copied().unwrap_or(0);
             let all: Vec<Slot> =
                 (from_nonce..end).take(most).map(|nonce| Slot { wallet: wallet.clone(), nonce }).collect();
             let mut slots = Vec::with_capacity(all.len());
             for some in all.chunks(TOGETHER) {
                 slots.extend(taken(session, some, &self.interest).await);
             }
-            ScanAnswer { standing: session.standing(), finalized, slots }
+            ScanAnswer { standing: session.standing(), finalized, latest, pending, slots }
         });
         let answers = join_all(scans).await;
         self.finish(&sessions);
@@ -125,7 +127,7 @@ async fn taken(
 ) -> Vec<Answer<wox_events::chain::Consumer>> {
     let calls: Vec<_> = slots.iter().flat_map(consumers::questions).collect();
     let said = session.ask(&calls).await;
-    let uses = consumers::complete(session, slots, &said, interest).await;
+    let uses = consumers::complete(session, slots, &said, interest, Upto::Newest).await;
     slots
         .iter()
         .map(|slot| match uses.get(slot) {

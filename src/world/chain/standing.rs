@@ -81,6 +81,11 @@ impl<'a> Session<'a> {
         self.finalized.found().map(|head| head.number)
     }
 
+    /// The source's newest block.
+    pub(super) fn latest(&self) -> Option<u64> {
+        self.latest.found().map(|head| head.number)
+    }
+
     /// True when the source can be asked what only a node knows.
     pub(super) fn is_node(&self) -> bool {
         super::is_node(self.endpoint.source())

@@ -13,7 +13,7 @@ use wox_events::{
 
 use super::{
     Interest, Network, ask,
-    consumers::{self, Slot},
+    consumers::{self, Slot, Upto},
     parse, standing,
     standing::Session,
 };
@@ -135,7 +135,7 @@ async fn finish(
     if let Some((number, answer)) = anchor.and_then(|number| Some((number, blocks.get(&number)?))) {
         session.take_anchor(answer, number);
     }
-    let uses = consumers::complete(session, &wanted, &said_slots, interest).await;
+    let uses = consumers::complete(session, &wanted, &said_slots, interest, Upto::Final).await;
     let standing = session.standing();
     let at = |number: u64| blocks.get(&number).copied();
     subjects
