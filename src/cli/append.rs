@@ -436,15 +436,6 @@ mod tests {
     }
 
     #[test]
-    fn nobody_approves_or_applies_a_plan_by_appending() {
-        for (stream, kind) in [("plan-1", "PlanApproved"), ("run-1", "RunFinished"), ("ops-control", "EventWaived")] {
-            let line = GOOD.replacen("duel-1", stream, 1).replacen("ChallengeDeclined", kind, 1);
-            let error = judged(&line).expect_err(&line).for_programs();
-            assert!(error.contains("wox::append::reserved") && error.contains("game.jsonl"), "{error}");
-        }
-    }
-
-    #[test]
     fn unknown_kinds_pass_only_when_asked_for_and_malformed_ones_never() {
         let line = |text: String| Line { number: 1, text };
         let unknown = GOOD.replacen("ChallengeDeclined", "BroomRaced", 1);

@@ -1,7 +1,8 @@
 //! Rows R12, R13, R15: deposits, withdrawals, the prize pool.
 
 use wox_events::{
-    Amount, Digest, PoolEvent, WithdrawalEvent, deposit::Finality, pool::Adjustment, withdrawal::ReversalProof,
+    Amount, BurnEvent, Digest, PoolEvent, Timestamp, WithdrawalEvent, WithdrawalId, deposit::Finality,
+    pool::Adjustment, withdrawal::ReversalProof,
 };
 
 use crate::game::{Game, g, hash, id_of, label, nothing, says, who};
@@ -138,7 +139,11 @@ async fn a_payment_that_failed_is_not_reversed_by_itself() {
 #[tokio::test]
 async fn a_withdrawal_that_is_over_needs_nobody() {
     let settled = WithdrawalEvent::WithdrawalSettled { tx: hash(9), net: g(48) };
-    nothing(&withdrawal(&[sent(), settled]).await.plan().await);
+    let game = withdrawal(&[sent(), settled]).await;
+    let due = Timestamp(game.now().0 + 3_600_000_000);
+    let scheduled = BurnEvent::BurnScheduled { withdrawal: WithdrawalId::new("w").unwrap(), amount: g(1), due };
+    game.tell("burn-w", scheduled).await;
+    nothing(&game.plan().await);
     let released = WithdrawalEvent::HoldReleased {
         player: who("ann"),
         amount: g(50),

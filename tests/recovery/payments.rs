@@ -31,11 +31,12 @@ async fn declares(game: &Game) {
 
 /// Ann has asked for 100 G, and its 96 G are held; the signer journals in this log, where there is a chain.
 async fn asked(chain: bool) -> Game {
-    let game = Game::new();
+    let mut game = Game::new();
     game.player("ann", 100).await;
     if chain {
         declares(&game).await;
     }
+    game.wait(1);
     let destination = label("0x00000000000000000000000000000000000000bb");
     game.tell(W, WithdrawalEvent::WithdrawalRequested { player: who("ann"), amount: g(100), destination }).await;
     let (player, amount) = (who("ann"), g(100));
