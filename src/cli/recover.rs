@@ -9,7 +9,7 @@ use crate::{
     cli::{
         CliError, Context,
         as_of::{self, AsOf},
-        evidence, plan, player,
+        chain, evidence, plan, player,
         progress::Progress,
         reason::reason,
         rebuild, store,
@@ -122,7 +122,11 @@ pub(super) async fn run(mut args: RecoverArgs, context: Context) -> Result<ExitC
         ("all", None) => plan::make(args.making, &Scope::All, &context).await,
         ("event", Some(id)) => leave_out(args, &id, &context).await,
         (what, Some(id)) if args.accept => {
-            let stream = existing(named(&format!("{what}-{id}"))?, &context).await?;
+            let stream = match chain::hash(&id).filter(|_| what == "deposit") {
+                Some(tx) => money::deposit_of(&tx, &context).await?,
+                None => named(&format!("{what}-{id}"))?,
+            };
+            let stream = existing(stream, &context).await?;
             plan::make(args.making, &scope(decision, stream, args.why, &context)?, &context).await
         }
         ("transfer", Some(id)) => money::explain(&id, &args, decision, &context).await,

@@ -25,6 +25,8 @@ fn a_deposit_confirmed_but_not_credited_is_recovered_by_its_hash_once() {
         desk.carry_out("deposit.plan");
         let said = desk.exits(&recover, 0);
         assert!(said.contains("nothing has to be done"), "{said}");
+        let said = desk.exits(&format!("recover deposit {} --accept --second bob --why sent-back", payment.tx), 0);
+        assert!(said.contains("there is nothing to decide about deposit-8453:"), "{said}");
         assert_eq!(desk.balance("ann"), "50");
         let looks = desk.json("observe");
         assert!(looks["looks"].as_array().unwrap().iter().all(|look| look["recorded"] == json!(false)), "{looks}");

@@ -119,6 +119,16 @@ pub(super) async fn explain(
     plan::make(args.making.clone(), &Scope::Explain { chain, tx, first, second, why }, context).await
 }
 
+/// The stream of the one deposit that the log knows of a transaction, on whatever chain.
+pub(super) async fn deposit_of(tx: &TxHash, context: &Context) -> Result<StreamId, CliError> {
+    let replay = observe::replay(context).await?;
+    let of_it = |key: &&str| key.split_once(':').is_some_and(|(_, known)| known == tx.as_str());
+    let chain = replay.state.deposits.by_transaction().into_keys().find(of_it);
+    let chain = chain.and_then(|key| key.split_once(':')?.0.parse().ok()).unwrap_or_default();
+    let subject = known(&replay, chain, tx)?;
+    StreamId::new(format!("deposit-{subject}")).map_err(|_| super::unnamed(tx.as_str()))
+}
+
 /// The one deposit that the log knows of a transaction.
 fn known(replay: &Replay, chain: u64, tx: &TxHash) -> Result<String, CliError> {
     let known = replay.state.deposits.by_transaction();
