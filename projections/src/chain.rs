@@ -493,6 +493,16 @@ impl Chain {
         })
     }
 
+    /// The block of the transaction that something due is booked as paid with, where a quorum shows it or its slot final.
+    fn final_block(&self, due: &Due<'_>, tx: &TxHash) -> Option<u64> {
+        let moved = |policy: &Policy| Some(self.moved(policy, self.transaction(policy.chain, tx)?)?.0.number);
+        let shown = |slot: &Payment| match self.payment_verdict(slot)?.0 {
+            WithdrawalVerdict::Executed { tx: paid, block } if paid == *tx => Some(block.number),
+            _ => None,
+        };
+        self.policies.values().find_map(moved).or_else(|| due.slots.iter().find_map(shown))
+    }
+
     /// The verdict over the newest look at a payment's slot; `None` when nobody has looked.
     #[must_use]
     pub fn payment_verdict(&self, payment: &Payment) -> Option<(WithdrawalVerdict, &Look<SlotAnswer>)> {
@@ -590,8 +600,25 @@ pub fn owed(state: &State, block: u64) -> Option<Amount> {
         .filter(|(_, deposit)| deposit.is_booked())
         .filter(|(_, deposit)| deposit.block.as_ref().is_some_and(|seen| seen.number > block));
     let later = Amount::checked_sum(later.filter_map(|(_, deposit)| deposit.value))?;
+    // What went out behind the block is out of the ledger and was still there.
     let went = Amount::checked_sum([state.withdrawals.settled(), state.burns.settled()])?;
+    let went = went.checked_sub(Amount::checked_sum(paid_behind(state, block))?)?;
     came.checked_sub(later)?.checked_sub(went)
+}
+
+/// What our wallets paid behind a block, as far as the blocks of the payments are known.
+fn paid_behind(state: &State, block: u64) -> impl Iterator<Item = Amount> {
+    let withdrawals = state.withdrawals.iter().filter_map(|(id, withdrawal)| {
+        let due = Due::withdrawal(id.as_str(), withdrawal)?;
+        let mined = withdrawal.mined.as_ref().filter(|(tx, _)| Some(tx) == due.settled_by);
+        Some((due, mined.and(withdrawal.mined_in)))
+    });
+    let burns = state.burns.iter().filter_map(|(id, burn)| Some((Due::burn(id.as_str(), burn)?, None)));
+    withdrawals.chain(burns).filter_map(move |(due, mined_in)| {
+        // What a quorum shows final counts before what the game saw, which may have moved to another block since.
+        let paid_in = state.chain.final_block(&due, due.settled_by?).or(mined_in)?;
+        due.amount.filter(|_| paid_in > block)
+    })
 }
 
 /// A final movement of our token into or out of our addresses that was looked at and that no event of the game names.
