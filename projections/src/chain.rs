@@ -50,6 +50,9 @@ pub struct Chain {
     counts: Table<String, Vec<(Position, u64)>>,
     /// What left our wallets, by all looks.
     outgoing: Register,
+    /// Every address that was ever declared as ours: what one sent another came from nobody.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    ours: BTreeSet<Label>,
     /// The newest look at what is held, by chain id and token.
     holdings: Table<String, Look<HoldingsAnswer>>,
     /// What the bank's bot confirmed, by transaction.
@@ -222,6 +225,24 @@ impl Chain {
     #[must_use]
     pub fn outgoing(&self) -> &Register {
         &self.outgoing
+    }
+
+    /// Whether an address was ever declared as one of ours.
+    #[must_use]
+    pub fn is_ours(&self, address: &Label) -> bool {
+        self.ours.contains(address)
+    }
+
+    /// The look that shows a transaction final, with what it moved out of an address of ours; `None` where none does.
+    #[must_use]
+    pub fn moved_by_us(&self, tx: &TxHash) -> Option<(&Look<TransactionAnswer>, Vec<Transfer>)> {
+        let of = |policy: &Policy| {
+            let look = self.transaction(policy.chain, tx)?;
+            let (_, mut moved) = self.moved(policy, look)?;
+            moved.retain(|one| self.is_ours(&one.from));
+            (!moved.is_empty()).then_some((look, moved))
+        };
+        self.policies.values().find_map(of)
     }
 
     /// Notes which withdrawal or burn an event says a transaction pays.
@@ -724,9 +745,12 @@ impl Projection for Chain {
                 }
                 match self.outgoing.get(tx) {
                     Some(sent) if !sent.is_final => Err(Rejection::state(what(), "not final", "final")),
-                    Some(_) if self.outgoing.explained(tx).is_some() => Err(Rejection::exists("explanation of", tx)),
-                    Some(_) => Ok(()),
-                    None => Err(Rejection::unknown("transfer out of our wallets", tx)),
+                    _ if self.outgoing.explained(tx).is_some() => Err(Rejection::exists("explanation of", tx)),
+                    // A sweep of a watched address pays nobody, and is explained like a payment.
+                    None if self.moved_by_us(tx).is_none() => {
+                        Err(Rejection::unknown("transfer out of our wallets", tx))
+                    }
+                    Some(_) | None => Ok(()),
                 }
             }
             ChainEvent::FinalityRestored { deposit, violation, first, second, .. } => {
@@ -781,6 +805,7 @@ impl Projection for Chain {
                 };
                 self.note_rules(&policy, at);
                 self.outgoing.declare(wallets);
+                self.ours.extend(watched.iter().chain(wallets).cloned());
                 match journaled {
                     true => drop(self.journaled_since.entry(*chain).or_insert(at.position)),
                     false => drop(self.journaled_since.remove(chain)),

@@ -2,7 +2,7 @@
 //! figures and the first look that showed it. Tokens of unknown origin go to suspense only by a person's decision that
 //! another approves, with the reason's code and up to a cap; what is missing is never written off (law 8, banking.md 4.4).
 
-use wox_events::{Amount, ChainEvent, EventId, Label, chain, chain::HoldingsAnswer};
+use wox_events::{Amount, ChainEvent, EventId, Label, TxHash, chain, chain::HoldingsAnswer};
 use wox_projections::{
     Drift, State,
     burns::BurnPhase,
@@ -205,9 +205,13 @@ fn open_items(state: &State, block: u64) -> Vec<(Drift, String)> {
     let deposits = judged(state).into_iter().filter_map(|judged| match &judged.verdict {
         DepositVerdict::Confirmed { block: at, transfers } if at.number <= block => {
             let booked = judged.deposits.iter().any(|(_, deposit)| deposit.is_booked());
-            let value = Amount::checked_sum(transfers.iter().map(|transfer| transfer.value))?;
+            // What one of our addresses sent another changes nothing, unless the bank says that it is a player's.
+            let tx = TxHash::new(judged.look.subject.as_str()).ok();
+            let named = tx.is_some_and(|tx| state.chain.confirmation(&tx).is_some());
+            let came = transfers.iter().filter(|transfer| named || !state.chain.is_ours(&transfer.from));
+            let value = Amount::checked_sum(came.map(|transfer| transfer.value))?;
             let says = format!("+{value} G, deposit {}", judged.look.subject);
-            (!booked).then_some((Drift::between(value, Amount::ZERO), says))
+            (!booked && !value.is_zero()).then_some((Drift::between(value, Amount::ZERO), says))
         }
         _ => None,
     });
