@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use wox_events::{
     Actor, Amount, ChainEvent, DepositEvent, Digest, Event, PlayerId, Position, Recorded, StreamId, Timestamp, TxHash,
     WithdrawalId,
-    chain::{BlockId, Consumer, HoldingsAnswer, Intent, SlotAnswer, TransactionAnswer},
+    chain::{self, BlockId, Consumer, HoldingsAnswer, Intent, SlotAnswer, TransactionAnswer},
     id::{Label, is_same_person},
 };
 
@@ -172,6 +172,20 @@ pub struct Confirmation {
     pub player: PlayerId,
     /// The bot's post.
     pub post: Label,
+    /// The first post for each other player that was named too: the bank contradicts itself, and is no word for anybody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Contradiction>,
+}
+
+/// A post of the bank's bot that names another player than the first did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contradiction {
+    /// The player it names.
+    pub player: PlayerId,
+    /// The bot's post.
+    pub post: Label,
+    /// The event.
+    pub event: EventRef,
 }
 
 impl Chain {
@@ -727,9 +741,13 @@ impl Projection for Chain {
             ChainEvent::SlotLooked { chain, wallet, nonce, .. } => same(format!("{chain}:slot:{wallet}:{nonce}")),
             ChainEvent::WalletScanned { chain, wallet, .. } => same(format!("{chain}:wallet:{wallet}")),
             ChainEvent::HoldingsLooked { chain, .. } => same(chain.to_string()),
-            ChainEvent::BankConfirmed { tx, player, .. } => match self.confirmations.get(tx) {
-                Some(known) => Rejection::same("player", &known.player, player),
-                None => Ok(()),
+            // What it says is a fact, whatever it said before.
+            ChainEvent::BankConfirmed { tx, .. } => match chain::is_of_looks(&at.stream) {
+                true => {
+                    let chain = subject.split(':').next().unwrap_or_default();
+                    same(format!("{chain}:bank:{tx} or {chain}"))
+                }
+                false => Ok(()),
             },
             ChainEvent::HoldingsAdjustmentReversed { token, amount, corrects, .. } => {
                 let known = self.adjustments.iter().find(|known| known.event.id == *corrects);
@@ -920,8 +938,17 @@ impl Projection for Chain {
                 self.holdings.insert(key, look(*chain, token.as_str(), *block, *asked, answers, here));
             }
             ChainEvent::BankConfirmed { tx, player, post } => {
-                let confirmation = Confirmation { player: player.clone(), post: post.clone() };
-                self.confirmations.insert(tx.clone(), confirmation);
+                let (player, post) = (player.clone(), post.clone());
+                match self.confirmations.get_mut(tx) {
+                    None => {
+                        let first = Confirmation { player, post, others: Vec::new() };
+                        self.confirmations.insert(tx.clone(), first);
+                    }
+                    Some(known) => {
+                        let new = known.player != player && known.others.iter().all(|other| other.player != player);
+                        known.others.extend(new.then_some(Contradiction { player, post, event: here }));
+                    }
+                }
             }
             ChainEvent::FinalityViolation { deposit, .. } => {
                 self.violations.insert(deposit.to_string(), here);

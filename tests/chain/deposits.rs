@@ -170,6 +170,55 @@ async fn confirmed(table: &Table, tx: &wox_events::TxHash, player: &str, post: &
     table.game.tell(&format!("chain-8453:bank:{tx}"), said).await;
 }
 
+#[test]
+fn d1_two_posts_of_the_bank_that_disagree_are_nobodys_word_and_a_person_decides() {
+    on_chain(async |anvil, table| {
+        table.game.player("ben", 0).await;
+        let payment = pay(TREASURY, 3, WATCHED, cents(5_000));
+        anvil.send(&payment).await;
+        anvil.finalize().await;
+        for (player, post) in [("ann", "post-1"), ("ben", "post-2"), ("ben", "post-3"), ("ann", "post-4")] {
+            confirmed(table, &payment.tx, player, post).await;
+        }
+        assert!(table.game.look().await.replay.held().is_empty(), "what somebody says is a fact");
+        table.look_at(&payment.tx).await;
+        let plan = table.plan(&payment.tx).await;
+        assert_eq!(kinds(&plan), ["DepositObserved", "DepositQuarantined"]);
+        let says = &plan.items[0].steps[1].says;
+        assert!(says.contains("claims-disagree"), "{says}");
+        table.game.carry_out(&plan).await;
+        assert!(!table.plan(&payment.tx).await.changes, "it waits");
+        let decided =
+            Scope::Attribute { deposit: stream(&deposit(&payment.tx, 0)), player: who("ben"), why: "ticket-9".into() };
+        let plan = table.game.plan_for(&decided).await;
+        assert_eq!(kinds(&plan), ["QuarantineReleased"]);
+        table.game.carry_out(&plan).await;
+        assert_eq!(table.game.player_has("ben").await.1, g(50));
+        assert!(table.game.plan().await.held.is_empty(), "a person knew both posts");
+    });
+}
+
+#[test]
+fn d1_what_was_credited_by_a_post_that_another_contradicts_is_told() {
+    on_chain(async |anvil, table| {
+        table.game.player("ben", 0).await;
+        let payment = pay(TREASURY, 3, WATCHED, cents(5_000));
+        anvil.send(&payment).await;
+        anvil.finalize().await;
+        confirmed(table, &payment.tx, "ann", "post-1").await;
+        table.look_at(&payment.tx).await;
+        table.game.carry_out(&table.plan(&payment.tx).await).await;
+        assert_eq!(table.held().await, g(50));
+        assert!(table.game.plan().await.held.is_empty());
+        confirmed(table, &payment.tx, "ben", "post-2").await;
+        let plan = table.plan(&payment.tx).await;
+        assert!(!plan.changes, "{plan:#?}");
+        let why = &plan.held[0].why;
+        assert!(why.contains("ann (post-1)") && why.contains("ben (post-2)"), "{plan:#?}");
+        assert!(plan.held[0].next.contains("--accept --second NAME"), "{plan:#?}");
+    });
+}
+
 /// Of what came from one of our own addresses nothing follows by itself.
 async fn waits_for_people(table: &Table, tx: &wox_events::TxHash) {
     let plan = table.plan(tx).await;

@@ -123,7 +123,9 @@ impl Came<'_> {
         }
         let (what, repair) = match phase {
             Some(DepositPhase::Credited | DepositPhase::Debited) => {
-                let (_, player) = decided.filter(|(stream, _)| **stream == self.stream)?;
+                let Some((_, player)) = decided.filter(|(stream, _)| **stream == self.stream) else {
+                    return self.credited_by_one_of_the_posts();
+                };
                 let known = self.known?.player.as_ref().filter(|known| *known != player)?;
                 let next = format!(
                     "wox explain player {} shows it; where the game credited it to the wrong player, two people record \
@@ -180,6 +182,26 @@ impl Came<'_> {
     /// What the bank's bot said of it.
     fn posts(&self) -> Option<&Confirmation> {
         self.evidence.replay.state.chain.confirmation(&self.tx()?)
+    }
+
+    /// Credited before the bank said that it is another player's: who decided since knew both.
+    fn credited_by_one_of_the_posts(&self) -> Option<Case> {
+        let posts = self.posts()?;
+        let since = posts.others.first()?.event.position;
+        let mut credits = self.known?.credits.iter();
+        let credit = credits.find(|credit| !credit.debited && credit.event.position < since)?;
+        let others = posts.others.iter().map(|other| (&other.player, &other.post));
+        let named: Vec<String> = std::iter::once((&posts.player, &posts.post))
+            .chain(others)
+            .map(|(player, post)| format!("{player} ({post})"))
+            .collect();
+        let what = format!("was credited to player {}, and the bank's posts disagree whose it is", credit.player);
+        let came = format!("{} G from {}", self.transfer.value, self.transfer.from);
+        let repair = hold(
+            format!("the bank names {}", named.join(" and ")),
+            format!("ask the bank whose it is and agree with both, then {}", as_incident(&self.stream)),
+        );
+        Some(Case { finding: self.finding(Severity::High, &came, &what), repair })
     }
 
     /// Whether one of our own addresses sent it.
@@ -251,7 +273,11 @@ impl Came<'_> {
         // Who holds the key of one of our own addresses sent nothing of theirs.
         let within = self.is_within();
         let bound = state.players.holder(&self.transfer.from).filter(|_| !within);
-        let confirmed = self.posts().map(|confirmed| &confirmed.player);
+        let posts = self.posts();
+        if posts.is_some_and(|posts| !posts.others.is_empty()) {
+            return Owner::Nobody(CLAIMS_DISAGREE);
+        }
+        let confirmed = posts.map(|posts| &posts.player);
         let before = self.known.and_then(|deposit| deposit.player.as_ref());
         let mut said = [(bound, "bound-wallet"), (confirmed, "bank-post"), (before, "attributed-before")]
             .into_iter()
