@@ -202,3 +202,26 @@ fn r14_the_block_that_the_game_saw_a_payment_in_counts_where_nobody_looked_at_it
         assert_eq!(custody(&table.game.plan().await), [""; 0]);
     });
 }
+
+#[test]
+fn r14_what_was_kept_as_unknown_and_is_explained_says_how_it_leaves_suspense() {
+    on_chain(async |anvil, table| {
+        let contributed = |amount| wox_events::PoolEvent::PoolContributed { amount, source: label("treasury") };
+        table.game.tell("pool-main", contributed(g(10_000))).await;
+        let payment = pay(TREASURY, 3, anvil::WATCHED, cents(5_000));
+        anvil.send(&payment).await;
+        anvil.finalize().await;
+        table.observe(&holdings()).await;
+        table.game.carry_out(&table.game.plan_for(&adjust()).await).await;
+        assert_eq!(custody(&table.game.plan().await), [""; 0]);
+        // It was a deposit: what is kept as unknown is owed twice.
+        table.look_at(&payment.tx).await;
+        table.game.carry_out(&table.plan(&payment.tx).await).await;
+        let found = table.game.plan().await;
+        let drift = found.held.iter().find(|hold| hold.finding.procedure == "custody_drift").unwrap();
+        assert!(drift.finding.says.contains("50 G less than the 10100 G"), "{drift:#?}");
+        assert!(drift.next.contains("wox reconcile --adjust") && !drift.next.contains("who bears it"), "{drift:#?}");
+        table.game.carry_out(&table.game.plan_for(&adjust()).await).await;
+        assert_eq!(custody(&table.game.plan().await), [""; 0]);
+    });
+}

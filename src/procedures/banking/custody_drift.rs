@@ -109,6 +109,10 @@ impl<'a> Apart<'a> {
             true => (
                 format!("no event explains it: an adjustment would hide the cause{}", self.seen()),
                 match self.difference().0 < 0 {
+                    true if self.kept(self.difference().size()).is_some() => {
+                        "exactly that is kept in suspense as unknown: where it is explained by now, two people take it out \
+                         again: wox reconcile --adjust unknown-origin --why REASON; else stop paying and look for what moved it"
+                    }
                     true => {
                         "stop paying and look for what moved it; what is missing is never written off: two people decide who \
                          bears it, and record an incident"
@@ -178,11 +182,16 @@ impl<'a> Apart<'a> {
             .repair()
     }
 
+    /// What is kept in suspense as unknown and is exactly what is missing.
+    fn kept(&self, missing: Amount) -> Option<&'a Adjusted> {
+        let mut kept = self.evidence.replay.state.chain.adjustments().iter();
+        kept.find(|kept| kept.token == self.look.subject && kept.amount == missing)
+    }
+
     /// Less than is owed: only what was put into suspense as unknown can turn out to be explained.
     fn reversal(&self, missing: Amount) -> Repair {
         let look = self.look;
-        let kept = self.evidence.replay.state.chain.adjustments();
-        let Some(found) = kept.iter().find(|kept| kept.token == look.subject && kept.amount == missing) else {
+        let Some(found) = self.kept(missing) else {
             return hold(
                 format!("{missing} G that the ledger owes are not there, and nothing kept in suspense explains that"),
                 "stop paying from this wallet, find out who sent them, record it as an incident; two people decide",
