@@ -448,8 +448,14 @@ mod tests {
 
     #[test]
     fn nobody_approves_or_applies_a_plan_by_appending() {
-        for (stream, kind) in [("plan-1", "PlanApproved"), ("run-1", "RunFinished"), ("ops-control", "EventWaived")] {
+        for (stream, kind, data) in [
+            ("plan-1", "PlanApproved", include_str!("../../events/testdata/PlanApproved/v1.json")),
+            ("run-1", "RunFinished", include_str!("../../events/testdata/RunFinished/v1.json")),
+            ("ops-control", "EventWaived", include_str!("../../events/testdata/EventWaived/v1.json")),
+        ] {
+            let data = format!(r#""data":{}"#, data.trim());
             let line = GOOD.replacen("duel-1", stream, 1).replacen("ChallengeDeclined", kind, 1);
+            let line = line.replacen(r#""data":{}"#, &data, 1);
             let error = judged(&line).expect_err(&line).for_programs();
             assert!(error.contains("wox::append::reserved") && error.contains("game.jsonl"), "{error}");
         }
