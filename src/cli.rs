@@ -12,9 +12,9 @@ use std::{
 };
 
 use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use wox_events::Actor;
+use wox_events::{Actor, id::is_same_person};
 
-use crate::exit_code::ExitCode;
+use crate::{exit_code::ExitCode, recovery::finding::engine_actor};
 
 pub mod as_of;
 pub mod config;
@@ -377,6 +377,7 @@ fn resolve(global: GlobalArgs) -> Result<Start, CliError> {
             .next("give a name in printable ASCII without spaces: --as alice")
             .caused_by(error)
     })?;
+    is_a_person(actor.as_str()).map_err(|error| error.at("origin", &settings.get("actor").origin))?;
     settings.value::<Color>("color")?;
     let progress = if global.quiet { progress::Style::None } else { settings.value("progress")? };
     Ok(Start {
@@ -389,6 +390,15 @@ fn resolve(global: GlobalArgs) -> Result<Start, CliError> {
         verbose: global.verbose,
         settings,
     })
+}
+
+/// Who acts or decides is a person. What the engine appends by itself stands in its own name: as that nobody is another one.
+fn is_a_person(name: &str) -> Result<(), CliError> {
+    match is_same_person(name, engine_actor()) {
+        true => Err(CliError::usage("wox::config::engine", format!("`{name}` is the engine itself, and no person"))
+            .next("give the name of whoever it is: --as alice, WOX_ACTOR, or --second bob for another person")),
+        false => Ok(()),
+    }
 }
 
 fn run(verb: Verb, start: Start, called: Called) -> Result<ExitCode, CliError> {

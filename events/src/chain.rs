@@ -608,6 +608,20 @@ pub fn wallet_stream(chain: u64, wallet: &Label) -> Option<StreamId> {
     StreamId::new(format!("chain-{chain}:wallet:{wallet}")).ok()
 }
 
+/// The stream of what the bank's bot says of a transaction.
+#[must_use]
+pub fn bank_stream(chain: u64, tx: &TxHash) -> Option<StreamId> {
+    StreamId::new(format!("chain-{chain}:bank:{tx}")).ok()
+}
+
+/// Whether a stream is one of looks at a transaction, a slot or a wallet. Only looks stand there: whatever else holds such a
+/// stream would keep everybody from looking.
+#[must_use]
+pub fn is_of_looks(stream: &StreamId) -> bool {
+    let part = stream.subject().split(':').nth(1);
+    stream.category() == "chain" && matches!(part, Some("tx" | "slot" | "wallet"))
+}
+
 fn named(text: String) -> StreamId {
     StreamId::new(text).expect("a category and a number are a stream name")
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use wox_events::{
     Actor, Amount, ChainEvent, DepositEvent, Digest, Event, PlayerId, Position, Recorded, StreamId, Timestamp, TxHash,
     WithdrawalId,
-    chain::{BlockId, Consumer, HoldingsAnswer, Intent, SlotAnswer, TransactionAnswer},
+    chain::{self, BlockId, Consumer, HoldingsAnswer, Intent, SlotAnswer, TransactionAnswer},
     id::{Label, is_same_person},
 };
 
@@ -52,6 +52,9 @@ pub struct Chain {
     counts: Table<String, Vec<Counted>>,
     /// What left our wallets, by all looks.
     outgoing: Register,
+    /// Every address that was ever declared as ours: what one sent another came from nobody.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    ours: BTreeSet<Label>,
     /// The newest look at what is held, by chain id and token.
     holdings: Table<String, Look<HoldingsAnswer>>,
     /// What the bank's bot confirmed, by transaction.
@@ -183,6 +186,20 @@ pub struct Confirmation {
     pub player: PlayerId,
     /// The bot's post.
     pub post: Label,
+    /// The first post for each other player that was named too: the bank contradicts itself, and is no word for anybody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Contradiction>,
+}
+
+/// A post of the bank's bot that names another player than the first did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contradiction {
+    /// The player it names.
+    pub player: PlayerId,
+    /// The bot's post.
+    pub post: Label,
+    /// The event.
+    pub event: EventRef,
 }
 
 impl Chain {
@@ -236,6 +253,24 @@ impl Chain {
     #[must_use]
     pub fn outgoing(&self) -> &Register {
         &self.outgoing
+    }
+
+    /// Whether an address was ever declared as one of ours.
+    #[must_use]
+    pub fn is_ours(&self, address: &Label) -> bool {
+        self.ours.contains(address)
+    }
+
+    /// The look that shows a transaction final, with what it moved out of an address of ours; `None` where none does.
+    #[must_use]
+    pub fn moved_by_us(&self, tx: &TxHash) -> Option<(&Look<TransactionAnswer>, Vec<Transfer>)> {
+        let of = |policy: &Policy| {
+            let look = self.transaction(policy.chain, tx)?;
+            let (_, mut moved) = self.moved(policy, look)?;
+            moved.retain(|one| self.is_ours(&one.from));
+            (!moved.is_empty()).then_some((look, moved))
+        };
+        self.policies.values().find_map(of)
     }
 
     /// Notes which withdrawal or burn an event says a transaction pays.
@@ -538,6 +573,16 @@ impl Chain {
         })
     }
 
+    /// The block of the transaction that something due is booked as paid with, where a quorum shows it or its slot final.
+    fn final_block(&self, due: &Due<'_>, tx: &TxHash) -> Option<u64> {
+        let moved = |policy: &Policy| Some(self.moved(policy, self.transaction(policy.chain, tx)?)?.0.number);
+        let shown = |slot: &Payment| match self.payment_verdict(slot)?.0 {
+            WithdrawalVerdict::Executed { tx: paid, block } if paid == *tx => Some(block.number),
+            _ => None,
+        };
+        self.policies.values().find_map(moved).or_else(|| due.slots.iter().find_map(shown))
+    }
+
     /// The verdict over the newest look at a payment's slot; `None` when nobody has looked.
     #[must_use]
     pub fn payment_verdict(&self, payment: &Payment) -> Option<(WithdrawalVerdict, &Look<SlotAnswer>)> {
@@ -635,8 +680,25 @@ pub fn owed(state: &State, block: u64) -> Option<Amount> {
         .filter(|(_, deposit)| deposit.is_booked())
         .filter(|(_, deposit)| deposit.block.as_ref().is_some_and(|seen| seen.number > block));
     let later = Amount::checked_sum(later.filter_map(|(_, deposit)| deposit.value))?;
+    // What went out behind the block is out of the ledger and was still there.
     let went = Amount::checked_sum([state.withdrawals.settled(), state.burns.settled()])?;
+    let went = went.checked_sub(Amount::checked_sum(paid_behind(state, block))?)?;
     came.checked_sub(later)?.checked_sub(went)
+}
+
+/// What our wallets paid behind a block, as far as the blocks of the payments are known.
+fn paid_behind(state: &State, block: u64) -> impl Iterator<Item = Amount> {
+    let withdrawals = state.withdrawals.iter().filter_map(|(id, withdrawal)| {
+        let due = Due::withdrawal(id.as_str(), withdrawal)?;
+        let mined = withdrawal.mined.as_ref().filter(|(tx, _)| Some(tx) == due.settled_by);
+        Some((due, mined.and(withdrawal.mined_in)))
+    });
+    let burns = state.burns.iter().filter_map(|(id, burn)| Some((Due::burn(id.as_str(), burn)?, None)));
+    withdrawals.chain(burns).filter_map(move |(due, mined_in)| {
+        // What a quorum shows final counts before what the game saw, which may have moved to another block since.
+        let paid_in = state.chain.final_block(&due, due.settled_by?).or(mined_in)?;
+        due.amount.filter(|_| paid_in > block)
+    })
 }
 
 /// A final movement of our token into or out of our addresses that was looked at and that no event of the game names.
@@ -724,9 +786,13 @@ impl Projection for Chain {
             ChainEvent::SlotLooked { chain, wallet, nonce, .. } => same(format!("{chain}:slot:{wallet}:{nonce}")),
             ChainEvent::WalletScanned { chain, wallet, .. } => same(format!("{chain}:wallet:{wallet}")),
             ChainEvent::HoldingsLooked { chain, .. } => same(chain.to_string()),
-            ChainEvent::BankConfirmed { tx, player, .. } => match self.confirmations.get(tx) {
-                Some(known) => Rejection::same("player", &known.player, player),
-                None => Ok(()),
+            // What it says is a fact, whatever it said before.
+            ChainEvent::BankConfirmed { tx, .. } => match chain::is_of_looks(&at.stream) {
+                true => {
+                    let chain = subject.split(':').next().unwrap_or_default();
+                    same(format!("{chain}:bank:{tx} or {chain}"))
+                }
+                false => Ok(()),
             },
             ChainEvent::HoldingsAdjustmentReversed { token, amount, corrects, .. } => {
                 let known = self.adjustments.iter().find(|known| known.event.id == *corrects);
@@ -742,9 +808,12 @@ impl Projection for Chain {
                 }
                 match self.outgoing.get(tx) {
                     Some(sent) if !sent.is_final => Err(Rejection::state(what(), "not final", "final")),
-                    Some(_) if self.outgoing.explained(tx).is_some() => Err(Rejection::exists("explanation of", tx)),
-                    Some(_) => Ok(()),
-                    None => Err(Rejection::unknown("transfer out of our wallets", tx)),
+                    _ if self.outgoing.explained(tx).is_some() => Err(Rejection::exists("explanation of", tx)),
+                    // A sweep of a watched address pays nobody, and is explained like a payment.
+                    None if self.moved_by_us(tx).is_none() => {
+                        Err(Rejection::unknown("transfer out of our wallets", tx))
+                    }
+                    Some(_) | None => Ok(()),
                 }
             }
             ChainEvent::FinalityRestored { deposit, violation, first, second, .. } => {
@@ -805,6 +874,7 @@ impl Projection for Chain {
                 for token in tokens {
                     self.tokens.entry(token.clone()).or_default();
                 }
+                self.ours.extend(watched.iter().chain(wallets).cloned());
                 match journaled {
                     true => drop(self.journaled_since.entry(*chain).or_insert((at.position, at.time))),
                     false => drop(self.journaled_since.remove(chain)),
@@ -926,8 +996,17 @@ impl Projection for Chain {
                 self.holdings.insert(key, look(*chain, token.as_str(), *block, *asked, answers, here));
             }
             ChainEvent::BankConfirmed { tx, player, post } => {
-                let confirmation = Confirmation { player: player.clone(), post: post.clone() };
-                self.confirmations.insert(tx.clone(), confirmation);
+                let (player, post) = (player.clone(), post.clone());
+                match self.confirmations.get_mut(tx) {
+                    None => {
+                        let first = Confirmation { player, post, others: Vec::new() };
+                        self.confirmations.insert(tx.clone(), first);
+                    }
+                    Some(known) => {
+                        let new = known.player != player && known.others.iter().all(|other| other.player != player);
+                        known.others.extend(new.then_some(Contradiction { player, post, event: here }));
+                    }
+                }
             }
             ChainEvent::FinalityViolation { deposit, .. } => {
                 self.violations.insert(deposit.to_string(), here);

@@ -73,6 +73,9 @@ pub struct Withdrawal {
     /// A payment that was seen in a block; one that is final stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mined: Option<(TxHash, Finality)>,
+    /// The block that payment was seen in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mined_in: Option<u64>,
     /// True when it was taken over from the game's tables.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub imported: bool,
@@ -229,6 +232,7 @@ impl Withdrawals {
                 fences: Vec::new(),
                 fenced: None,
                 mined: None,
+                mined_in: None,
                 imported: true,
                 burn_unknown: open && !burn_known,
                 requested: EventAt::of(at),
@@ -395,6 +399,7 @@ impl Projection for Withdrawals {
                     fences: Vec::new(),
                     fenced: None,
                     mined: None,
+                    mined_in: None,
                     imported: false,
                     burn_unknown: false,
                     requested: EventAt::of(at),
@@ -443,16 +448,19 @@ impl Projection for Withdrawals {
                     withdrawal.fenced = Some(tx.clone());
                 }
             }
-            WithdrawalEvent::TxMined { tx, finality, .. } => {
+            WithdrawalEvent::TxMined { tx, block, finality, .. } => {
                 payment_tried(withdrawal, Some(tx));
                 if !matches!(&withdrawal.mined, Some((_, Finality::Finalized))) {
                     withdrawal.mined = Some((tx.clone(), *finality));
+                    withdrawal.mined_in = Some(*block);
                 }
             }
             WithdrawalEvent::TxReverted { tx, finality, .. } => {
                 withdrawal.sent = true;
                 if *finality == Finality::Finalized {
-                    withdrawal.mined.take_if(|(mined, _)| mined == tx);
+                    if withdrawal.mined.take_if(|(mined, _)| mined == tx).is_some() {
+                        withdrawal.mined_in = None;
+                    }
                     withdrawal.reverted = Some(tx.clone());
                     withdrawal.phase = WithdrawalPhase::Failed;
                 }

@@ -13,7 +13,7 @@ use serde::{
 use tokio::sync::mpsc::Receiver;
 use wox_events::{
     Actor, BurnEvent, ChainEvent, DecodeError, Event, EventId, Family, Json, NewEvent, OpsEvent, Provenance, Revision,
-    StreamId, Timestamp, WithdrawalEvent, upcast::current_version, withdrawal::ReversalProof,
+    StreamId, Timestamp, WithdrawalEvent, chain, upcast::current_version, withdrawal::ReversalProof,
 };
 
 use crate::{
@@ -294,6 +294,17 @@ fn ready(name: &str, line: Line, allow_unknown: bool, now: Timestamp) -> Result<
     let version = typed.version.unwrap_or_else(|| current_version(&typed.kind));
     match Event::decode(&typed.stream, &typed.kind, version, typed.data.as_str()) {
         Ok(event) if is_reserved(&event) => return Err(reserved()),
+        Ok(Event::Chain(ChainEvent::BankConfirmed { tx, .. })) if chain::is_of_looks(&typed.stream) => {
+            let what = format!("BankConfirmed cannot stand in {}: only looks at the chain do", typed.stream);
+            let id = typed.stream.subject().split(':').next().and_then(|id| id.parse().ok()).unwrap_or(8453);
+            let own = chain::bank_stream(id, &tx).map(|own| format!("name the stream of what the bank says: {own}"));
+            let error = bad("wox::append::place", what);
+            return Err(match own {
+                Some(own) => error.next(own),
+                None => error,
+            }
+            .next(again));
+        }
         Ok(_) => {}
         Err(error @ DecodeError::Malformed { .. }) => {
             let schema = command::wox(["schema", typed.kind.as_str()]);

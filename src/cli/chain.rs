@@ -120,8 +120,10 @@ fn chain(section: Section) -> Result<Chain, CliError> {
         .minimum
         .parse()
         .map_err(|_| wrong("minimum", "an amount of Galleons is a decimal text such as \"1\""))?;
-    let sources: Vec<(Source, &SourceSection)> =
-        section.sources.iter().map(|stated| Ok((source(stated)?, stated))).collect::<Result<_, CliError>>()?;
+    let sources: Vec<(Source, &SourceSection)> = (1..)
+        .zip(&section.sources)
+        .map(|(number, stated)| Ok((source(number, stated)?, stated)))
+        .collect::<Result<_, CliError>>()?;
     let mut names: Vec<&Label> = sources.iter().map(|(source, _)| &source.name).collect();
     names.sort();
     if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -148,7 +150,7 @@ fn chain(section: Section) -> Result<Chain, CliError> {
     };
     let endpoint = |(source, stated): &(Source, &SourceSection)| {
         let url = address_of(stated)?;
-        let key = stated.key_env.as_deref().map(variable).transpose()?;
+        let key = stated.key_env.as_deref().map(|name| variable("key_env", name, stated)).transpose()?;
         Endpoint::new(source.clone(), section.id, &url, key, limits)
             .map_err(|error| wrong("sources", error.to_string()))
     };
@@ -169,28 +171,48 @@ fn chain(section: Section) -> Result<Chain, CliError> {
     Ok(Chain { policy, network: Network::new(endpoints, interest) })
 }
 
-fn source(stated: &SourceSection) -> Result<Source, CliError> {
-    let label = |text: &str| Label::new(text).map_err(|error| wrong("sources", error.to_string()));
+fn source(number: usize, stated: &SourceSection) -> Result<Source, CliError> {
+    // Names are recorded and printed, so one that could be an address or a key is neither taken nor repeated.
+    let label = |setting: &str, text: &str| {
+        let plain = text.chars().all(|char| char.is_ascii_alphanumeric() || "._-".contains(char));
+        Label::new(text).ok().filter(|_| plain && text.len() <= NAME_MAX).ok_or_else(|| {
+            wrong("sources", format!("`{setting}` of source number {number} is no plain name, and is not shown here"))
+                .next(format!("give it letters, digits, dots, dashes and underscores, at most {NAME_MAX} of them"))
+                .next("an address goes into `url`, or into the variable that `url_env` names")
+        })
+    };
+    let (name, operator) = (label("name", &stated.name)?, label("operator", &stated.operator)?);
     let kind = match stated.kind.as_str() {
         "node" => SourceKind::Node,
         "explorer" => SourceKind::Explorer,
         _ => return Err(wrong("sources", format!("source `{}` is neither `node` nor `explorer`", stated.name))),
     };
-    Ok(Source { name: label(&stated.name)?, operator: label(&stated.operator)?, kind })
+    Ok(Source { name, operator, kind })
 }
 
 fn address_of(stated: &SourceSection) -> Result<String, CliError> {
     match (&stated.url, &stated.url_env) {
         (Some(url), None) => Ok(url.clone()),
-        (None, Some(name)) => variable(name),
+        (None, Some(name)) => variable("url_env", name, stated),
         _ => Err(wrong("sources", format!("source `{}` needs either `url` or `url_env`", stated.name))),
     }
 }
 
-fn variable(name: &str) -> Result<String, CliError> {
+/// Most characters of a source's name.
+const NAME_MAX: usize = 40;
+
+/// What a variable holds that a setting names. The setting may hold the secret itself by mistake, even one that could be a
+/// name: it is never repeated.
+fn variable(setting: &str, name: &str, stated: &SourceSection) -> Result<String, CliError> {
+    let of = format!("`{setting}` of source `{}`", stated.name);
+    let first = name.starts_with(|char: char| char.is_ascii_alphabetic() || char == '_');
+    if !first || !name.chars().all(|char| char.is_ascii_alphanumeric() || char == '_') {
+        return Err(wrong("sources", format!("{of} is not the name of a variable, and is not shown here"))
+            .next("it names the variable that holds the secret: letters, digits and underscores, no digit first"));
+    }
     std::env::var(name).ok().filter(|value| !value.is_empty()).ok_or_else(|| {
-        CliError::usage("wox::chain::variable", format!("the variable {name} is not set"))
-            .next(format!("export {name}=…"))
+        CliError::usage("wox::chain::variable", format!("the variable that {of} names is not set"))
+            .next("export it before the command; the setting holds its name, never the secret itself")
     })
 }
 

@@ -8,8 +8,9 @@ use std::{
 
 use config::{Config, Environment, File, FileFormat, Map, ValueKind};
 use serde::Serialize;
+use wox_events::id::is_same_person;
 
-use crate::cli::CliError;
+use crate::{cli::CliError, recovery::finding::engine_actor};
 
 /// The file that is read when it is there and `--config` names no other.
 pub const FILE_DEFAULT: &str = "wox.toml";
@@ -301,7 +302,8 @@ fn user_name() -> String {
         .chars()
         .map(|char| if char.is_ascii_alphanumeric() || "._@+-".contains(char) { char } else { '_' })
         .collect();
-    if name.is_empty() { "operator".into() } else { name }
+    // A service may run as a user who is called like the engine; that is no name of a person.
+    if name.is_empty() || is_same_person(&name, engine_actor()) { "operator".into() } else { name }
 }
 
 #[cfg(test)]

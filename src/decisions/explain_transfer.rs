@@ -1,7 +1,7 @@
 //! What two people say a final transfer out of our wallets paid, where no withdrawal and no burn explains it: a gift, a
 //! move to a new wallet. Until they do it may be the payment of whatever is open, and forbids its release (law 2).
 
-use wox_events::{ChainEvent, Label, StreamId, TxHash, chain};
+use wox_events::{ChainEvent, EventId, Label, StreamId, TxHash, chain};
 use wox_projections::outgoing;
 
 use crate::{
@@ -15,16 +15,37 @@ use crate::{
 pub(super) fn cases(evidence: &Evidence, (chain, tx): (u64, &TxHash), decided: &Decided<'_>) -> Vec<Case> {
     let register = evidence.replay.state.chain.outgoing();
     let stream = chain::stream(chain);
+    if register.explained(tx).is_some() {
+        return Vec::new();
+    }
+    let explain = |finding: Finding, evidence_of: EventId| {
+        let event = ChainEvent::TransferExplained {
+            chain,
+            tx: tx.clone(),
+            purpose: decided.purpose.to_owned(),
+            evidence: evidence_of,
+            first: decided.first.clone(),
+            second: decided.second.clone(),
+        };
+        let says = format!("record what it paid: {}", decided.purpose);
+        let repair = Steps::on(evidence, stream.clone()).add(evidence_of, tx.as_str(), event, says).repair();
+        vec![Case { finding, repair }]
+    };
     let Some(sent) = register.get(tx) else {
+        // A sweep of a watched address pays nobody, and is a move of ours all the same.
+        if let Some((look, moved)) = evidence.replay.state.chain.moved_by_us(tx) {
+            let moved: Vec<String> =
+                moved.iter().map(|one| format!("{} G from {} to {}", one.value, one.from, one.to)).collect();
+            let says = format!("{tx} moved {}", moved.join(", "));
+            let since = Some(look.event.clone());
+            return explain(Finding { since, ..finding(&stream, says) }, look.event.id);
+        }
         let says = format!("no look at the chain shows {tx} moving our tokens out of our wallets");
         let next =
             format!("have it looked at: wox observe transaction {}, or wox observe wallet 0x… --from 0", word(tx));
         return vec![Case { finding: finding(&stream, says), repair: hold("there is nothing to explain", next) }];
     };
     let finding = Finding { since: Some(sent.event.clone()), ..finding(&stream, outgoing::says(sent)) };
-    if register.explained(tx).is_some() {
-        return Vec::new();
-    }
     if let Some(named) = outgoing::paid_for(&evidence.replay.state, tx) {
         let next = wox(["recover", named.as_str()]);
         return vec![Case { finding, repair: hold(format!("it is the payment of {named}, by name and amount"), next) }];
@@ -33,16 +54,7 @@ pub(super) fn cases(evidence: &Evidence, (chain, tx): (u64, &TxHash), decided: &
         let next = format!("look again when its block is final: wox observe transaction {}", word(tx));
         return vec![Case { finding, repair: hold("it is not final, and may still become another", next) }];
     }
-    let event = ChainEvent::TransferExplained {
-        chain,
-        tx: tx.clone(),
-        purpose: decided.purpose.to_owned(),
-        evidence: sent.event.id,
-        first: decided.first.clone(),
-        second: decided.second.clone(),
-    };
-    let says = format!("record what it paid: {}", decided.purpose);
-    vec![Case { finding, repair: Steps::on(evidence, stream).add(sent.event.id, tx.as_str(), event, says).repair() }]
+    explain(finding, sent.event.id)
 }
 
 /// Who says so, and what.

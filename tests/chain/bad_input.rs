@@ -195,6 +195,37 @@ fn no_message_log_line_or_stored_byte_holds_a_secret() {
     });
 }
 
+#[test]
+fn a_secret_in_the_wrong_setting_is_refused_and_not_repeated() {
+    rt().block_on(async {
+        let desk = Desk::set().await;
+        let path = desk.path().join("wox.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        let url = format!("url = \"{}/?key={SECRET}\"", desk.anvil.url);
+        for (from, to, word) in [
+            (url.as_str(), format!("url_env = \"http://127.0.0.1:1/{SECRET}\""), "`url_env` of source `one`"),
+            (url.as_str(), format!("url_env = \"{SECRET}-and-more\""), "`url_env` of source `one`"),
+            // One that could be a name is none that is set.
+            (url.as_str(), format!("url_env = \"{SECRET}\""), "`url_env` of source `one`"),
+            ("name = \"two\"", format!("name = \"two\"\nkey_env = \"9{SECRET}\""), "`key_env` of source `two`"),
+            ("name = \"two\"", format!("name = \"two\"\nkey_env = \"{SECRET}\""), "`key_env` of source `two`"),
+            ("name = \"two\"", format!("name = \"https://node/{SECRET}\""), "`name` of source number 2"),
+            ("name = \"two\"", format!("name = \"user@{SECRET}\""), "`name` of source number 2"),
+            ("operator = \"two\"", format!("operator = \"https://{SECRET}\""), "`operator` of source number 2"),
+            ("name = \"two\"", format!("name = \"two\"\nkind = \"{SECRET}\""), "`two` is neither"),
+        ] {
+            fs::write(&path, text.replacen(from, &to, 1)).unwrap();
+            assert_ne!(fs::read_to_string(&path).unwrap(), text, "{from}");
+            for (command, code) in [("observe", 2), ("doctor", 1)] {
+                let said = desk.exits(command, code);
+                assert!(said.contains(word), "{command} {to}: {said}");
+            }
+        }
+        fs::write(&path, text).unwrap();
+        desk.exits("doctor", 0);
+    });
+}
+
 /// No file but the settings has it.
 fn holds_no_secret(folder: &Path) {
     for entry in fs::read_dir(folder).unwrap() {

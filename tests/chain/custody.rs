@@ -7,9 +7,12 @@ use wox_recovery::{
 };
 
 use super::{
+    Table,
     anvil::{self, HOT, PLAYER, STRANGER, TREASURY, cents, pay, token, wallet},
+    desk::payment,
     game::{g, label, stream},
     kinds, on_chain,
+    payment_of_ann::{W, asked_for, plan, signed},
 };
 
 #[test]
@@ -97,5 +100,128 @@ fn r14_custody_is_what_the_ledger_owes_or_a_finding() {
         table.game.carry_out(&found).await;
         assert!(table.game.plan().await.held.is_empty());
         assert_eq!(table.held().await, Amount::galleons(50));
+    });
+}
+
+fn holdings() -> Targets {
+    Targets { holdings: true, ..Targets::default() }
+}
+
+fn adjust() -> Scope {
+    Scope::Adjust { token: token(), reason: label("unknown-origin"), why: "ticket-92".into() }
+}
+
+/// The hot wallet holds what the ledger owes, Ann's deposit included.
+async fn agrees(table: &Table) {
+    let contributed = wox_events::PoolEvent::PoolContributed { amount: g(9_900), source: label("treasury") };
+    table.game.tell("pool-main", contributed).await;
+    table.observe(&holdings()).await;
+    assert!(custody(&table.game.plan().await).is_empty());
+}
+
+/// What is found about custody.
+fn custody(plan: &wox_recovery::recovery::Plan) -> Vec<String> {
+    let found = plan.held.iter().filter(|hold| hold.finding.procedure == "custody_drift");
+    found.map(|hold| hold.finding.says.clone()).collect()
+}
+
+/// A burn of Ann's 2 G from a slot.
+async fn burns(table: &Table, nonce: u64) -> anvil::Signed {
+    let burn = pay(HOT, nonce, wox_projections::burns::DEAD_ADDRESS, cents(200));
+    let signed = wox_events::BurnEvent::BurnTxSigned { wallet: wallet(HOT), nonce, tx: burn.tx.clone(), fees: None };
+    table.game.tell("burn-7", signed).await;
+    burn
+}
+
+#[test]
+fn r14_what_is_paid_behind_the_block_of_a_look_does_not_hide_what_was_missing_there() {
+    asked_for(async |anvil, table| {
+        agrees(table).await;
+        signed(table, 1, &payment(1)).await;
+        anvil.send(&pay(HOT, 0, wallet(STRANGER).as_str(), cents(9_600))).await;
+        anvil.finalize().await;
+        table.observe(&holdings()).await;
+        assert!(custody(&table.game.plan().await)[0].contains("96 G less than the 10000 G"));
+        anvil.send(&payment(1)).await;
+        anvil.finalize().await;
+        assert_eq!(table.look_into(W).await.row, "W1");
+        table.game.carry_out(&plan(table).await).await;
+        assert_eq!(table.game.look().await.replay.state.withdrawals.settled(), g(96));
+        let found = custody(&table.game.plan().await);
+        assert!(found.iter().any(|says| says.contains("96 G less than the 10000 G")), "{found:?}");
+        // At a block that has the payment it is the same.
+        table.observe(&holdings()).await;
+        let found = custody(&table.game.plan().await);
+        assert!(found.iter().any(|says| says.contains("96 G less than the 9904 G")), "{found:?}");
+    });
+}
+
+#[test]
+fn r14_what_is_paid_behind_the_block_of_a_look_is_no_money_that_came_from_nowhere() {
+    asked_for(async |anvil, table| {
+        agrees(table).await;
+        signed(table, 0, &payment(0)).await;
+        let burn = burns(table, 1).await;
+        anvil.send(&payment(0)).await;
+        anvil.send(&burn).await;
+        anvil.finalize().await;
+        for name in [W, "burn-7"] {
+            assert_eq!(table.look_into(name).await.row, "W1");
+            let paid = table.game.plan_for(&Scope::Subject(stream(name))).await;
+            table.game.carry_out(&paid).await;
+        }
+        let state = table.game.look().await.replay.state;
+        assert_eq!((state.withdrawals.settled(), state.burns.settled()), (g(96), g(2)));
+        assert_eq!(custody(&table.game.plan().await), [""; 0]);
+        let adjusted = table.game.plan_for(&adjust()).await;
+        assert!(!adjusted.changes && adjusted.held.is_empty(), "{adjusted:#?}");
+        table.observe(&holdings()).await;
+        assert_eq!(custody(&table.game.plan().await), [""; 0]);
+    });
+}
+
+#[test]
+fn r14_the_block_that_the_game_saw_a_payment_in_counts_where_nobody_looked_at_it() {
+    asked_for(async |anvil, table| {
+        agrees(table).await;
+        let block = wox_events::WithdrawalEvent::TxMined {
+            tx: payment(0).tx,
+            block: 1_000,
+            block_hash: super::game::hash(9),
+            finality: wox_events::deposit::Finality::Finalized,
+        };
+        table.game.tell(W, block).await;
+        let settled = wox_events::WithdrawalEvent::WithdrawalSettled { net: g(96), tx: payment(0).tx };
+        table.game.tell(W, settled).await;
+        assert_eq!(custody(&table.game.plan().await), [""; 0]);
+        // The chain knows better.
+        anvil.send(&payment(0)).await;
+        anvil.finalize().await;
+        table.look_at(&payment(0).tx).await;
+        table.observe(&holdings()).await;
+        assert_eq!(custody(&table.game.plan().await), [""; 0]);
+    });
+}
+
+#[test]
+fn r14_what_was_kept_as_unknown_and_is_explained_says_how_it_leaves_suspense() {
+    on_chain(async |anvil, table| {
+        let contributed = |amount| wox_events::PoolEvent::PoolContributed { amount, source: label("treasury") };
+        table.game.tell("pool-main", contributed(g(10_000))).await;
+        let payment = pay(TREASURY, 3, anvil::WATCHED, cents(5_000));
+        anvil.send(&payment).await;
+        anvil.finalize().await;
+        table.observe(&holdings()).await;
+        table.game.carry_out(&table.game.plan_for(&adjust()).await).await;
+        assert_eq!(custody(&table.game.plan().await), [""; 0]);
+        // It was a deposit: what is kept as unknown is owed twice.
+        table.look_at(&payment.tx).await;
+        table.game.carry_out(&table.plan(&payment.tx).await).await;
+        let found = table.game.plan().await;
+        let drift = found.held.iter().find(|hold| hold.finding.procedure == "custody_drift").unwrap();
+        assert!(drift.finding.says.contains("50 G less than the 10100 G"), "{drift:#?}");
+        assert!(drift.next.contains("wox reconcile --adjust") && !drift.next.contains("who bears it"), "{drift:#?}");
+        table.game.carry_out(&table.game.plan_for(&adjust()).await).await;
+        assert_eq!(custody(&table.game.plan().await), [""; 0]);
     });
 }

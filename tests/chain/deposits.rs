@@ -8,7 +8,7 @@ use wox_recovery::recovery::Scope;
 
 use super::{
     Table,
-    anvil::{Anvil, PLAYER, STRANGER, TREASURY, WATCHED, call, cents, pay, sign, token, wallet, word},
+    anvil::{Anvil, HOT, PLAYER, STRANGER, TREASURY, WATCHED, call, cents, pay, sign, token, wallet, word},
     endpoint,
     game::{g, label, stream, who},
     kinds, on_chain, rt,
@@ -161,6 +161,168 @@ fn d1_the_banks_post_says_whose_it_is_and_a_contradiction_is_nobodys() {
         table.game.tell("chain-8453", said).await;
         table.look_at(&payment.tx).await;
         assert_eq!(kinds(&table.plan(&payment.tx).await), ["DepositObserved", "DepositQuarantined"]);
+    });
+}
+
+/// The bank's bot says whose a transfer is.
+async fn confirmed(table: &Table, tx: &wox_events::TxHash, player: &str, post: &str) {
+    let said = ChainEvent::BankConfirmed { tx: tx.clone(), player: who(player), post: label(post) };
+    table.game.tell(&format!("chain-8453:bank:{tx}"), said).await;
+}
+
+#[test]
+fn d1_two_posts_of_the_bank_that_disagree_are_nobodys_word_and_a_person_decides() {
+    on_chain(async |anvil, table| {
+        table.game.player("ben", 0).await;
+        let payment = pay(TREASURY, 3, WATCHED, cents(5_000));
+        anvil.send(&payment).await;
+        anvil.finalize().await;
+        for (player, post) in [("ann", "post-1"), ("ben", "post-2"), ("ben", "post-3"), ("ann", "post-4")] {
+            confirmed(table, &payment.tx, player, post).await;
+        }
+        assert!(table.game.look().await.replay.held().is_empty(), "what somebody says is a fact");
+        table.look_at(&payment.tx).await;
+        let plan = table.plan(&payment.tx).await;
+        assert_eq!(kinds(&plan), ["DepositObserved", "DepositQuarantined"]);
+        let says = &plan.items[0].steps[1].says;
+        assert!(says.contains("claims-disagree"), "{says}");
+        table.game.carry_out(&plan).await;
+        assert!(!table.plan(&payment.tx).await.changes, "it waits");
+        let decided =
+            Scope::Attribute { deposit: stream(&deposit(&payment.tx, 0)), player: who("ben"), why: "ticket-9".into() };
+        let plan = table.game.plan_for(&decided).await;
+        assert_eq!(kinds(&plan), ["QuarantineReleased"]);
+        table.game.carry_out(&plan).await;
+        assert_eq!(table.game.player_has("ben").await.1, g(50));
+        assert!(table.game.plan().await.held.is_empty(), "a person knew both posts");
+    });
+}
+
+#[test]
+fn d1_what_was_credited_by_a_post_that_another_contradicts_is_told() {
+    on_chain(async |anvil, table| {
+        table.game.player("ben", 0).await;
+        let payment = pay(TREASURY, 3, WATCHED, cents(5_000));
+        anvil.send(&payment).await;
+        anvil.finalize().await;
+        confirmed(table, &payment.tx, "ann", "post-1").await;
+        table.look_at(&payment.tx).await;
+        table.game.carry_out(&table.plan(&payment.tx).await).await;
+        assert_eq!(table.held().await, g(50));
+        assert!(table.game.plan().await.held.is_empty());
+        confirmed(table, &payment.tx, "ben", "post-2").await;
+        let plan = table.plan(&payment.tx).await;
+        assert!(!plan.changes, "{plan:#?}");
+        let why = &plan.held[0].why;
+        assert!(why.contains("ann (post-1)") && why.contains("ben (post-2)"), "{plan:#?}");
+        assert!(plan.held[0].next.contains("--accept --second NAME"), "{plan:#?}");
+    });
+}
+
+/// Of what came from one of our own addresses nothing follows by itself.
+async fn waits_for_people(table: &Table, tx: &wox_events::TxHash) {
+    let plan = table.plan(tx).await;
+    assert!(!plan.changes && plan.held.len() == 1, "{plan:#?}");
+    let hold = &plan.held[0];
+    assert!(hold.finding.says.contains("from our own address"), "{hold:#?}");
+    assert!(!hold.finding.outcome_unknown, "{hold:#?}");
+    for part in [format!("wox recover transfer {tx} --second NAME"), "--player ID --why REASON".into()] {
+        assert!(hold.next.contains(&part), "{hold:#?}");
+    }
+}
+
+#[test]
+fn d1_a_move_between_our_own_addresses_books_nothing_until_people_say_what_it_was() {
+    on_chain(async |anvil, table| {
+        // Whoever has the wallet, a player bound to it included: no attribution by its sender.
+        let bound = PlayerEvent::WalletBound { wallet: wallet(HOT), method: label("signed-message") };
+        table.game.tell("player-ann", bound).await;
+        let holdings = wox_recovery::recovery::Targets { holdings: true, ..Default::default() };
+        let contributed = wox_events::PoolEvent::PoolContributed { amount: g(10_000), source: label("treasury") };
+        table.game.tell("pool-main", contributed).await;
+        let moved = pay(HOT, 0, WATCHED, cents(30_000));
+        anvil.send(&moved).await;
+        anvil.finalize().await;
+        table.look_at(&moved.tx).await;
+        table.observe(&holdings).await;
+        waits_for_people(table, &moved.tx).await;
+        let all = table.game.plan().await;
+        assert_eq!(all.held.len(), 1, "our addresses hold what they held: {all:#?}");
+        let scope = Scope::Explain {
+            chain: 8453,
+            tx: moved.tx.clone(),
+            first: label("alice"),
+            second: label("bob"),
+            why: "moved-to-cold".into(),
+        };
+        let said = table.game.plan_for(&scope).await;
+        assert_eq!(kinds(&said), ["TransferExplained"]);
+        table.game.carry_out(&said).await;
+        let over = table.game.plan().await;
+        assert!(!over.changes && over.held.is_empty(), "{over:#?}");
+        // The bank's post afterwards is another claim: only a person decides between them.
+        confirmed(table, &moved.tx, "ann", "post-1").await;
+        let plan = table.plan(&moved.tx).await;
+        assert!(!plan.changes && plan.held[0].why.contains("two people said"), "{plan:#?}");
+        assert!(plan.held[0].next.contains("--player ID --why REASON"), "{plan:#?}");
+    });
+}
+
+#[test]
+fn d1_what_the_bank_passed_on_from_our_own_wallet_is_whose_it_says_or_a_person_decides() {
+    for by_person in [false, true] {
+        on_chain(async |anvil, table| {
+            let passed = pay(HOT, 0, WATCHED, cents(5_000));
+            anvil.send(&passed).await;
+            anvil.finalize().await;
+            table.look_at(&passed.tx).await;
+            waits_for_people(table, &passed.tx).await;
+            let plan = if by_person {
+                let (deposit, player) = (stream(&deposit(&passed.tx, 0)), who("ann"));
+                table.game.plan_for(&Scope::Attribute { deposit, player, why: "ticket-9".into() }).await
+            } else {
+                confirmed(table, &passed.tx, "ann", "post-1").await;
+                table.plan(&passed.tx).await
+            };
+            assert_eq!(kinds(&plan), BOOKED);
+            table.game.carry_out(&plan).await;
+            assert_eq!(table.held().await, g(50));
+            assert!(table.plan(&passed.tx).await.held.is_empty());
+        });
+    }
+}
+
+#[test]
+fn d1_an_address_that_was_ours_is_ours_and_a_sweep_between_watched_ones_can_be_explained() {
+    on_chain(async |anvil, table| {
+        // The stranger's address is watched for a while; the hot wallet pays no more.
+        let policy = wox_projections::verdict::quorum::Policy {
+            watched: vec![label(WATCHED), wallet(STRANGER)],
+            wallets: Vec::new(),
+            ..table.policy.clone()
+        };
+        table.declare(policy.clone()).await;
+        table.declare(wox_projections::verdict::quorum::Policy { watched: vec![label(WATCHED)], ..policy }).await;
+        anvil.send(&pay(TREASURY, 3, wallet(STRANGER).as_str(), cents(100_000))).await;
+        anvil.mine(1).await;
+        let moves = [pay(HOT, 0, WATCHED, cents(5_000)), pay(STRANGER, 0, WATCHED, cents(5_000))];
+        for moved in &moves {
+            anvil.send(moved).await;
+            anvil.finalize().await;
+            table.look_at(&moved.tx).await;
+            waits_for_people(table, &moved.tx).await;
+            let scope = Scope::Explain {
+                chain: 8453,
+                tx: moved.tx.clone(),
+                first: label("alice"),
+                second: label("bob"),
+                why: "sweep".into(),
+            };
+            let said = table.game.plan_for(&scope).await;
+            assert_eq!(kinds(&said), ["TransferExplained"], "{said:#?}");
+            table.game.carry_out(&said).await;
+            assert!(table.plan(&moved.tx).await.held.is_empty());
+        }
     });
 }
 

@@ -856,3 +856,38 @@ fn what_lives_again_is_not_dealt_with_by_saying_so_and_its_slot_is_given_up() {
         assert!(table.game.plan_for(&scope).await.changes);
     });
 }
+
+/// Nothing is held for it, and what may have said that it was paid was left out by name.
+#[test]
+fn w11_a_request_whose_hold_and_signature_were_left_out_is_not_clean() {
+    on_chain(async |anvil, table| {
+        let requested =
+            WithdrawalEvent::WithdrawalRequested { player: who("ann"), amount: g(100), destination: wallet(PLAYER) };
+        table.game.tell(W, requested).await;
+        assert!(plan(table).await.held.is_empty(), "only asked for");
+        // Ann has nothing: the hold is refused, and the signature waits behind it.
+        let held = WithdrawalEvent::FundsHeld {
+            player: who("ann"),
+            amount: g(100),
+            net: g(96),
+            pool_share: g(2),
+            burn_share: g(2),
+        };
+        table.game.tell(W, held).await;
+        signed(table, 0, &payment(0)).await;
+        let at = table.game.look().await.replay.position;
+        anvil.send(&payment(0)).await;
+        anvil.finalize().await;
+        for position in [wox_events::Position(at.0 - 1), at] {
+            let waive = Scope::Waive { position, why: "ticket-93".into() };
+            table.game.carry_out(&table.game.plan_for(&waive).await).await;
+        }
+        assert!(table.game.look().await.replay.held().is_empty());
+        for plan in [plan(table).await, table.game.plan().await] {
+            assert!(!plan.changes && plan.held.len() == 1, "{plan:#?}");
+            let hold = &plan.held[0];
+            assert!(hold.finding.outcome_unknown && hold.finding.says.contains("is not in the state"), "{hold:#?}");
+            assert!(hold.next.contains(&format!("wox show {at} ")), "{hold:#?}");
+        }
+    });
+}

@@ -313,3 +313,27 @@ fn append_takes_every_kind_but_those_that_only_looks_and_recoveries_write() {
     let said_to_be = line("player-x", "SpellLearned", r#"{"spell":"lumos"}"#, "recovery");
     assert!(is_reserved(&said_to_be, ""));
 }
+
+#[test]
+fn what_the_bank_says_is_kept_out_of_the_streams_of_looks_and_told_where_it_goes() {
+    let session = Session::new();
+    session.run("init");
+    let hash = format!("0x{}", "ab".repeat(32));
+    let line = |stream: &str| {
+        let id = "7f1c3f0e-8c5c-4a9b-9a53-0d6f6f0f5b11";
+        format!(
+            r#"{{"stream":"{stream}","expected":0,"id":"{id}","kind":"BankConfirmed","time":"2026-08-01T12:00:00Z","actor":"bank","provenance":"game","data":{{"tx":"{hash}","player":"1042","post":"post-1"}}}}"#
+        ) + "\n"
+    };
+    for stream in [format!("chain-8453:tx:{hash}"), "chain-8453:slot:0xw:0".into(), "chain-8453:wallet:0xw".into()] {
+        let output = session.feed("append -", line(&stream).as_bytes());
+        let told = errors(&output);
+        assert_eq!(code(&output), 1, "{told}");
+        assert!(told.contains("wox::append::place") && told.contains(&format!("chain-8453:bank:{hash}")), "{told}");
+    }
+    for stream in [format!("chain-8453:bank:{hash}"), "chain-8453".into()] {
+        let output = session.feed("append -", line(&stream).as_bytes());
+        assert_eq!(code(&output), 0, "{}", errors(&output));
+    }
+    assert_eq!(code(&session.run("verify")), 0);
+}

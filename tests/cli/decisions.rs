@@ -144,3 +144,19 @@ fn what_waits_for_a_plan_or_a_person_is_no_clean_bill_of_health() {
     let check = report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "findings").unwrap();
     assert_eq!(check["status"], "ok", "{check}");
 }
+
+#[test]
+fn the_engine_is_no_person() {
+    let session = demo();
+    let plan = json(&session.run("plan --output json --store wox-demo"))["id"].as_str().unwrap()[..16].to_owned();
+    for name in ["wox", "WOX"] {
+        let said = session.run(&format!("approve {plan} --comment x --as {name} --store wox-demo"));
+        assert_eq!(code(&said), 2, "{}", errors(&said));
+        assert!(errors(&said).contains("the engine itself") && errors(&said).contains("--as"), "{}", errors(&said));
+        let said = session.run(&format!("recover withdrawal 66 --second {name} --why x --store wox-demo"));
+        assert_eq!(code(&said), 2, "{}", errors(&said));
+        assert!(errors(&said).contains("the engine itself"), "{}", errors(&said));
+        let said = session.command("plan --store wox-demo").env("WOX_ACTOR", name).output().unwrap();
+        assert_eq!(code(&said), 2, "{}", errors(&said));
+    }
+}

@@ -62,13 +62,35 @@ fn looking_at_the_chain_does_not_move_the_games_clock() {
 }
 
 #[test]
-fn a_confirmed_transfer_belongs_to_one_player() {
-    let confirmed = "chain-8453:tx:0xa BankConfirmed tx=0xa player=ann";
-    check(&after(&[confirmed, confirmed]), r#"chain/confirmations/0xa/player = "ann""#);
-    refused(
-        &after(&[confirmed]),
-        &[("chain-8453:tx:0xa BankConfirmed tx=0xa player=bob", "player is bob, expected ann")],
+fn posts_of_the_bank_that_name_another_player_are_kept_beside_the_first() {
+    let by = |player: &str, post: &str| format!("chain-8453:bank:0xa BankConfirmed tx=0xa player={player} post={post}");
+    check(&after(&[&by("ann", "1"), &by("ann", "2")]), r#"chain/confirmations/0xa/player = "ann""#);
+    check(
+        &after(&[&by("ann", "1"), &by("bob", "2"), &by("bob", "3")]),
+        r#"chain/confirmations/0xa/player = "ann"
+           chain/confirmations/0xa/others/0/player = "bob"
+           chain/confirmations/0xa/others/0/post = "2""#,
     );
+}
+
+#[test]
+fn what_the_bank_says_does_not_stand_in_the_streams_of_looks() {
+    let needs = "stream is 8453:tx:0xa, expected 8453:bank:0xa or 8453";
+    refused(
+        &after(&[POLICY]),
+        &[
+            ("chain-8453:tx:0xa BankConfirmed tx=0xa player=ann", needs),
+            (
+                "chain-8453:slot:w:1 BankConfirmed tx=0xa player=ann",
+                "stream is 8453:slot:w:1, expected 8453:bank:0xa or 8453",
+            ),
+            (
+                "chain-8453:wallet:w BankConfirmed tx=0xa player=ann",
+                "stream is 8453:wallet:w, expected 8453:bank:0xa or 8453",
+            ),
+        ],
+    );
+    taken(&after(&[]), &["chain-8453 BankConfirmed tx=0xa player=ann"]);
 }
 
 #[test]

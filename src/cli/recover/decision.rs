@@ -8,7 +8,7 @@ use wox_events::{
 
 use super::RecoverArgs;
 use crate::{
-    cli::{CliError, Context},
+    cli::{CliError, Context, is_a_person},
     recovery::{Choice, Scope},
 };
 
@@ -59,6 +59,9 @@ impl Decision {
             return Err(
                 CliError::usage("wox::recover::decision", what).next(format!("wox recover {example} --why REASON"))
             );
+        }
+        if let Decision::Second(second) | Decision::Accept(second) = &decision {
+            is_a_person(second.as_str())?;
         }
         if let Decision::Second(second) | Decision::Accept(second) = &decision
             && is_same_person(second.as_str(), &context.actor)

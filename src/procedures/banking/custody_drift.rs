@@ -2,7 +2,7 @@
 //! figures and the first look that showed it. Tokens of unknown origin go to suspense only by a person's decision that
 //! another approves, with the reason's code and up to a cap; what is missing is never written off (law 8, banking.md 4.4).
 
-use wox_events::{Amount, ChainEvent, EventId, Label, chain, chain::HoldingsAnswer};
+use wox_events::{Amount, ChainEvent, EventId, Label, TxHash, chain, chain::HoldingsAnswer};
 use wox_projections::{
     Drift, State,
     burns::BurnPhase,
@@ -109,6 +109,10 @@ impl<'a> Apart<'a> {
             true => (
                 format!("no event explains it: an adjustment would hide the cause{}", self.seen()),
                 match self.difference().0 < 0 {
+                    true if self.kept(self.difference().size()).is_some() => {
+                        "exactly that is kept in suspense as unknown: where it is explained by now, two people take it out \
+                         again: wox reconcile --adjust unknown-origin --why REASON; else stop paying and look for what moved it"
+                    }
                     true => {
                         "stop paying and look for what moved it; what is missing is never written off: two people decide who \
                          bears it, and record an incident"
@@ -178,11 +182,16 @@ impl<'a> Apart<'a> {
             .repair()
     }
 
+    /// What is kept in suspense as unknown and is exactly what is missing.
+    fn kept(&self, missing: Amount) -> Option<&'a Adjusted> {
+        let mut kept = self.evidence.replay.state.chain.adjustments().iter();
+        kept.find(|kept| kept.token == self.look.subject && kept.amount == missing)
+    }
+
     /// Less than is owed: only what was put into suspense as unknown can turn out to be explained.
     fn reversal(&self, missing: Amount) -> Repair {
         let look = self.look;
-        let kept = self.evidence.replay.state.chain.adjustments();
-        let Some(found) = kept.iter().find(|kept| kept.token == look.subject && kept.amount == missing) else {
+        let Some(found) = self.kept(missing) else {
             return hold(
                 format!("{missing} G that the ledger owes are not there, and nothing kept in suspense explains that"),
                 "stop paying from this wallet, find out who sent them, record it as an incident; two people decide",
@@ -205,9 +214,13 @@ fn open_items(state: &State, block: u64) -> Vec<(Drift, String)> {
     let deposits = judged(state).into_iter().filter_map(|judged| match &judged.verdict {
         DepositVerdict::Confirmed { block: at, transfers } if at.number <= block => {
             let booked = judged.deposits.iter().any(|(_, deposit)| deposit.is_booked());
-            let value = Amount::checked_sum(transfers.iter().map(|transfer| transfer.value))?;
+            // What one of our addresses sent another changes nothing, unless the bank says that it is a player's.
+            let tx = TxHash::new(judged.look.subject.as_str()).ok();
+            let named = tx.is_some_and(|tx| state.chain.confirmation(&tx).is_some());
+            let came = transfers.iter().filter(|transfer| named || !state.chain.is_ours(&transfer.from));
+            let value = Amount::checked_sum(came.map(|transfer| transfer.value))?;
             let says = format!("+{value} G, deposit {}", judged.look.subject);
-            (!booked).then_some((Drift::between(value, Amount::ZERO), says))
+            (!booked && !value.is_zero()).then_some((Drift::between(value, Amount::ZERO), says))
         }
         _ => None,
     });

@@ -1,19 +1,21 @@
 //! Money that is ours by the chain's final word and on nobody's balance (row R12, D1): observed, attributed and credited,
 //! once for each log. Whose it is follows from a bound wallet, the bank's post or an earlier attribution, never from
-//! whoever names a hash; where they disagree or say nothing the money waits in suspense.
+//! whoever names a hash; where they disagree or say nothing the money waits in suspense. What one of our own addresses sent
+//! another changes nothing that we hold: it books nothing before the bank or a person says whose it is.
 
 use wox_events::{
-    DepositEvent, EventId, Label, PlayerId, StreamId,
+    DepositEvent, EventId, Label, PlayerId, StreamId, TxHash,
     chain::BlockId,
     deposit::{Finality, ImportedCredit},
 };
 use wox_projections::{
-    chain::{Judged, judged},
+    EventRef,
+    chain::{Confirmation, Judged, judged},
     deposits::{Deposit, DepositPhase, Imported},
     verdict::{DepositVerdict, quorum::Transfer},
 };
 
-use super::super::{Procedure, Steps, hold, stopped, stream};
+use super::super::{Procedure, Steps, as_incident, hold, stopped, stream};
 use crate::{
     command::{word, wox},
     recovery::{Case, Evidence, Finding, Repair, Severity},
@@ -96,6 +98,9 @@ struct Came<'a> {
     known: Option<&'a Deposit>,
 }
 
+/// Why a deposit is nobody's though somebody says whose it is.
+const CLAIMS_DISAGREE: &str = "claims-disagree";
+
 /// Whose a deposit is, and how that is known.
 enum Owner {
     Player(PlayerId, &'static str),
@@ -111,9 +116,16 @@ impl Came<'_> {
         };
         let value = self.transfer.value;
         let by_operator = matches!(&owner, Owner::Player(_, "operator"));
+        let open = !self.known.is_some_and(Deposit::is_booked) && phase != Some(DepositPhase::Debited);
+        let explained = self.explained();
+        if open && !by_operator && self.is_within() && (explained.is_some() || matches!(owner, Owner::Nobody(_))) {
+            return self.moved_within(&owner, explained);
+        }
         let (what, repair) = match phase {
             Some(DepositPhase::Credited | DepositPhase::Debited) => {
-                let (_, player) = decided.filter(|(stream, _)| **stream == self.stream)?;
+                let Some((_, player)) = decided.filter(|(stream, _)| **stream == self.stream) else {
+                    return self.credited_by_one_of_the_posts();
+                };
                 let known = self.known?.player.as_ref().filter(|known| *known != player)?;
                 let next = format!(
                     "wox explain player {} shows it; where the game credited it to the wrong player, two people record \
@@ -142,21 +154,95 @@ impl Came<'_> {
             )
             | None => ("is on nobody's balance", self.book(owner, by_operator)),
         };
-        let finding = Finding {
-            severity: Severity::High,
+        let finding = self.finding(Severity::High, &format!("{value} G from {}", self.transfer.from), what);
+        let books = matches!(repair, Repair::Compensate { .. });
+        let repair = if books { self.contradicted().or(stopped(self.evidence)).unwrap_or(repair) } else { repair };
+        Some(Case { finding, repair })
+    }
+
+    fn finding(&self, severity: Severity, came: &str, what: &str) -> Finding {
+        Finding {
+            severity,
             since: Some(self.judged.look.event.clone()),
             ..PROCEDURE.finding(
                 "WOX-BANK-VERIFY-002",
                 &self.stream,
                 format!(
-                    "{value} G from {} came in block {} (final, D1) and {what}: transaction {}, log {}",
-                    self.transfer.from, self.block.number, self.judged.look.subject, self.transfer.ordinal,
+                    "{came} came in block {} (final, D1) and {what}: transaction {}, log {}",
+                    self.block.number, self.judged.look.subject, self.transfer.ordinal,
                 ),
             )
+        }
+    }
+
+    fn tx(&self) -> Option<TxHash> {
+        TxHash::new(self.judged.look.subject.as_str()).ok()
+    }
+
+    /// What the bank's bot said of it.
+    fn posts(&self) -> Option<&Confirmation> {
+        self.evidence.replay.state.chain.confirmation(&self.tx()?)
+    }
+
+    /// Credited before the bank said that it is another player's: who decided since knew both.
+    fn credited_by_one_of_the_posts(&self) -> Option<Case> {
+        let posts = self.posts()?;
+        let since = posts.others.first()?.event.position;
+        let mut credits = self.known?.credits.iter();
+        let credit = credits.find(|credit| !credit.debited && credit.event.position < since)?;
+        let others = posts.others.iter().map(|other| (&other.player, &other.post));
+        let named: Vec<String> = std::iter::once((&posts.player, &posts.post))
+            .chain(others)
+            .map(|(player, post)| format!("{player} ({post})"))
+            .collect();
+        let what = format!("was credited to player {}, and the bank's posts disagree whose it is", credit.player);
+        let came = format!("{} G from {}", self.transfer.value, self.transfer.from);
+        let repair = hold(
+            format!("the bank names {}", named.join(" and ")),
+            format!("ask the bank whose it is and agree with both, then {}", as_incident(&self.stream)),
+        );
+        Some(Case { finding: self.finding(Severity::High, &came, &what), repair })
+    }
+
+    /// Whether one of our own addresses sent it.
+    fn is_within(&self) -> bool {
+        self.evidence.replay.state.chain.is_ours(&self.transfer.from)
+    }
+
+    /// The event by which two people said what it was.
+    fn explained(&self) -> Option<&EventRef> {
+        self.evidence.replay.state.chain.outgoing().explained(&self.tx()?)
+    }
+
+    /// A move between our own addresses: it may be a deposit that the bank passed on, or nothing at all. `None` where two
+    /// people have said what it was, or the game refused it, and the bank says nothing else.
+    fn moved_within(&self, owner: &Owner, explained: Option<&EventRef>) -> Option<Case> {
+        let tx = word(self.judged.look.subject.as_str());
+        let refused = self.known.is_some_and(|deposit| deposit.phase == DepositPhase::Rejected);
+        if (explained.is_some() || refused) && self.posts().is_none() {
+            return None;
+        }
+        let decide = format!("wox recover deposit {tx} --player ID --why REASON");
+        let (why, next) = match explained {
+            Some(event) => (
+                format!("two people said what it was ({event}), and the bank says that it is a player's"),
+                format!("where it is a deposit: {decide}; else {}", as_incident(&self.stream)),
+            ),
+            None => {
+                let disagree = matches!(owner, Owner::Nobody(CLAIMS_DISAGREE));
+                let but = if disagree { ", and what is said of whose it is disagrees" } else { "" };
+                (
+                    format!("a move between our own addresses changes nothing that we hold and books nothing{but}"),
+                    format!(
+                        "where the bank passed on a deposit, have its BankConfirmed appended, or decide whose it is: {decide}; \
+                         else two people say what it was: wox recover transfer {tx} --second NAME --why WHAT-IT-WAS"
+                    ),
+                )
+            }
         };
-        let books = matches!(repair, Repair::Compensate { .. });
-        let repair = if books { self.contradicted().or(stopped(self.evidence)).unwrap_or(repair) } else { repair };
-        Some(Case { finding, repair })
+        let came = format!("{} G from our own address {}", self.transfer.value, self.transfer.from);
+        let finding = self.finding(Severity::Medium, &came, "is nobody's deposit by itself");
+        Some(Case { finding, repair: hold(why, next) })
     }
 
     /// Why nothing is booked though the chain says that it came: something about the same transaction may say that the game
@@ -184,9 +270,14 @@ impl Came<'_> {
 
     fn owner(&self) -> Owner {
         let state = &self.evidence.replay.state;
-        let bound = state.players.holder(&self.transfer.from);
-        let tx = wox_events::TxHash::new(self.judged.look.subject.as_str()).ok();
-        let confirmed = tx.and_then(|tx| state.chain.confirmation(&tx)).map(|confirmed| &confirmed.player);
+        // Who holds the key of one of our own addresses sent nothing of theirs.
+        let within = self.is_within();
+        let bound = state.players.holder(&self.transfer.from).filter(|_| !within);
+        let posts = self.posts();
+        if posts.is_some_and(|posts| !posts.others.is_empty()) {
+            return Owner::Nobody(CLAIMS_DISAGREE);
+        }
+        let confirmed = posts.map(|posts| &posts.player);
         let before = self.known.and_then(|deposit| deposit.player.as_ref());
         let mut said = [(bound, "bound-wallet"), (confirmed, "bank-post"), (before, "attributed-before")]
             .into_iter()
@@ -194,7 +285,8 @@ impl Came<'_> {
         match said.next() {
             None => Owner::Nobody("no-binding"),
             Some((player, method)) => match said.any(|(other, _)| other != player) {
-                true => Owner::Nobody("claims-disagree"),
+                true => Owner::Nobody(CLAIMS_DISAGREE),
+                false if within && confirmed.is_none() => Owner::Nobody("own-address"),
                 false if state.ledger.player(player).is_some() => Owner::Player(player.clone(), method),
                 false => Owner::Nobody("unknown-player"),
             },
@@ -211,7 +303,7 @@ impl Came<'_> {
         let (source, digest) = self.evidence.replay.state.chain.witness(look, self.block)?;
         Some(DepositEvent::DepositObserved {
             chain: look.chain,
-            tx: wox_events::TxHash::new(look.subject.as_str()).ok()?,
+            tx: self.tx()?,
             ordinal: self.transfer.ordinal,
             log_index: self.transfer.log_index,
             block: self.block.number,
@@ -266,7 +358,7 @@ impl Came<'_> {
                     steps = steps.add(self.cause(), "", attributed, format!("it is player {player}'s: {method}"));
                 }
                 let (amount, dust) = value.split_dust();
-                let Some(tx) = wox_events::TxHash::new(self.judged.look.subject.as_str()).ok() else {
+                let Some(tx) = self.tx() else {
                     return hold("its transaction has no hash", "report this as a defect");
                 };
                 let credited = DepositEvent::DepositCredited {

@@ -173,17 +173,28 @@ impl Doubt<'_> {
         worse.map(|(nonce, other)| format!("; slot {nonce}: {}, {}", other.row(), other.says())).collect()
     }
 
-    /// Only asked for, and its address was paid all the same.
+    /// Only asked for, and its address was paid all the same, or may have been by what is not in the state.
     fn paid_before_held(&self) -> Vec<Case> {
         let state = &self.evidence.replay.state;
         let Some(due) = Due::withdrawal(self.id.as_str(), self.withdrawal) else { return Vec::new() };
         let found = unexplained(state, &due);
-        let Some(first) = found.first() else { return Vec::new() };
-        let what = format!("nothing is held for it, and {}", outgoing::says(first));
-        let finding = Finding { outcome_unknown: true, ..self.finding(Severity::High, &what) };
+        let left_out = self.evidence.replay.unseen_payment(&self.stream);
+        let (what, why) = match (found.first(), left_out) {
+            (Some(first), _) => (outgoing::says(first), "it may be its payment, and no event says so"),
+            (None, Some(event)) => (
+                format!("{event} is not in the state, and it or what is behind it may be about a payment"),
+                "what is not in the state may have been its payment: an unknown outcome is never compensated",
+            ),
+            (None, None) => return Vec::new(),
+        };
+        let finding = Finding {
+            outcome_unknown: true,
+            ..self.finding(Severity::High, &format!("nothing is held for it, and {what}"))
+        };
         let then = wox(["recover", "withdrawal", self.id.as_str()]);
-        let next = super::unexplained_next(state, &due, &then).unwrap_or(then);
-        vec![Case { finding, repair: hold("it may be its payment, and no event says so", next) }]
+        let unseen = super::unseen(self.evidence, "withdrawal", self.id.as_str());
+        let next = unseen.or_else(|| super::unexplained_next(state, &due, &then)).unwrap_or(then);
+        vec![Case { finding, repair: hold(why, next) }]
     }
 
     /// Nobody has looked at the chain.
