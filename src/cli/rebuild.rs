@@ -614,6 +614,10 @@ impl Job {
             RebuildError::Written { seconds, .. } => CliError::failed("wox::rebuild::written", what)
                 .next(format!("let the game wait that long: --hold {}", seconds + 1))
                 .next(format!("or stop its writers, then {again}")),
+            RebuildError::Edited { count, rows } => CliError::refused("wox::rebuild::edited-meanwhile", what)
+                .at("rows", some_of(count, rows.into_iter()))
+                .next(format!("{again} shows them with an id that a person confirms"))
+                .next("a game that writes its rows before its events does this too: stop its writers meanwhile"),
             RebuildError::Fenced => {
                 CliError::refused("wox::rebuild::fenced", what).next(format!("{again} shows how things stand"))
             }
@@ -648,6 +652,15 @@ impl Job {
                 ))
             }
         }
+    }
+}
+
+/// The first few of so many rows, and how many there are beside them.
+fn some_of(count: u64, rows: impl Iterator<Item = String>) -> String {
+    let first: Vec<_> = rows.take(3).collect();
+    match count.saturating_sub(first.len() as u64) {
+        0 => first.join(", "),
+        more => format!("{} and {} more", first.join(", "), grouped(more)),
     }
 }
 

@@ -14,6 +14,7 @@ use wox_projections::FOLD_HASH;
 
 use super::{
     Folded, Look, LookError, RebuildError,
+    edits::unlooked,
     look::{RowProgress, look_each},
     settle::tables_of,
 };
@@ -179,9 +180,7 @@ impl Survey {
     /// Rows that would be overwritten and were only counted: nobody knows whose doing they are.
     #[must_use]
     pub fn unlooked(&self) -> u64 {
-        let wrong = |table: &Compared| table.differences.iter().filter(|row| row.kind != Kind::Missing).count() as u64;
-        let of = |table: &Compared| (table.changed + table.surplus).saturating_sub(wrong(table));
-        self.look.tables.iter().map(of).sum()
+        self.look.tables.iter().map(unlooked).sum()
     }
 }
 

@@ -384,3 +384,57 @@ async fn what_is_kept_is_dropped_by_a_person_and_what_a_revert_needs_is_not() {
     assert_eq!(kept().await, Vec::<String>::new());
     assert!(game.run("show ops-acts").stdout.windows(17).any(|bytes| bytes == b"rebuild-drop-kept"));
 }
+
+/// One event more in the log of a player: the game gives a bonus.
+fn bonus(game: &Game, player: &str, number: u64) {
+    let shown = game.json(&format!("show player-{player}"), 0);
+    let revision = shown["events"].as_array().unwrap().last().unwrap()["revision"].as_u64().unwrap();
+    let event = format!(
+        r#"{{"stream":"player-{player}","expected":{revision},"id":"7f1c3f0e-8c5c-4a9b-9a53-0d6f6f0f5b{number:02}","kind":"BonusGranted","time":"2026-08-02T23:59:00Z","actor":"game","provenance":"game","data":{{"amount":"1","reason":"quest"}}}}"#
+    );
+    std::fs::write(game.dir.path().join("bonus.jsonl"), event).unwrap();
+    said(&game.run("append bonus.jsonl"), 0, &[]);
+}
+
+#[tokio::test]
+async fn an_edit_that_comes_while_it_is_built_ends_it_and_the_games_own_rows_do_not() {
+    let game = Game::in_step(DEMO).await;
+    let handle = game.cell("SELECT MIN(twitter_handle) FROM players").await;
+    let rich = format!("SELECT withdrawable_galleons FROM players WHERE twitter_handle = '{handle}'");
+    let before = game.cell(&rich).await;
+    game.db.run("DELETE FROM burn_queue LIMIT 1").await;
+    let begin = async |words: &str| {
+        let mut command = game.command(&format!("{words} --throttle 100 --progress none"));
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_for(&game, "SELECT COUNT(*) FROM _wox_control WHERE phase = 'building'", "1").await;
+        child
+    };
+    for confirmed in [false, true] {
+        let words = if confirmed { format!("rebuild --confirm {}", id(&game)) } else { "rebuild --yes".to_owned() };
+        let child = begin(&words).await;
+        let edit = format!("UPDATE players SET withdrawable_galleons = {before} + 5000, hp = 9 WHERE twitter_handle = '{handle}'");
+        game.db.run(&edit).await;
+        game.db.run("INSERT INTO burn_queue (id, amount, scheduled_time) VALUES (4711, 33.33, '2026-08-01 00:00:01')").await;
+        let rows = [format!("players {handle}"), "burn_queue 4711".into()];
+        let parts = ["wox::rebuild::edited-meanwhile", "2 rows were", "nothing was switched", &rows[0], &rows[1]];
+        said(&child.wait_with_output().unwrap(), 4, &parts);
+        assert_ne!(game.cell(&rich).await, before, "the edit stands: it is evidence");
+        assert_eq!(leftovers(&game).await, Vec::<String>::new());
+        assert_eq!(game.cell("SELECT phase FROM _wox_control").await, "given_up");
+        let undone = format!("UPDATE players SET withdrawable_galleons = {before} WHERE twitter_handle = '{handle}'");
+        game.db.run(&format!("{undone}; DELETE FROM burn_queue WHERE id = 4711")).await;
+    }
+
+    // The game goes on: its row has followed one of two events, and what the log does not know is its own.
+    let players = game.json("state players", 0);
+    let players = players["value"]["players"].as_object().unwrap();
+    let player = players.iter().find(|(_, player)| player["handle"] == handle.as_str()).unwrap().0;
+    let child = begin("rebuild --yes").await;
+    bonus(&game, player, 1);
+    let follow = "SET bonus_galleons = bonus_galleons + 1, hp = 42";
+    game.db.run(&format!("UPDATE players {follow} WHERE twitter_handle = '{handle}'")).await;
+    bonus(&game, player, 2);
+    said(&child.wait_with_output().unwrap(), 0, &[]);
+    assert_eq!(game.cell(&format!("SELECT hp FROM players WHERE twitter_handle = '{handle}'")).await, "42");
+    assert_eq!(told(&game.json("diff", 0)), Vec::<String>::new());
+}
