@@ -222,8 +222,7 @@ pub fn shape(schema: &Schema) -> Vec<Check> {
 /// What CHECK TABLE said of a table.
 #[must_use]
 pub fn checked(table: Table, said: &Result<TableChecked, GameDbError>) -> Check {
-    let check =
-        Check::new(format!("check_{table}"), "R06", format!("the server reads every page of {table} (CHECK TABLE)"));
+    let check = check_of(table);
     match said {
         Ok(TableChecked { ok: true, .. }) => check.found("OK"),
         Ok(TableChecked { said, .. }) => check.violated(
@@ -232,6 +231,16 @@ pub fn checked(table: Table, said: &Result<TableChecked, GameDbError>) -> Check 
         ),
         Err(error) => check.not_checked(error.to_string(), "grant SELECT on the table, or free what is named"),
     }
+}
+
+/// Of a table that cannot be read at all, CHECK TABLE is not asked for.
+#[must_use]
+pub fn not_reached(table: Table, why: &str, next: &str) -> Check {
+    check_of(table).not_checked(why, next)
+}
+
+fn check_of(table: Table) -> Check {
+    Check::new(format!("check_{table}"), "R06", format!("the server reads every page of {table} (CHECK TABLE)"))
 }
 
 /// The check of [`made`].

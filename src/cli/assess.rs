@@ -28,7 +28,7 @@ use crate::{
     recovery::{Evidence, Finding, diagnose},
     rfc3339,
     tables::{Table, compare::Details},
-    world::game_db::{GameDb, Session},
+    world::game_db::{GameDb, GameDbError, Session, rows::DEFINITION_WAIT},
 };
 
 mod image;
@@ -99,6 +99,8 @@ struct Looker<'a> {
     tables: Vec<TableCounts>,
     image: Option<ImageReport>,
     server: Option<String>,
+    /// How long a table's definition is waited for, in seconds.
+    definition_wait: u32,
 }
 
 const SERVER_CHECKS: &[(&str, &str, &str)] = &[
@@ -133,6 +135,7 @@ pub(super) async fn run(args: AssessArgs, context: Context) -> Result<ExitCode, 
         tables: Vec::new(),
         image: None,
         server: None,
+        definition_wait: DEFINITION_WAIT,
     };
     looker.checks.push(assess::acknowledged(context.incomplete.load(Ordering::Relaxed)));
     let folded = looker.log(&log, head).await?;
@@ -260,7 +263,12 @@ impl Looker<'_> {
         self.checks.push(assess::hosts(&session.hosts().await));
         let open = session.transactions(self.args.transaction_max).await;
         self.checks.push(assess::transactions(&open, self.args.transaction_max));
-        self.checks.extend(assess::locks(&open, &session.metadata_waits().await));
+        let waits = session.metadata_waits().await;
+        let wait = waits.as_ref().is_ok_and(|waits| !waits.is_empty());
+        let holder = if wait { session.definition_holder(None).await.ok().flatten() } else { None };
+        self.checks.extend(assess::locks(&open, &waits, holder.as_ref()));
+        // Behind somebody who waits already nobody needs to wait long to know it.
+        self.definition_wait = if wait { 1 } else { DEFINITION_WAIT };
         self.checks.push(assess::read_only(&session.is_read_only().await));
         self.checks.push(assess::disk(free_on_disk(session, self.context).await));
     }
@@ -271,7 +279,11 @@ impl Looker<'_> {
     }
 
     async fn look_at_tables(&mut self, session: &mut Session, folded: Option<&Folded>) -> Result<(), CliError> {
-        let schema = match session.schema(Table::VARIANTS).await {
+        let seen = async {
+            session.wait_for_definitions(self.definition_wait).await?;
+            session.schema(Table::VARIANTS).await
+        };
+        let schema = match seen.await {
             Ok(schema) => schema,
             Err(error) => {
                 let told = CliError::from(error);
@@ -283,13 +295,25 @@ impl Looker<'_> {
             }
         };
         self.checks.extend(assess::shape(&schema));
-        for live in &schema.tables {
-            let said = session.check_table(live.table).await;
-            self.checks.push(assess::checked(live.table, &said));
-        }
-        let broken: Vec<Table> = schema.fatal().map(|problem| problem.table).collect();
+        let mut broken: Vec<Table> = schema.fatal().map(|problem| problem.table).collect();
         for table in &broken {
             self.not_compared(*table, "its shape is not known", &format!("see `shape_{table}`"));
+        }
+        for table in schema.tables.iter().map(|live| live.table) {
+            // CHECK TABLE says of a definition that is not given what it says of a damaged table.
+            match session.reach(table).await {
+                Err(error @ GameDbError::TableHeld { .. }) => {
+                    let told = CliError::from(error);
+                    let error = told.to_string();
+                    self.checks.push(assess::not_reached(table, &error, &told.steps().join("; ")));
+                    if !broken.contains(&table) {
+                        self.not_compared(table, &error, &format!("see `check_{table}`"));
+                        broken.push(table);
+                    }
+                }
+                // Any other reason CHECK TABLE says better.
+                _ => self.checks.push(assess::checked(table, &session.check_table(table).await)),
+            }
         }
         let Some(folded) = folded else {
             for table in Table::VARIANTS {

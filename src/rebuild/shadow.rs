@@ -173,7 +173,15 @@ async fn make(
     if !lost {
         let mut rows = reader.rows(live.table.name(), &live.columns);
         let mut batch = Batch::default();
-        while rows.next(&mut batch).await? {
+        loop {
+            match rows.next(&mut batch).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    drop(rows);
+                    return Err(reader.held_up(live.table.name(), error).await.into());
+                }
+            }
             let mut cells = Vec::with_capacity(live.columns.len());
             let mut written = Batch::of(live.columns.len());
             for row in 0..batch.len() {

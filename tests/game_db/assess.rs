@@ -136,6 +136,49 @@ async fn a_held_transaction_those_who_wait_for_it_and_a_lock_on_a_definition() {
 }
 
 #[tokio::test]
+async fn a_table_whose_definition_is_held_is_named_soon_with_who_holds_it() {
+    // MariaDB keeps the list of definition locks only when it is told to; both ways the holder is found.
+    for options in [&[][..], &["--performance-schema-instrument=wait/lock/metadata/sql/mdl=ON"]] {
+        let server = Server::with(options);
+        let game = on(&server).await;
+        game.db.run("CREATE USER 'peek'@'%' IDENTIFIED BY 'peek'; GRANT SELECT ON assessed.* TO 'peek'@'%'").await;
+        let mut holder = game.db.connect().await;
+        mariadb::run(&mut holder, "START TRANSACTION").await;
+        mariadb::rows(&mut holder, "SELECT COUNT(*) FROM players").await;
+        let id = mariadb::rows(&mut holder, "SELECT CONNECTION_ID()").await.pop().unwrap();
+        let url = game.db.url.clone();
+        let altering = tokio::spawn(async move {
+            let mut connection = mariadb::connect(&url).await;
+            sqlx::raw_sql("ALTER TABLE players COMMENT 'waits'").execute(&mut connection).await.is_ok()
+        });
+        let waits =
+            "SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for table metadata lock%'";
+        game.until(waits, "1").await;
+        let (connection, kill) = (format!("connection {id} of wizard@"), format!("KILL {id}"));
+        let since = std::time::Instant::now();
+        for words in ["diff", "rebuild"] {
+            said(&game.run(words), 1, &["wox::game-db::held", "metadata lock", "players", &connection, &kill]);
+        }
+        let report = game.json("assess", 3);
+        violated(&report, "metadata_lock_waits", &connection, &kill);
+        let (status, found, next) = check(&report, "check_players");
+        assert!(status == "not_checked" && found.contains(&connection) && next.contains(&kill), "{found} {next}");
+        assert_eq!(check(&report, "rows_players").0, "not_checked");
+        for name in ["check_active_duels", "rows_active_duels"] {
+            assert_eq!(check(&report, name).0, "ok", "the others are looked at all the same: {name}");
+        }
+        // Whoever may not see it is told what would show it.
+        let peek = format!("mysql://peek:peek@127.0.0.1:{}/assessed", server.port);
+        let peeked = game.command("diff").env("WOX_GAME_DB_URL", &peek).output().unwrap();
+        said(&peeked, 1, &["metadata lock", "grant PROCESS"]);
+        assert!(since.elapsed() < Duration::from_secs(60), "{:?}", since.elapsed());
+        mariadb::run(&mut holder, "ROLLBACK").await;
+        assert!(altering.await.unwrap());
+        said(&game.run("diff"), 0, &[]);
+    }
+}
+
+#[tokio::test]
 async fn connections_near_their_limit_failed_ones_and_a_server_that_only_reads() {
     let server = Server::with(&["--max-connections=12"]);
     let game = on(&server).await;
