@@ -236,6 +236,9 @@ async fn what_cannot_be_looked_at_is_named_and_never_ok() {
         status == "not_checked" && found.contains("refuses") && next.contains("PROCESS"),
         "{status} {found} {next}"
     );
+    // The list of connections is not refused, only short: what is not in it is not known.
+    let (status, _, next) = check(&report, "metadata_lock_waits");
+    assert!(status == "not_checked" && next.contains("PROCESS"), "{status} {next}");
     assert_eq!(check(&report, "rows_players").0, "ok");
     // Nobody set a database up: what needs one is not available, and the log is looked at.
     let unset = game.command("assess --output json --progress none").env_remove("WOX_GAME_DB_URL").output().unwrap();

@@ -178,6 +178,8 @@ impl Session {
 
     /// Connections that wait for a table's definition: behind the first of them, nobody reads the table any more.
     pub async fn metadata_waits(&mut self) -> Result<Vec<MetadataWait>, GameDbError> {
+        // Without PROCESS the list of connections is silently our own. Transactions are refused aloud.
+        self.all("SELECT COUNT(*) FROM information_schema.innodb_trx").await?;
         let rows = self
             .all(
                 "SELECT id, GREATEST(0, time) FROM information_schema.processlist \
