@@ -54,7 +54,7 @@ use crate::{
 /// New tables are built beside the live ones, checked, and put in place by one RENAME: readers see the old tables or the
 /// new ones. The game goes on; what it writes meanwhile is taken in before the switch, while writers wait and readers do
 /// not. Tables that foreign keys tie together are replaced together. The old tables are kept (`_wox_old_…`), and
-/// `--revert` puts them back; `--drop-kept` drops those that no revert needs.
+/// `--revert` puts them back, unless one was lost before; `--drop-kept` drops those that no revert needs.
 ///
 /// While the file rebuild.pause stands in the store, a rebuild waits. Ctrl-C stops it before the switch with the tables
 /// untouched. Killed at any point, the next run finds out what became of it.
@@ -459,7 +459,17 @@ impl Job {
             document = document.line(unholdable(found));
         }
         document.print(self.context.output)?;
-        self.context.say("to undo it: wox rebuild --revert");
+        let lost: Vec<_> = rebuilt.tables.iter().filter(|shadow| shadow.lost).map(|shadow| shadow.table.name()).collect();
+        // Where one has no way back, the others have none without it: old and new tables would stand side by side.
+        self.context.say(match lost.as_slice() {
+            [] => "to undo it: wox rebuild --revert".to_owned(),
+            lost => format!(
+                "{} {} lost before, so no command undoes it: the tables are put back together or not at all; the old ones \
+                 that were there are kept under the names above",
+                lost.join(", "),
+                if lost.len() == 1 { "was" } else { "were" }
+            ),
+        });
         if !rebuilt.is_verified() {
             self.context.say("next: wox diff");
         }
@@ -633,7 +643,7 @@ impl Job {
                 .caused_by(source),
             RebuildError::SwitchedUnread { .. } => CliError::failed("wox::rebuild::unread", what)
                 .next("wox diff reads them")
-                .next(format!("{again} writes down what is missing; to undo it: wox rebuild --revert")),
+                .next(format!("{again} writes down what is missing; wox rebuild --revert undoes it where no table was lost")),
             RebuildError::NotOurs { next, .. } => CliError::refused("wox::rebuild::not-ours", what).next(next),
             RebuildError::NothingToRevert { .. } => CliError::refused("wox::rebuild::nothing-to-revert", what)
                 .next(format!("{again} shows how things stand")),

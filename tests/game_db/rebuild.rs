@@ -438,3 +438,13 @@ async fn an_edit_that_comes_while_it_is_built_ends_it_and_the_games_own_rows_do_
     assert_eq!(game.cell(&format!("SELECT hp FROM players WHERE twitter_handle = '{handle}'")).await, "42");
     assert_eq!(told(&game.json("diff", 0)), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn a_lost_table_cannot_be_put_back_and_nobody_is_told_that_it_can() {
+    let game = Game::in_step(DEMO).await;
+    game.db.run("DROP TABLE burn_queue").await;
+    let done = confirmed(&game);
+    said(&done, 0, &["burn_queue was lost", "no command undoes it", "the names above"]);
+    assert!(!errors(&done).contains("--revert"), "{}", errors(&done));
+    said(&game.run("rebuild --revert"), 4, &["burn_queue was lost before the rebuild"]);
+}
