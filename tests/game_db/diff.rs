@@ -1,6 +1,9 @@
 //! `wox diff`: what differs, since when, and whose doing it is.
 
-use crate::game::{Game, errors, told};
+use crate::{
+    game::{Game, errors, told},
+    rebuild::said,
+};
 
 const DEMO: &str = "--events 3000 --sound";
 
@@ -223,4 +226,54 @@ async fn a_row_that_neither_the_tables_nor_the_log_know_is_a_typing_error() {
     // A row that only the table has is known, too.
     game.db.run("INSERT INTO players (twitter_handle) VALUES ('nobody_made_me');").await;
     assert_eq!(game.run("diff --id nobody_made_me").status.code(), Some(3));
+}
+
+/// Appends an event behind the last one of its stream.
+fn tell(game: &Game, stream: &str, number: u64, kind: &str, data: &str) {
+    let shown = game.json(&format!("show {stream}"), 0);
+    let revision = shown["events"].as_array().unwrap().last().unwrap()["revision"].as_u64().unwrap();
+    let event = format!(
+        r#"{{"stream":"{stream}","expected":{revision},"id":"7f1c3f0e-8c5c-4a9b-9a53-0d6f6f0f5c{number:02}","kind":"{kind}","time":"2026-08-02T23:59:00Z","actor":"game","provenance":"game","data":{data}}}"#
+    );
+    std::fs::write(game.dir.path().join("told.jsonl"), event).unwrap();
+    said(&game.run("append told.jsonl"), 0, &[]);
+}
+
+fn rename(game: &Game, player: &str, number: u64, old: &str, new: &str) {
+    let data = format!(r#"{{"change":"c{number}","old":"{old}","new":"{new}"}}"#);
+    tell(game, &format!("player-{player}"), number, "HandleChanged", &data);
+}
+
+/// Two players of the demo: id and handle.
+fn two_players(game: &Game) -> [(String, String); 2] {
+    let log = game.json("state players", 0);
+    let players = log["value"]["players"].as_object().unwrap();
+    let mut two = players.iter().map(|(id, player)| (id.clone(), player["handle"].as_str().unwrap().to_owned()));
+    [two.next().unwrap(), two.next().unwrap()]
+}
+
+#[tokio::test]
+async fn a_handle_that_another_player_took_over_is_behind_and_nobodys_edit() {
+    for swapped in [false, true] {
+        let game = Game::in_step(DEMO).await;
+        let [(first, one), (second, two)] = two_players(&game);
+        rename(&game, &first, 1, &one, "elsewhere");
+        rename(&game, &second, 2, &two, &one);
+        if swapped {
+            rename(&game, &first, 3, "elsewhere", &two);
+        }
+        let result = game.json("diff --table players", 3);
+        let mut expected = vec![format!("players changed {one} twitter_handle"), format!("players changed {two} twitter_handle")];
+        let mut found = told(&result);
+        expected.sort();
+        found.sort();
+        assert_eq!(found, expected, "swapped: {swapped}");
+        for row in result["differences"].as_array().unwrap() {
+            assert!(row["fields"][0]["origin"]["behind"]["missed"].as_u64().is_some(), "{row}");
+            assert!(row["note"].as_str().unwrap().contains("a former handle"), "{row}");
+        }
+        // Nobody edited anything, so nobody has to be asked.
+        said(&game.run("rebuild --yes --progress none"), 0, &[]);
+        assert_eq!(told(&game.json("diff", 0)), Vec::<String>::new());
+    }
 }
