@@ -291,9 +291,10 @@ fn filtered(looked: Look, args: &DiffArgs) -> Found {
     let layouts = looked.schema.tables.iter().map(|live| (live.table, live.layout.clone())).collect();
     let problems = looked.schema.problems.clone();
     let (mut differences, mut oddities) = (Vec::new(), Vec::new());
-    for mut table in looked.tables {
+    for table in looked.tables {
         differences.extend(table.differences.into_iter().filter(|difference| wanted(difference)));
-        oddities.append(&mut table.oddities);
+        let named = |odd: &Oddity| args.id.as_ref().is_none_or(|id| odd.key.eq_ignore_ascii_case(id));
+        oddities.extend(table.oddities.into_iter().filter(named));
     }
     let result = DiffResult {
         as_of: looked.as_of,
@@ -330,6 +331,17 @@ fn print(result: &DiffResult, advise: bool, context: &Context) -> Result<ExitCod
             document.line(format!("{}.{} of row {} holds {}: kept as it is", odd.table, odd.column, odd.key, odd.what));
     }
     document.print(context.output)?;
+    if let Some(odd) = result.oddities.first() {
+        // A burn is known by when it is due; the number of its row only the table knows.
+        let row = match odd.table {
+            Table::BurnQueue => "…".to_owned(),
+            _ => format!("'{}'", odd.key.replace('\'', "''")),
+        };
+        context.say(format!(
+            "next: a rebuild keeps what is told as kept; whoever knows better sets it by hand, as in UPDATE {} SET {} = '…' WHERE {} = {row}",
+            odd.table, odd.column, odd.table.columns()[0].name
+        ));
+    }
     for problem in &result.problems {
         let column = problem.column.as_ref().map(|column| format!(".{column}")).unwrap_or_default();
         context.say(format!("{}{column}: {}; {}", problem.table, problem.what, problem.next));

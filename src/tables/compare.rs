@@ -435,7 +435,11 @@ impl<'a> Comparison<'a> {
             let (live, shape) = (live.get(index).copied().flatten(), &self.layout.shapes[index]);
             let wanted = match expected {
                 Cell::Known(value) => (!value.agrees(live, shape)).then_some(value),
-                Cell::Present(value) => (live.is_none() || self.odd(row, index, live)).then_some(value),
+                // What cannot be read is written anew, so it is a difference and nothing that is kept.
+                Cell::Present(value) => {
+                    let kind = self.image.table.columns()[index].kind;
+                    (live.is_none() || cell::unreadable(live, kind).is_some()).then_some(value)
+                }
                 Cell::Filled(_) | Cell::Kept => {
                     self.odd(row, index, live);
                     None
@@ -472,14 +476,13 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn odd(&mut self, row: usize, column: usize, live: Option<&[u8]>) -> bool {
+    fn odd(&mut self, row: usize, column: usize, live: Option<&[u8]>) {
         let columns = self.image.table.columns();
-        let Some(what) = cell::unreadable(live, columns[column].kind) else { return false };
+        let Some(what) = cell::unreadable(live, columns[column].kind) else { return };
         if self.result.oddities.len() < self.details.wrong {
             let (table, key) = (self.image.table, self.image.key(row));
             self.result.oddities.push(Oddity { table, key, column: columns[column].name, what });
         }
-        true
     }
 
     fn missing(&mut self, row: usize) {

@@ -277,3 +277,27 @@ async fn a_handle_that_another_player_took_over_is_behind_and_nobodys_edit() {
         assert_eq!(told(&game.json("diff", 0)), Vec::<String>::new());
     }
 }
+
+#[tokio::test]
+async fn a_value_that_cannot_be_read_is_kept_or_set_and_never_said_to_be_both() {
+    let game = Game::in_step(DEMO).await;
+    let done = game.cell("SELECT MIN(id) FROM withdrawal_requests WHERE completed_at IS NOT NULL").await;
+    let player = game.cell("SELECT MIN(twitter_handle) FROM players").await;
+    let other = game.cell("SELECT MAX(twitter_handle) FROM players").await;
+    game.db
+        .run(&format!(
+            "SET sql_mode = ''; UPDATE withdrawal_requests SET completed_at = '0000-00-00 00:00:00' WHERE id = {done};
+             UPDATE players SET created_at = '0000-00-00 00:00:00' WHERE twitter_handle = '{player}'"
+        ))
+        .await;
+    let result = game.json("diff", 3);
+    assert_eq!(told(&result), [format!("withdrawal_requests changed {done} completed_at")]);
+    let odd = result["oddities"].as_array().unwrap();
+    assert_eq!((odd.len(), &odd[0]["column"]), (1, &"created_at".into()), "{odd:?}");
+    let output = game.run("diff --table players");
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    assert!(text.contains("a zero date: kept as it is"), "{text}");
+    said(&output, 0, &["UPDATE players SET created_at", "a rebuild keeps"]);
+    let text = String::from_utf8(game.run(&format!("diff --table players --id {other}")).stdout).unwrap();
+    assert!(!text.contains("zero date"), "another row's: {text}");
+}
