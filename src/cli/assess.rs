@@ -113,6 +113,13 @@ const SERVER_CHECKS: &[(&str, &str, &str)] = &[
     ("writable", "R05", "the game's database takes writes"),
     ("disk", "R05", "the disk of the database has room for a table built anew"),
 ];
+/// The checks that need the database, whatever is behind them.
+fn of_the_database() -> Vec<assess::Named> {
+    let fixed = SERVER_CHECKS.iter().chain([&assess::MADE_FROM]);
+    let fixed = fixed.map(|(name, row, says)| ((*name).to_owned(), *row, (*says).to_owned()));
+    fixed.chain(assess::of_the_tables()).collect()
+}
+
 const REACHABLE: (&str, &str, &str) = ("database", "R05", "the game's database answers");
 
 pub(super) async fn run(args: AssessArgs, context: Context) -> Result<ExitCode, CliError> {
@@ -183,6 +190,7 @@ impl Looker<'_> {
                 let mut check = assess::failed(READABLE.0, READABLE.1, READABLE.2, &error.to_string(), "wox verify");
                 check.status = Status::Violated;
                 self.checks.push(check);
+                self.not_made(assess::of_the_state(), "the log is damaged", "see `log`");
                 return Ok(None);
             }
             Err(error) => return Err(error),
@@ -204,8 +212,10 @@ impl Looker<'_> {
         let set = self.context.settings.find("game_db_url").is_some_and(|setting| !setting.value.is_empty());
         if !set {
             let (why, next) = ("nobody said where it is", "set WOX_GAME_DB_URL, or [game_db] url in wox.toml");
-            let checks = std::iter::once(&REACHABLE).chain(SERVER_CHECKS);
-            self.checks.extend(checks.map(|(name, row, says)| assess::unavailable(name, row, says, why, next)));
+            let (name, row, says) = REACHABLE;
+            self.checks.push(assess::unavailable(name, row, says, why, next));
+            let checks = of_the_database().into_iter();
+            self.checks.extend(checks.map(|(name, row, says)| assess::unavailable(&name, row, &says, why, next)));
             self.image_not_checked("the dump needs a database for its scratch schema", next);
             return Ok(());
         }
@@ -216,13 +226,7 @@ impl Looker<'_> {
                 let told = CliError::from(error);
                 let (why, next) = (told.to_string(), told.steps().join("; "));
                 self.checks.push(assess::failed(REACHABLE.0, REACHABLE.1, REACHABLE.2, &why, &next));
-                let unreached = SERVER_CHECKS.iter();
-                self.checks.extend(unreached.map(|(name, row, says)| {
-                    assess::failed(name, row, says, "the database was not reached", "see `database`")
-                }));
-                for table in Table::VARIANTS {
-                    self.not_compared(*table, "the database was not reached", "see `database`");
-                }
+                self.not_made(of_the_database(), "the database was not reached", "see `database`");
                 self.image_not_checked("the database was not reached", "see `database`");
                 return Ok(());
             }
@@ -233,21 +237,14 @@ impl Looker<'_> {
         self.server = Some(reached.found.clone());
         self.checks.push(reached);
         self.health(&mut session).await;
-        if let Some(folded) = &folded {
-            match made(&mut session, log, folded).await {
-                Ok(made) => self.checks.push(assess::made(&made)),
-                Err(error) => {
-                    let (name, row, says) = assess::MADE_FROM;
-                    self.checks.push(assess::failed(
-                        name,
-                        row,
-                        says,
-                        &error.to_string(),
-                        "wox rebuild says what to do",
-                    ));
-                }
-            }
-        }
+        let (name, row, says) = assess::MADE_FROM;
+        self.checks.push(match &folded {
+            Some(folded) => match made(&mut session, log, folded).await {
+                Ok(made) => assess::made(&made),
+                Err(error) => assess::failed(name, row, says, &error.to_string(), "wox rebuild says what to do"),
+            },
+            None => assess::failed(name, row, says, "the log is damaged", "see `log`"),
+        });
         self.look_at_tables(&mut session, folded.as_ref()).await?;
         session.close().await;
         // The log is folded again, up to the dump: one state at a time is enough.
@@ -274,8 +271,11 @@ impl Looker<'_> {
     }
 
     fn not_compared(&mut self, table: Table, why: &str, next: &str) {
-        let says = format!("every row of {table} is what the log says");
-        self.checks.push(assess::failed(&format!("rows_{table}"), "R06", &says, why, next));
+        self.checks.push(assess::not_compared(table, why, next));
+    }
+
+    fn not_made(&mut self, checks: Vec<assess::Named>, why: &str, next: &str) {
+        self.checks.extend(checks.into_iter().map(|(name, row, says)| assess::failed(&name, row, &says, why, next)));
     }
 
     async fn look_at_tables(&mut self, session: &mut Session, folded: Option<&Folded>) -> Result<(), CliError> {
@@ -287,10 +287,7 @@ impl Looker<'_> {
             Ok(schema) => schema,
             Err(error) => {
                 let told = CliError::from(error);
-                let next = told.steps().join("; ");
-                for table in Table::VARIANTS {
-                    self.not_compared(*table, &told.to_string(), &next);
-                }
+                self.not_made(assess::of_the_tables(), &told.to_string(), &told.steps().join("; "));
                 return Ok(());
             }
         };
@@ -315,8 +312,12 @@ impl Looker<'_> {
                 _ => self.checks.push(assess::checked(table, &session.check_table(table).await)),
             }
         }
+        for table in &schema.missing {
+            let next = format!("see `shape_{table}`");
+            self.checks.push(assess::not_reached(*table, "it is not there", &next));
+        }
         let Some(folded) = folded else {
-            for table in Table::VARIANTS {
+            for table in Table::VARIANTS.iter().filter(|table| !broken.contains(table)) {
                 self.not_compared(*table, "the log is damaged", "see `log`");
             }
             return Ok(());

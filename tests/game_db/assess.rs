@@ -441,3 +441,33 @@ fn own_address() -> Option<std::net::Ipv4Addr> {
         _ => None,
     }
 }
+
+#[tokio::test]
+async fn the_list_of_checks_is_the_same_whatever_can_be_looked_at() {
+    let server = Server::start();
+    let game = on(&server).await;
+    let names = |report: &Value| {
+        let checks = report["checks"].as_array().unwrap().iter();
+        let mut names: Vec<_> = checks.map(|check| check["name"].as_str().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    };
+    let all = names(&game.json("assess", 0));
+    let with = |url: Option<&str>| -> Value {
+        let mut command = game.command("assess --output json --progress none");
+        match url {
+            Some(url) => command.env("WOX_GAME_DB_URL", url),
+            None => command.env_remove("WOX_GAME_DB_URL"),
+        };
+        serde_json::from_slice(&command.output().unwrap().stdout).unwrap()
+    };
+    let wrong = game.db.url.replace(mariadb::PASSWORD_IN_URL, "s3cr3t-and-wrong");
+    for (url, status) in [(Some(wrong.as_str()), "not_checked"), (None, "not_available")] {
+        let report = with(url);
+        published(&report);
+        assert_eq!(names(&report), all, "{url:?}");
+        for name in ["tables_made_from", "shape_players", "check_burn_queue", "rows_active_duels"] {
+            assert_eq!(check(&report, name).0, status, "{name}");
+        }
+    }
+}
