@@ -39,7 +39,10 @@ mod html;
 ///
 /// Reads the tables at one consistent snapshot, writes nothing, and says of every row that differs which columns, what the
 /// log says, which event wrote it last, and whether the live value is one the log once had (the table fell behind) or one
-/// it never had (changed outside the engine). Columns the log does not know are left out. With --as-of the tables have gone
+/// it never had (changed outside the engine). Facts of the chain that stand there otherwise (block_number, from_address,
+/// to_address) are told and kept. Not compared is what the game wrote by its own clock or the log does not know:
+/// players.hp, players.potions, players.created_at, active_duels.created_at, withdrawal_requests.created_at, burn_queue.id,
+/// burn_queue.created_at, processed_transactions.processed_at, and every column beyond the game's schema. With --as-of the tables have gone
 /// on since: what differs because the log says so later is told apart.
 ///
 /// Exit code 3 when something differs, 0 when nothing does.
@@ -96,7 +99,8 @@ pub(super) struct DiffResult {
     pub differences: Vec<Difference>,
     /// What the log knows and no table can hold.
     pub unholdable: Vec<Unholdable>,
-    /// Live values that cannot be read where the log has no word on them.
+    /// Live values that stay and are odd: they cannot be read where the log has no word on them, or are another fact of the
+    /// chain than the log has.
     pub oddities: Vec<Oddity>,
     /// What is wrong with the tables' shape, though they can be compared.
     pub problems: Vec<Problem>,

@@ -88,7 +88,8 @@ pub struct Field {
     pub raw: Option<Vec<u8>>,
 }
 
-/// A live value that cannot be read, in a column the log has no word on: it stays, and somebody should know.
+/// A live value that stays and that somebody should know of: one that cannot be read in a column the log has no word on, or
+/// another fact of the chain than the log has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Oddity {
     /// Its table.
@@ -235,7 +236,7 @@ pub struct Compared {
     pub left_out: u64,
     /// The differences, at most [`DETAILS_MAX`] of them.
     pub differences: Vec<Difference>,
-    /// Live values that cannot be read where the log has no word on them, as many as differences.
+    /// Live values that stay and are odd, as many as differences.
     pub oddities: Vec<Oddity>,
     /// Over every live row as it was read, in the order it was read.
     pub digest: Digest,
@@ -440,6 +441,12 @@ impl<'a> Comparison<'a> {
                     let kind = self.image.table.columns()[index].kind;
                     (live.is_none() || cell::unreadable(live, kind).is_some()).then_some(value)
                 }
+                Cell::Filled(value) if live.is_some() && self.image.table.columns()[index].told => {
+                    if !value.agrees(live, shape) {
+                        self.tell_odd(row, index, "another value than the log");
+                    }
+                    None
+                }
                 Cell::Filled(_) | Cell::Kept => {
                     self.odd(row, index, live);
                     None
@@ -477,11 +484,15 @@ impl<'a> Comparison<'a> {
     }
 
     fn odd(&mut self, row: usize, column: usize, live: Option<&[u8]>) {
-        let columns = self.image.table.columns();
-        let Some(what) = cell::unreadable(live, columns[column].kind) else { return };
+        if let Some(what) = cell::unreadable(live, self.image.table.columns()[column].kind) {
+            self.tell_odd(row, column, what);
+        }
+    }
+
+    fn tell_odd(&mut self, row: usize, column: usize, what: &'static str) {
         if self.result.oddities.len() < self.details.wrong {
             let (table, key) = (self.image.table, self.image.key(row));
-            self.result.oddities.push(Oddity { table, key, column: columns[column].name, what });
+            self.result.oddities.push(Oddity { table, key, column: table.columns()[column].name, what });
         }
     }
 

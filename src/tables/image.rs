@@ -545,7 +545,7 @@ fn transaction_cells<'a>(scribe: &'a Scribe, hash: &'a str, deposits: &[(&'a str
 
 fn imported_cells<'a>(scribe: &'a Scribe, hash: &'a str, imported: &'a Imported) -> Vec<Cell<'a>> {
     let notes = scribe.import(imported.event.stream.subject());
-    let party = |party: Option<&'a Label>| party.map_or(Cell::Kept, |party| Cell::Filled(Value::Text(party.as_str())));
+    let party = |party: Option<&'a Label>| party.map_or(Cell::Kept, |party| Cell::Filled(Value::Hash(party.as_str())));
     let standing = match imported.standing {
         ImportedCredit::Credited => Standing::Done,
         ImportedCredit::Unknown => Standing::Open,
@@ -567,5 +567,5 @@ fn imported_cells<'a>(scribe: &'a Scribe, hash: &'a str, imported: &'a Imported)
 fn party<'a>(notes: Option<&'a super::scribe::DepositNotes>, side: usize) -> Cell<'a> {
     let parties = notes.and_then(|notes| notes.parties.as_ref());
     parties
-        .map_or(Cell::Kept, |(from, to)| Cell::Filled(Value::Text(if side == 0 { from.as_str() } else { to.as_str() })))
+        .map_or(Cell::Kept, |(from, to)| Cell::Filled(Value::Hash(if side == 0 { from.as_str() } else { to.as_str() })))
 }

@@ -301,3 +301,25 @@ async fn a_value_that_cannot_be_read_is_kept_or_set_and_never_said_to_be_both() 
     let text = String::from_utf8(game.run(&format!("diff --table players --id {other}")).stdout).unwrap();
     assert!(!text.contains("zero date"), "another row's: {text}");
 }
+
+#[tokio::test]
+async fn facts_that_stand_in_the_table_otherwise_than_in_the_log_are_told_and_kept() {
+    let game = Game::in_step(DEMO).await;
+    let tx = game.cell("SELECT MIN(tx_hash) FROM processed_transactions").await;
+    game.db
+        .run(&format!(
+            "UPDATE processed_transactions SET from_address = UPPER(from_address);
+             UPDATE processed_transactions SET from_address = '0xdead', block_number = 7 WHERE tx_hash = '{tx}'"
+        ))
+        .await;
+    let result = game.json("diff", 0);
+    let columns: Vec<_> = result["oddities"].as_array().unwrap().iter().map(|odd| odd["column"].clone()).collect();
+    assert_eq!(columns, ["block_number", "from_address"], "upper case is another spelling");
+    let text = String::from_utf8(game.run("diff").stdout).unwrap();
+    assert!(text.contains("from_address") && text.contains("another value than the log"), "{text}");
+    // What is never compared is said where somebody looks who wonders.
+    let help = String::from_utf8(game.run("diff --help").stdout).unwrap();
+    for column in ["players.created_at", "active_duels.created_at", "processed_transactions.processed_at", "players.hp"] {
+        assert!(help.contains(column), "{column} is missing in {help}");
+    }
+}
