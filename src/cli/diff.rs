@@ -229,7 +229,12 @@ pub(super) async fn run(args: DiffArgs, context: Context) -> Result<ExitCode, Cl
 /// Whether a row that differs is the one with this key, or its stream's.
 fn is_named(difference: &Difference, id: &str) -> bool {
     let subject = difference.stream.as_deref().and_then(|stream| stream.split_once('-')).map(|(_, subject)| subject);
-    difference.key.eq_ignore_ascii_case(id) || difference.stream.as_deref() == Some(id) || subject == Some(id)
+    is_key(&difference.key, id) || difference.stream.as_deref() == Some(id) || subject == Some(id)
+}
+
+/// Whether a key is what was typed: whatever its letter case, and with or without the `@` of a handle.
+fn is_key(key: &str, typed: &str) -> bool {
+    key.trim_start_matches('@').eq_ignore_ascii_case(typed.trim_start_matches('@'))
 }
 
 /// Whether a table or the log has a row with this key: where neither has, "no difference" would be a lie.
@@ -241,7 +246,7 @@ fn is_known(id: &str, looked: &Look, folded: &Folded) -> bool {
         let is_row = |row: usize| {
             let stream = image.stream(row);
             stream.is_some_and(|stream| stream.as_str() == id || stream.subject() == id)
-                || image.key(row).eq_ignore_ascii_case(id)
+                || is_key(&image.key(row), id)
         };
         table.differences.iter().any(|difference| is_named(difference, id))
             || told < table.changed + table.missing + table.surplus
@@ -297,7 +302,7 @@ fn filtered(looked: Look, args: &DiffArgs) -> Found {
     let (mut differences, mut oddities) = (Vec::new(), Vec::new());
     for table in looked.tables {
         differences.extend(table.differences.into_iter().filter(|difference| wanted(difference)));
-        let named = |odd: &Oddity| args.id.as_ref().is_none_or(|id| odd.key.eq_ignore_ascii_case(id));
+        let named = |odd: &Oddity| args.id.as_ref().is_none_or(|id| is_key(&odd.key, id));
         oddities.extend(table.oddities.into_iter().filter(named));
     }
     let result = DiffResult {
@@ -411,4 +416,16 @@ fn said(field: &Field) -> Option<String> {
         Origin::Later { by } => format!("changed later, with the event at {by}"),
         Origin::Outside => "changed outside the engine".to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handle_is_typed_with_and_without_its_at() {
+        for (key, typed, is) in [("@ann", "ann", true), ("@ann", "@Ann", true), ("ann", "@ann", true), ("ann", "anne", false)] {
+            assert_eq!(is_key(key, typed), is, "{key} {typed}");
+        }
+    }
 }

@@ -182,6 +182,10 @@ fn small() -> Session {
 #[test]
 fn a_handle_is_typed_with_one_at_however_the_game_stored_it() {
     let session = small();
+    let explained = session.run("explain player @ann");
+    assert_eq!(code(&explained), 0, "{}", errors(&explained));
+    let wrong = session.run("explain player @anm");
+    assert!(errors(&wrong).contains("did you mean `@ann`?"), "{}", errors(&wrong));
     // Where a plan prints both, both can be typed.
     let correct = |who: &str| {
         session.run(&format!("recover tournament cup-7 --correct 1/0 --winner {who} --why video --preview --output json"))
