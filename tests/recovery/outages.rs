@@ -461,7 +461,7 @@ async fn r08_turns_counted_as_missed_in_an_outage_decide_no_duel_without_people(
         "
         HELD clocked_out duel-d: player ann (@ann) lost by the clock while the game was away
           why: player ben was paid 60 G for it
-          next: agree with both players, then record it as an incident
+          next: agree with both players, then record it as an incident: wox recover duel d --accept --second NAME --why WHAT-WAS-DONE
         ",
     );
 }
