@@ -95,6 +95,9 @@ pub(super) struct DiffResult {
     pub filter: Option<String>,
     /// Each table's counts; filters do not change them.
     pub tables: Vec<TableCounts>,
+    /// What is to be said of the row that was asked for by its key, table by table, where it does not differ.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub named: Vec<String>,
     /// The rows that differ and passed the filters.
     pub differences: Vec<Difference>,
     /// What the log knows and no table can hold.
@@ -177,9 +180,11 @@ pub(super) async fn run(args: DiffArgs, context: Context) -> Result<ExitCode, Cl
     if let Some(id) = args.id.as_ref().filter(|id| !is_known(id, &looked, &folded)) {
         return Err(unknown(id, &tables, &folded));
     }
+    let named = args.id.as_ref().map_or_else(Vec::new, |id| named(id, &looked, &folded));
     drop(folded);
 
     let mut result = filtered(looked, &args);
+    result.result.named = named;
     // The tables may have gone on since: with an earlier state, or while they were read. The log says how.
     let head = log.head().await?.position;
     let is_past = until < head;
@@ -218,9 +223,9 @@ pub(super) async fn run(args: DiffArgs, context: Context) -> Result<ExitCode, Cl
     }
     // A comparison with the past is with less than the tables know, and says so itself.
     let Some(older) = made.older.filter(|_| context.as_of.is_none()) else {
-        return print(&result, true, &context);
+        return print(&result, args.id.as_deref(), true, &context);
     };
-    let code = print(&result, false, &context)?;
+    let code = print(&result, args.id.as_deref(), false, &context)?;
     context.say(format!("{}; what it does not know shows as changed outside the engine", older.what));
     context.say(format!("next: {}", older.next));
     Ok(code)
@@ -254,6 +259,39 @@ fn is_known(id: &str, looked: &Look, folded: &Folded) -> bool {
             || image.why_no_row(id).is_some()
             || (0..image.len()).any(is_row)
     })
+}
+
+/// What there is to say of the row with this key in each table in which it does not differ.
+fn named(id: &str, looked: &Look, folded: &Folded) -> Vec<String> {
+    let mut said = Vec::new();
+    for table in &looked.tables {
+        if table.differences.iter().any(|difference| is_named(difference, id)) {
+            continue;
+        }
+        let (name, image) = (table.table, Image::of(table.table, &folded.replay.state, &folded.scribe));
+        let told = table.differences.len() as u64;
+        let rows = (0..image.len()).filter(|row| {
+            let stream = image.stream(*row);
+            is_key(&image.key(*row), id)
+                || stream.is_some_and(|stream| stream.as_str() == id || stream.subject() == id)
+        });
+        let before = said.len();
+        said.extend(rows.map(|row| match told < table.changed + table.missing + table.surplus {
+            false => format!("row {} of {name} is what the log says", image.key(row)),
+            true => format!("row {} of {name} is none of the first {told} that differ; the others were only counted", image.key(row)),
+        }));
+        if said.len() > before {
+            continue;
+        }
+        if image.left_out(id).is_some() {
+            said.push(format!("row {id} of {name} was left out of the import: it stays as it is"));
+        } else if let Some(why) = image.why_no_row(id) {
+            said.push(format!("there is no row {id} in {name}, and the log wants none: {why}"));
+        } else if told < table.changed + table.missing + table.surplus {
+            said.push(format!("the log has no row {id} of {name}; {told} rows that differ were looked at, the others only counted"));
+        }
+    }
+    said
 }
 
 fn unknown(id: &str, tables: &[Table], folded: &Folded) -> CliError {
@@ -309,6 +347,7 @@ fn filtered(looked: Look, args: &DiffArgs) -> Found {
         as_of: looked.as_of,
         filter: (!filter.is_empty()).then(|| filter.join(", ")),
         tables,
+        named: Vec::new(),
         differences: Vec::new(),
         unholdable: looked.unholdable,
         oddities,
@@ -317,15 +356,21 @@ fn filtered(looked: Look, args: &DiffArgs) -> Found {
     Found { result, differences, layouts }
 }
 
-fn print(result: &DiffResult, advise: bool, context: &Context) -> Result<ExitCode, CliError> {
-    let mut document = Document::of(result)
-        .records::<Difference>("differences")
-        .table(COUNTS_HEADER, result.tables.iter().map(TableCounts::cells));
+fn print(result: &DiffResult, by_key: Option<&str>, advise: bool, context: &Context) -> Result<ExitCode, CliError> {
+    let mut document = Document::of(result).records::<Difference>("differences");
+    // Who asks for one row is answered about that row.
+    if by_key.is_none() {
+        if result.filter.is_some() {
+            document = document.line("whole tables, whatever rows were asked for:");
+        }
+        document = document.table(COUNTS_HEADER, result.tables.iter().map(TableCounts::cells));
+    }
     let rows: Vec<_> = result.differences.iter().take(SHOWN_ROWS_MAX).flat_map(rows_of).collect();
     if !rows.is_empty() {
         document = document.line("").table(ROWS_HEADER, rows);
     }
-    for table in &result.tables {
+    document = result.named.iter().fold(document, |document, said| document.line(said.clone()));
+    for table in result.tables.iter().filter(|_| by_key.is_none()) {
         document = table.left_out_line().into_iter().fold(document, Document::line);
     }
     if result.differences.len() > SHOWN_ROWS_MAX {

@@ -323,3 +323,24 @@ async fn facts_that_stand_in_the_table_otherwise_than_in_the_log_are_told_and_ke
         assert!(help.contains(column), "{column} is missing in {help}");
     }
 }
+
+#[tokio::test]
+async fn one_row_is_answered_for_by_itself() {
+    let game = Game::in_step(DEMO).await;
+    let handle = game.cell("SELECT MIN(twitter_handle) FROM players").await;
+    let text = |words: &str| String::from_utf8(game.run(words).stdout).unwrap();
+    let one = text(&format!("diff --id {handle}"));
+    assert!(one.contains(&format!("row {handle} of players is what the log says")), "{one}");
+    assert!(!one.contains("burn_queue"), "counts of other tables answer another question: {one}");
+    let whole = text("diff --only missing");
+    assert!(whole.contains("whole tables"), "{whole}");
+    // A challenge that came to nothing: neither side has a row, and that is said.
+    let data = format!(r#"{{"challenger":"{0}","opponent":"{1}","bet":"0","expires_at":1785700000000000}}"#, two_players(&game)[0].0, two_players(&game)[1].0);
+    let event = format!(
+        r#"{{"stream":"duel-987654","expected":0,"id":"7f1c3f0e-8c5c-4a9b-9a53-0d6f6f0f5d01","kind":"ChallengeIssued","time":"2026-08-02T23:58:00Z","actor":"game","provenance":"game","data":{data}}}"#
+    );
+    std::fs::write(game.dir.path().join("challenge.jsonl"), event).unwrap();
+    said(&game.run("append challenge.jsonl"), 0, &[]);
+    let neither = text("diff --id 987654");
+    assert!(neither.contains("no row 987654 in active_duels, and the log wants none"), "{neither}");
+}
