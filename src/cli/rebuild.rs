@@ -322,6 +322,7 @@ impl Job {
             phase.finish();
             found.tell(seeker);
         }
+        found.judge();
         Ok((found, folded))
     }
 
@@ -782,6 +783,14 @@ fn lines_of(survey: &Survey, document: Document, context: &Context) -> Document 
             let more = (outside.len() - SHOWN_ROWS_MAX) as u64;
             document = document.line(format!("and {} more; --output json shows all of them", counted(more, "row")));
         }
+    }
+    let taken_away = survey.taken_away().count() as u64;
+    if taken_away > 0 {
+        let were = if taken_away == 1 { "was" } else { "were" };
+        document = document.line(format!(
+            "{} {were} taken away outside the engine since the last rebuild, and would come back",
+            counted(taken_away, "row")
+        ));
     }
     if survey.unlooked() > 0 {
         document = document.line(format!("{} more that differ were only counted", grouped(survey.unlooked())));

@@ -190,7 +190,7 @@ impl Work<'_> {
                 notes.push(self.run.once(compared.table.name(), OpsEvent::ProjectionDeclaredCorrupt { table }));
             }
         }
-        notes.extend(survey.outside().take(NAMED_MAX).map(|row| outside_note(&self.run, row)));
+        notes.extend(survey.outside().chain(survey.taken_away()).take(NAMED_MAX).map(|row| outside_note(&self.run, row)));
         notes
     }
 

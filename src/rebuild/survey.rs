@@ -22,7 +22,7 @@ use crate::{
     log::EventLog,
     tables::{
         Difference, Image, Kind, Table,
-        compare::{Compared, Details, Layout},
+        compare::{Compared, Details, Layout, TAKEN_AWAY},
         image::Unholdable,
         merge::Rendered,
         origin::{Origin, Seeker},
@@ -145,7 +145,6 @@ impl Survey {
     pub fn tell(&mut self, seeker: Seeker) {
         let mut changed: Vec<_> = self.changed().cloned().collect();
         seeker.tell(&mut changed);
-        self.made.judge(&mut changed);
         let mut told = changed.into_iter();
         let places = self.look.tables.iter_mut().flat_map(|table| &mut table.differences);
         for place in places.filter(|difference| difference.kind == Kind::Changed) {
@@ -153,6 +152,19 @@ impl Survey {
                 *place = difference;
             }
         }
+    }
+
+    /// Takes in what the last rebuild had made: behind [`Survey::tell`], for it judges what was found.
+    pub fn judge(&mut self) {
+        for table in &mut self.look.tables {
+            self.made.judge(&mut table.differences);
+        }
+    }
+
+    /// Rows that the last rebuild had made and that somebody took away. They come back without a question, because nothing
+    /// of anybody's is overwritten; that they were gone is a finding all the same (R33).
+    pub fn taken_away(&self) -> impl Iterator<Item = &Difference> {
+        self.differences().filter(|difference| difference.is_taken_away())
     }
 
     fn changed(&self) -> impl Iterator<Item = &Difference> {
@@ -286,7 +298,7 @@ impl Made {
             }
             let there = difference.fields.iter().all(|field| field.wrote <= *as_of);
             if difference.kind == Kind::Missing && there && difference.note.is_none() {
-                difference.note = Some("the last rebuild made this row: it was taken away outside the engine".into());
+                difference.note = Some(TAKEN_AWAY.into());
             }
         }
     }

@@ -66,6 +66,17 @@ pub struct Difference {
     pub note: Option<String>,
 }
 
+/// What is said of a row that was made from this log and is not there.
+pub const TAKEN_AWAY: &str = "the last rebuild made this row: it was taken away outside the engine";
+
+impl Difference {
+    /// True for a row that somebody took away.
+    #[must_use]
+    pub fn is_taken_away(&self) -> bool {
+        self.note.as_deref() == Some(TAKEN_AWAY)
+    }
+}
+
 /// A column that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Field {
@@ -424,9 +435,10 @@ impl<'a> Comparison<'a> {
     /// How many columns behind the key are not what the log says of this row.
     fn disagreeing(&self, row: usize, live: &[Option<&[u8]>]) -> usize {
         let cells = self.image.cells(row);
-        let wrong = cells.iter().zip(live).zip(&self.layout.shapes).skip(1).filter(|((expected, live), shape)| {
-            matches!(expected, Cell::Known(value) if !value.agrees(**live, shape))
-        });
+        let wrong =
+            cells.iter().zip(live).zip(&self.layout.shapes).skip(1).filter(
+                |((expected, live), shape)| matches!(expected, Cell::Known(value) if !value.agrees(**live, shape)),
+            );
         wrong.count()
     }
 

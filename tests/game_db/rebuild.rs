@@ -448,3 +448,28 @@ async fn a_lost_table_cannot_be_put_back_and_nobody_is_told_that_it_can() {
     assert!(!errors(&done).contains("--revert"), "{}", errors(&done));
     said(&game.run("rebuild --revert"), 4, &["burn_queue was lost before the rebuild"]);
 }
+
+#[tokio::test]
+async fn a_row_that_was_deleted_is_the_same_finding_for_everybody_who_looks() {
+    let game = Game::in_step(DEMO).await;
+    let id = game.cell("SELECT MIN(id) FROM active_duels WHERE status <> 'active'").await;
+    spoil(&game).await;
+    said(&confirmed(&game), 0, &[]);
+    // It comes back without a question, because nothing of anybody's is overwritten; that it was gone is a finding.
+    let again = async || game.db.run(&format!("DELETE FROM active_duels WHERE id = {id}")).await;
+    again().await;
+    let note = game.json("diff", 3)["differences"][0]["note"].clone();
+    assert!(note.as_str().unwrap().contains("taken away outside the engine"), "{note}");
+    let shown = game.json("rebuild", 3);
+    assert_eq!((&shown["differences"][0]["note"], &shown["outside"]), (&note, &0.into()));
+    let text = String::from_utf8(game.run("rebuild").stdout).unwrap();
+    assert!(text.contains("1 row was taken away outside the engine"), "{text}");
+    let before = kinds(&game, "ops-rebuild-2-").await.len();
+    said(&game.run("rebuild --yes"), 0, &[]);
+    let found = kinds(&game, "ops-rebuild-2-").await;
+    assert_eq!((before, found.iter().filter(|kind| *kind == "OutOfBandChangeFound").count()), (0, 1), "{found:?}");
+    again().await;
+    assert_eq!(game.json(&format!("recover duel {id} --write"), 0)["written"], true);
+    assert_eq!(kinds(&game, "ops-tables").await, ["OutOfBandChangeFound"]);
+    assert_eq!(told(&game.json("diff", 0)), Vec::<String>::new());
+}
