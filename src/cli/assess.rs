@@ -293,6 +293,9 @@ impl Looker<'_> {
         };
         self.checks.extend(assess::shape(&schema));
         let mut broken: Vec<Table> = schema.fatal().map(|problem| problem.table).collect();
+        // A table has as many problems as it has; it is one table.
+        broken.sort();
+        broken.dedup();
         for table in &broken {
             self.not_compared(*table, "its shape is not known", &format!("see `shape_{table}`"));
         }
