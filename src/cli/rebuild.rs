@@ -415,8 +415,8 @@ impl Job {
         if survey.unlooked() > 0 {
             what = format!("{what}, and {} more that nobody looked at", grouped(survey.unlooked()));
         }
-        let rows: Vec<_> = survey.outside().take(3).map(|row| format!("{} {}", row.table, row.key)).collect();
-        let told = CliError::refused("wox::rebuild::outside", what).at("rows", rows.join(", "));
+        let rows = survey.outside().map(|row| format!("{} {}", row.table, row.key));
+        let told = CliError::refused("wox::rebuild::outside", what).at("rows", some_of(outside, rows));
         Err(told.next(format!("{looked} shows them with an id that a person confirms")))
     }
 

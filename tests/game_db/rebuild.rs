@@ -450,6 +450,13 @@ async fn a_lost_table_cannot_be_put_back_and_nobody_is_told_that_it_can() {
 }
 
 #[tokio::test]
+async fn the_rows_of_a_refusal_are_named_or_counted() {
+    let game = Game::in_step(DEMO).await;
+    game.db.run("UPDATE players SET wins = wins + 1000 ORDER BY twitter_handle LIMIT 4").await;
+    said(&game.run("rebuild --yes"), 4, &["4 rows changed outside the engine", " and 1 more"]);
+    }
+
+#[tokio::test]
 async fn a_row_that_was_deleted_is_the_same_finding_for_everybody_who_looks() {
     let game = Game::in_step(DEMO).await;
     let id = game.cell("SELECT MIN(id) FROM active_duels WHERE status <> 'active'").await;
