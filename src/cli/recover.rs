@@ -225,6 +225,16 @@ async fn existing(stream: StreamId, context: &Context) -> Result<StreamId, CliEr
     if log.revision(&stream).await? > Revision::NO_STREAM {
         return Ok(stream);
     }
-    Err(CliError::usage("wox::recover::unknown", format!("there is no stream {stream} in this log"))
-        .next(format!("{} lists the ones something is wrong with", command::wox(["recover", stream.category()]))))
+    Err(unknown(&stream, context).await)
+}
+
+/// What is said of a thing nobody has heard of; of a player also that somebody is called so.
+async fn unknown(stream: &StreamId, context: &Context) -> CliError {
+    let (category, subject) = (stream.category(), stream.subject());
+    let error = CliError::usage("wox::recover::unknown", format!("there is no {category} {subject} in this log"));
+    let error = match category == "player" && who(subject, context).await.is_ok() {
+        true => error.next(format!("did you mean `@{subject}`?")),
+        false => error,
+    };
+    error.next(format!("{} lists the ones something is wrong with", command::wox(["recover", category])))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use wox_events::{Digest, OpsEvent, Position, StreamId};
+use wox_events::{Digest, OpsEvent, Position, Revision, StreamId};
 
 use crate::{
     cli::{
@@ -86,7 +86,13 @@ pub(super) async fn write(
     if let Some(Obstacle { what, next }) = &made.older {
         return Err(CliError::refused("wox::recover::older-log", what.clone()).next(next.clone()));
     }
-    let look = look_at(&mut session, &folded, table, &stream, &RowProgress::default()).await?;
+    let look = match look_at(&mut session, &folded, table, &stream, &RowProgress::default()).await {
+        // Something the log has never heard of is a typing error; something it has may have no row.
+        Err(RowError::NoRow { .. }) if log.revision(&stream).await? == Revision::NO_STREAM => {
+            return Err(super::unknown(&stream, context).await);
+        }
+        looked => looked?,
+    };
     let (origin, taken_away) = origin(&log, until, &look, &made).await?;
     say_held(&folded, &stream, context);
     let mut report = RowReport {
