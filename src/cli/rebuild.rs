@@ -553,7 +553,8 @@ impl Job {
             document = document.line(format!("  {name}"));
         }
         if !found.needed.is_empty() {
-            document = document.line(format!("wox rebuild --revert needs {}", found.needed.join(", ")));
+            let needs = format!("wox rebuild --revert needs {}", found.needed.join(", "));
+            document = document.line(self.context.pasteable(&needs));
         }
         document.print(self.context.output)
     }

@@ -450,11 +450,16 @@ async fn a_lost_table_cannot_be_put_back_and_nobody_is_told_that_it_can() {
 }
 
 #[tokio::test]
-async fn the_rows_of_a_refusal_are_named_or_counted() {
+async fn the_rows_of_a_refusal_are_named_or_counted_and_its_commands_can_be_pasted() {
     let game = Game::in_step(DEMO).await;
     game.db.run("UPDATE players SET wins = wins + 1000 ORDER BY twitter_handle LIMIT 4").await;
     said(&game.run("rebuild --yes"), 4, &["4 rows changed outside the engine", " and 1 more"]);
-    }
+    said(&confirmed(&game), 0, &[]);
+    let shown = game.run("rebuild --drop-kept");
+    let text = String::from_utf8(shown.stdout).unwrap();
+    let called = format!("{} --store store rebuild --revert needs", env!("CARGO_BIN_EXE_wox"));
+    assert!(text.contains(&called), "{text}");
+}
 
 #[tokio::test]
 async fn a_row_that_was_deleted_is_the_same_finding_for_everybody_who_looks() {
