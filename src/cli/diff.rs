@@ -250,8 +250,7 @@ fn is_known(id: &str, looked: &Look, folded: &Folded) -> bool {
         let image = Image::of(table.table, &folded.replay.state, &folded.scribe);
         let is_row = |row: usize| {
             let stream = image.stream(row);
-            stream.is_some_and(|stream| stream.as_str() == id || stream.subject() == id)
-                || is_key(&image.key(row), id)
+            stream.is_some_and(|stream| stream.as_str() == id || stream.subject() == id) || is_key(&image.key(row), id)
         };
         table.differences.iter().any(|difference| is_named(difference, id))
             || told < table.changed + table.missing + table.surplus
@@ -272,13 +271,15 @@ fn named(id: &str, looked: &Look, folded: &Folded) -> Vec<String> {
         let told = table.differences.len() as u64;
         let rows = (0..image.len()).filter(|row| {
             let stream = image.stream(*row);
-            is_key(&image.key(*row), id)
-                || stream.is_some_and(|stream| stream.as_str() == id || stream.subject() == id)
+            is_key(&image.key(*row), id) || stream.is_some_and(|stream| stream.as_str() == id || stream.subject() == id)
         });
         let before = said.len();
         said.extend(rows.map(|row| match told < table.changed + table.missing + table.surplus {
             false => format!("row {} of {name} is what the log says", image.key(row)),
-            true => format!("row {} of {name} is none of the first {told} that differ; the others were only counted", image.key(row)),
+            true => format!(
+                "row {} of {name} is none of the first {told} that differ; the others were only counted",
+                image.key(row)
+            ),
         }));
         if said.len() > before {
             continue;
@@ -288,7 +289,9 @@ fn named(id: &str, looked: &Look, folded: &Folded) -> Vec<String> {
         } else if let Some(why) = image.why_no_row(id) {
             said.push(format!("there is no row {id} in {name}, and the log wants none: {why}"));
         } else if told < table.changed + table.missing + table.surplus {
-            said.push(format!("the log has no row {id} of {name}; {told} rows that differ were looked at, the others only counted"));
+            said.push(format!(
+                "the log has no row {id} of {name}; {told} rows that differ were looked at, the others only counted"
+            ));
         }
     }
     said
@@ -442,8 +445,13 @@ pub(super) fn rows_of(difference: &Difference) -> Vec<Vec<String>> {
     }
 }
 
-fn value(value: &Option<String>) -> String {
-    value.clone().unwrap_or_else(|| "NULL".into())
+/// A value for people: NULL is nothing, and a text that reads so is quoted.
+pub(super) fn value(value: &Option<String>) -> String {
+    match value.as_deref() {
+        None => "NULL".into(),
+        Some("NULL") => "'NULL'".into(),
+        Some(text) => text.to_owned(),
+    }
 }
 
 fn event(field: &Field) -> String {
@@ -469,7 +477,9 @@ mod tests {
 
     #[test]
     fn a_handle_is_typed_with_and_without_its_at() {
-        for (key, typed, is) in [("@ann", "ann", true), ("@ann", "@Ann", true), ("ann", "@ann", true), ("ann", "anne", false)] {
+        for (key, typed, is) in
+            [("@ann", "ann", true), ("@ann", "@Ann", true), ("ann", "@ann", true), ("ann", "anne", false)]
+        {
             assert_eq!(is_key(key, typed), is, "{key} {typed}");
         }
     }

@@ -263,7 +263,8 @@ async fn a_handle_that_another_player_took_over_is_behind_and_nobodys_edit() {
             rename(&game, &first, 3, "elsewhere", &two);
         }
         let result = game.json("diff --table players", 3);
-        let mut expected = vec![format!("players changed {one} twitter_handle"), format!("players changed {two} twitter_handle")];
+        let mut expected =
+            vec![format!("players changed {one} twitter_handle"), format!("players changed {two} twitter_handle")];
         let mut found = told(&result);
         expected.sort();
         found.sort();
@@ -319,23 +320,32 @@ async fn facts_that_stand_in_the_table_otherwise_than_in_the_log_are_told_and_ke
     assert!(text.contains("from_address") && text.contains("another value than the log"), "{text}");
     // What is never compared is said where somebody looks who wonders.
     let help = String::from_utf8(game.run("diff --help").stdout).unwrap();
-    for column in ["players.created_at", "active_duels.created_at", "processed_transactions.processed_at", "players.hp"] {
+    for column in ["players.created_at", "active_duels.created_at", "processed_transactions.processed_at", "players.hp"]
+    {
         assert!(help.contains(column), "{column} is missing in {help}");
     }
 }
 
 #[tokio::test]
-async fn one_row_is_answered_for_by_itself() {
+async fn one_row_is_answered_for_by_itself_and_null_is_not_the_word_null() {
     let game = Game::in_step(DEMO).await;
     let handle = game.cell("SELECT MIN(twitter_handle) FROM players").await;
+    let other = game.cell("SELECT MAX(twitter_handle) FROM players").await;
+    game.db.run(&format!("UPDATE players SET name = 'NULL', house = NULL WHERE twitter_handle = '{other}'")).await;
     let text = |words: &str| String::from_utf8(game.run(words).stdout).unwrap();
     let one = text(&format!("diff --id {handle}"));
     assert!(one.contains(&format!("row {handle} of players is what the log says")), "{one}");
     assert!(!one.contains("burn_queue"), "counts of other tables answer another question: {one}");
     let whole = text("diff --only missing");
     assert!(whole.contains("whole tables"), "{whole}");
+    let differs = text(&format!("diff --id {other}"));
+    assert!(differs.contains("'NULL'") && differs.contains(" NULL "), "{differs}");
     // A challenge that came to nothing: neither side has a row, and that is said.
-    let data = format!(r#"{{"challenger":"{0}","opponent":"{1}","bet":"0","expires_at":1785700000000000}}"#, two_players(&game)[0].0, two_players(&game)[1].0);
+    let data = format!(
+        r#"{{"challenger":"{0}","opponent":"{1}","bet":"0","expires_at":1785700000000000}}"#,
+        two_players(&game)[0].0,
+        two_players(&game)[1].0
+    );
     let event = format!(
         r#"{{"stream":"duel-987654","expected":0,"id":"7f1c3f0e-8c5c-4a9b-9a53-0d6f6f0f5d01","kind":"ChallengeIssued","time":"2026-08-02T23:58:00Z","actor":"game","provenance":"game","data":{data}}}"#
     );

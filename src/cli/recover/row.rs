@@ -8,7 +8,9 @@ use wox_events::{Digest, OpsEvent, Position, Revision, StreamId};
 
 use crate::{
     cli::{
-        CliError, Context, evidence, game_db,
+        CliError, Context,
+        diff::value,
+        evidence, game_db,
         progress::Progress,
         render::{Document, counted},
         store, time,
@@ -164,8 +166,7 @@ pub(super) async fn write(
 
 /// The columns of the row, before and after.
 fn changes(document: Document, report: &RowReport) -> Document {
-    let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "NULL".into());
-    let row = |change: &Change| vec![change.column.clone(), shown(&change.before), shown(&change.after)];
+    let row = |change: &Change| vec![change.column.clone(), value(&change.before), value(&change.after)];
     document.table(["column", "before", "after"], report.changes.iter().map(row))
 }
 
@@ -235,12 +236,11 @@ fn outside(look: &RowLook) -> Note {
 }
 
 fn words(look: &RowLook) -> String {
-    let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "NULL".into());
     let changes = look.changes();
     let each: Vec<_> = changes
         .iter()
         .take(5)
-        .map(|change| format!("{} {} -> {}", change.column, shown(&change.before), shown(&change.after)))
+        .map(|change| format!("{} {} -> {}", change.column, value(&change.before), value(&change.after)))
         .collect();
     let more = changes.len().saturating_sub(each.len()) as u64;
     match more {
