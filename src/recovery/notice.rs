@@ -236,7 +236,8 @@ fn of_past_tournament(event: &TournamentEvent, known: &Tournament) -> Vec<EventI
         TournamentEvent::MatchDecided { round, slot, .. } => orders(*round, *slot).copied().collect(),
         // Two were to play, and now it is decided, or counts for nobody; and what they got by the result before is not
         // theirs, whether it can be taken back or not.
-        TournamentEvent::MatchResultCorrected { round, slot, .. } | TournamentEvent::MatchVoided { round, slot, .. } => {
+        TournamentEvent::MatchResultCorrected { round, slot, .. }
+        | TournamentEvent::MatchVoided { round, slot, .. } => {
             let result = known.result_of(*round, *slot);
             let played = |player: &PlayerId| {
                 result.is_some_and(|result| result.winner == *player || result.loser.as_ref() == Some(player))
@@ -426,7 +427,11 @@ fn of_duel(event: &DuelEvent, item: &Item, state: &State) -> Vec<(PlayerId, Stri
             let sides = [&duel.challenger, &duel.opponent].into_iter().filter(|side| !mine(side).is_empty());
             sides
                 .map(|side| {
-                    (side.clone(), format!("what you posted in the outage counts for duel {id}: {}", mine(side)))
+                    let text = format!(
+                        "what you posted in the outage is decided now for duel {id}, in the order it was posted: {}; the answer says whether it counts",
+                        mine(side)
+                    );
+                    (side.clone(), text)
                 })
                 .collect()
         }
