@@ -100,6 +100,22 @@ impl Agents {
         self.outages.iter().filter(within).min_by_key(|outage| outage.from)
     }
 
+    /// When the game was back from a window: the end of all that hang together with it, `None` while one of them is open.
+    #[must_use]
+    pub fn back_from(&self, outage: &Outage) -> Option<Timestamp> {
+        let mut until = outage.until?;
+        loop {
+            let mut latest = until;
+            for other in self.outages.iter().filter(|other| other.from <= until) {
+                latest = latest.max(other.until?);
+            }
+            if latest == until {
+                return Some(until);
+            }
+            until = latest;
+        }
+    }
+
     /// The window a post lies in: it was made while the game was away, or before that and behind the last post that was
     /// seen. The one that began first where several overlap.
     #[must_use]
@@ -216,5 +232,7 @@ mod tests {
         assert_eq!(agents.away(Timestamp(0), Timestamp(50)), Duration(15 + 10));
         assert_eq!(agents.away(Timestamp(18), Timestamp(22)), Duration(4));
         assert_eq!(agents.away(Timestamp(26), Timestamp(39)), Duration(0));
+        assert_eq!(agents.back_from(&agents.outages[0]), Some(Timestamp(25)));
+        assert_eq!(agents.back_from(&agents.outages[3]), None);
     }
 }
