@@ -351,6 +351,7 @@ impl Job {
             }
             if rows.is_paused() != paused {
                 paused = rows.is_paused();
+                phase.pause(paused);
                 let flag = pause_file(&self.context.store);
                 self.context.say(match paused {
                     true => format!("paused: remove {} to go on, or press Ctrl-C to stop", flag.display()),
@@ -717,9 +718,9 @@ fn found_words(found: &Found) -> Option<String> {
     })
 }
 
-/// Rows that are going to be read and written: live and missing ones built, all of them read back, live ones once more.
+/// Rows that are gone through to build the new tables: the live ones, and those that are missing.
 fn rows_to_come(survey: &Survey) -> u64 {
-    survey.look.tables.iter().map(|table| table.live + table.missing + table.expected + table.live).sum()
+    survey.look.tables.iter().map(|table| table.live + table.missing).sum()
 }
 
 fn report_of(survey: &Survey, verdict: &'static str, rebuilt: Option<&Rebuilt>) -> RebuildReport {

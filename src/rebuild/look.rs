@@ -1,7 +1,10 @@
 //! The live tables at one consistent snapshot, held against their images.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -24,7 +27,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct RowProgress {
     done: AtomicU64,
-    stop: AtomicBool,
+    stop: Arc<AtomicBool>,
     paused: AtomicBool,
 }
 
@@ -33,6 +36,12 @@ impl RowProgress {
     #[must_use]
     pub fn done(&self) -> u64 {
         self.done.load(Ordering::Relaxed)
+    }
+
+    /// A counter that nobody sees and that stops with this one: for rows that are read once more.
+    #[must_use]
+    pub fn uncounted(&self) -> RowProgress {
+        RowProgress { stop: self.stop.clone(), ..RowProgress::default() }
     }
 
     /// Counts rows.

@@ -190,7 +190,9 @@ impl Work<'_> {
                 notes.push(self.run.once(compared.table.name(), OpsEvent::ProjectionDeclaredCorrupt { table }));
             }
         }
-        notes.extend(survey.outside().chain(survey.taken_away()).take(NAMED_MAX).map(|row| outside_note(&self.run, row)));
+        notes.extend(
+            survey.outside().chain(survey.taken_away()).take(NAMED_MAX).map(|row| outside_note(&self.run, row)),
+        );
         notes
     }
 
@@ -283,15 +285,16 @@ impl Work<'_> {
             let message = "columns, keys or triggers are others than when the rebuild began".into();
             return Err(GameDbError::Moved { message }.into());
         }
+        let again = pace.rows().uncounted();
         let mut written = Vec::new();
         let mut live = Vec::new();
         let mut then = Vec::new();
         for (shadow, basis) in shadows.iter().zip(&self.survey.basis.tables) {
-            let digest = self.held_digest(held, shadow.table, pace.rows()).await?;
+            let digest = self.held_digest(held, shadow.table, &again).await?;
             // What somebody decided about is what the survey saw, and not what was there when the building began.
             if digest.is_some_and(|digest| digest != shadow.from.digest || digest != basis.live) {
                 written.push(shadow.table.to_string());
-                then.extend(self.held_against(held, shadow.table, &folded, pace.rows()).await?);
+                then.extend(self.held_against(held, shadow.table, &folded, &again).await?);
             }
             live.push(digest);
         }
@@ -363,11 +366,7 @@ impl Work<'_> {
     }
 
     /// Folds on to where the log stands now, and tells of what differed before which of the new events a row has missed.
-    async fn further(
-        &self,
-        folded: Folded,
-        mut then: Vec<Compared>,
-    ) -> Result<(Folded, Vec<Compared>), RebuildError> {
+    async fn further(&self, folded: Folded, mut then: Vec<Compared>) -> Result<(Folded, Vec<Compared>), RebuildError> {
         let mut differences: Vec<_> = then.iter().flat_map(|table| &table.differences).cloned().collect();
         let layout = |table| self.schema.table(table).map(|live| &live.layout);
         let mut seeker = Seeker::of(&differences, layout);
@@ -376,7 +375,10 @@ impl Work<'_> {
         if let Some(seeker) = seeker {
             seeker.tell(&mut differences);
         }
-        then.iter_mut().flat_map(|table| &mut table.differences).zip(differences).for_each(|(place, told)| *place = told);
+        then.iter_mut()
+            .flat_map(|table| &mut table.differences)
+            .zip(differences)
+            .for_each(|(place, told)| *place = told);
         Ok((folded, then))
     }
 

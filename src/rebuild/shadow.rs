@@ -98,9 +98,9 @@ pub async fn build(
     let from = fill(epoch, &image, live, lost, reader, writers, details, pace).await?;
     let writer = &mut writers.first;
     writer.add_foreign_keys(epoch, live, lost, rebuilt).await?;
-    let found =
-        compare(writer, &image, &new_name(epoch, table), (&live.layout, &live.columns), Details::FIRST, pace.rows())
-            .await?;
+    let (name, layout, again) =
+        (new_name(epoch, table), (&live.layout, live.columns.as_slice()), pace.rows().uncounted());
+    let found = compare(writer, &image, &name, layout, Details::FIRST, &again).await?;
     if !found.is_equal() {
         let first = found.differences.first().map(|row| format!("{} row {}", row.kind, row.key)).unwrap_or_default();
         return Err(RebuildError::NotAsTheLog { table, first });

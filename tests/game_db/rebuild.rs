@@ -272,6 +272,16 @@ async fn it_keeps_to_its_pace_waits_while_it_is_paused_and_stops_at_a_safe_point
     let since = Instant::now();
     let slow = game.run(&format!("rebuild --confirm {} --throttle 100 --progress json", self::id(&game)));
     said(&slow, 0, &["left_ms"]);
+    // What is counted is what the tables hold, and the rate what was asked for.
+    let lines = errors(&slow);
+    let last = lines.lines().rfind(|line| line.contains("\"phase\":4")).unwrap();
+    let last: Value = serde_json::from_str(last).unwrap();
+    let rows = "SELECT (SELECT COUNT(*) FROM players) + (SELECT COUNT(*) FROM active_duels) + \
+                (SELECT COUNT(*) FROM withdrawal_requests) + (SELECT COUNT(*) FROM burn_queue) + \
+                (SELECT COUNT(*) FROM processed_transactions)";
+    let rows: u64 = game.cell(rows).await.parse().unwrap();
+    assert_eq!((&last["done"], &last["total"]), (&rows.into(), &rows.into()), "{last}");
+    assert!(last["per_second"].as_u64().unwrap() <= 110, "{last}");
     assert!(since.elapsed() > Duration::from_millis(1_900), "212 rows at 100 a second: {:?}", since.elapsed());
 }
 
@@ -412,9 +422,13 @@ async fn an_edit_that_comes_while_it_is_built_ends_it_and_the_games_own_rows_do_
     for confirmed in [false, true] {
         let words = if confirmed { format!("rebuild --confirm {}", id(&game)) } else { "rebuild --yes".to_owned() };
         let child = begin(&words).await;
-        let edit = format!("UPDATE players SET withdrawable_galleons = {before} + 5000, hp = 9 WHERE twitter_handle = '{handle}'");
+        let edit = format!(
+            "UPDATE players SET withdrawable_galleons = {before} + 5000, hp = 9 WHERE twitter_handle = '{handle}'"
+        );
         game.db.run(&edit).await;
-        game.db.run("INSERT INTO burn_queue (id, amount, scheduled_time) VALUES (4711, 33.33, '2026-08-01 00:00:01')").await;
+        game.db
+            .run("INSERT INTO burn_queue (id, amount, scheduled_time) VALUES (4711, 33.33, '2026-08-01 00:00:01')")
+            .await;
         let rows = [format!("players {handle}"), "burn_queue 4711".into()];
         let parts = ["wox::rebuild::edited-meanwhile", "2 rows were", "nothing was switched", &rows[0], &rows[1]];
         said(&child.wait_with_output().unwrap(), 4, &parts);
