@@ -48,12 +48,12 @@ use crate::{
 ///
 /// Without a decision nothing is written: the tables are held against the log, and what would be overwritten is shown,
 /// with the rows somebody changed outside the engine, and an id. `--confirm ID` carries out exactly that, and refuses when
-/// anything has moved since. `--yes` is for runs without a person: it carries out whatever is found, unless rows were
-/// changed outside the engine.
+/// anything has moved since: an event, or any column of any row, so the game's writers have to be stopped for it. `--yes`
+/// is for runs without a person: it carries out whatever is found, unless rows were changed outside the engine.
 ///
 /// New tables are built beside the live ones, checked, and put in place by one RENAME: readers see the old tables or the
 /// new ones. The game goes on; what it writes meanwhile is taken in before the switch, while writers wait and readers do
-/// not. Tables that foreign keys tie together are replaced together. The old tables are kept (`_wox_old_…`), and
+/// not; what is edited meanwhile and no event bears out ends it before the switch. Tables that foreign keys tie together are replaced together. The old tables are kept (`_wox_old_…`), and
 /// `--revert` puts them back, unless one was lost before; `--drop-kept` drops those that no revert needs.
 ///
 /// While the file rebuild.pause stands in the store, a rebuild waits. Ctrl-C stops it before the switch with the tables
@@ -461,7 +461,8 @@ impl Job {
             document = document.line(unholdable(found));
         }
         document.print(self.context.output)?;
-        let lost: Vec<_> = rebuilt.tables.iter().filter(|shadow| shadow.lost).map(|shadow| shadow.table.name()).collect();
+        let lost: Vec<_> =
+            rebuilt.tables.iter().filter(|shadow| shadow.lost).map(|shadow| shadow.table.name()).collect();
         // Where one has no way back, the others have none without it: old and new tables would stand side by side.
         self.context.say(match lost.as_slice() {
             [] => "to undo it: wox rebuild --revert".to_owned(),
@@ -644,9 +645,11 @@ impl Job {
             RebuildError::SwitchedUnrecorded { source } => CliError::failed("wox::rebuild::unrecorded", what)
                 .next(format!("free the cause, then {again}: it writes down what is missing"))
                 .caused_by(source),
-            RebuildError::SwitchedUnread { .. } => CliError::failed("wox::rebuild::unread", what)
-                .next("wox diff reads them")
-                .next(format!("{again} writes down what is missing; wox rebuild --revert undoes it where no table was lost")),
+            RebuildError::SwitchedUnread { .. } => {
+                CliError::failed("wox::rebuild::unread", what).next("wox diff reads them").next(format!(
+                    "{again} writes down what is missing; wox rebuild --revert undoes it where no table was lost"
+                ))
+            }
             RebuildError::NotOurs { next, .. } => CliError::refused("wox::rebuild::not-ours", what).next(next),
             RebuildError::NothingToRevert { .. } => CliError::refused("wox::rebuild::nothing-to-revert", what)
                 .next(format!("{again} shows how things stand")),
