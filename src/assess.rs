@@ -6,6 +6,7 @@ mod server;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use strum::VariantArray as _;
 use wox_events::{Label, OpsEvent, Position};
 use wox_projections::{EventRef, Replay, State, invariants};
 
@@ -69,6 +70,10 @@ impl Check {
         }
     }
 
+    fn of((name, row, says): (&str, &'static str, &str)) -> Check {
+        Check::new(name, row, says)
+    }
+
     fn found(self, found: impl Into<String>) -> Check {
         Check { found: found.into(), ..self }
     }
@@ -110,6 +115,31 @@ pub fn unavailable(name: &str, row: &'static str, says: &str, why: &str, next: &
     Check::new(name, row, says).not_available(why, Some(next.to_owned()))
 }
 
+/// Name, row and words of a check.
+pub type Named = (String, &'static str, String);
+
+/// The checks that need the log folded, for when it cannot be.
+#[must_use]
+pub fn of_the_state() -> Vec<Named> {
+    let fixed = [STREAMS, CHAIN_FINALITY, CHAIN_ASKED, FINDINGS];
+    let fixed = fixed.into_iter().map(|(name, row, says)| (name.to_owned(), row, says.to_owned()));
+    fixed.chain(invariants::ALL.iter().map(|check| (check.name.to_owned(), "R03", check.says.to_owned()))).collect()
+}
+
+/// The checks of the game's tables, for when the database cannot be reached or says nothing of their shape.
+#[must_use]
+pub fn of_the_tables() -> Vec<Named> {
+    let of = |table: &Table| [shape_of(*table), check_of(*table), rows_of(*table)];
+    let checks = Table::VARIANTS.iter().flat_map(of);
+    checks.map(|check| (check.name, check.row, check.says)).collect()
+}
+
+const STREAMS: (&str, &str, &str) = ("streams", "R03", "every stream is taken to its last event");
+const CHAIN_FINALITY: (&str, &str, &str) = ("chain_finality", "R03", "no block that was final went away");
+const CHAIN_ASKED: (&str, &str, &str) = ("chain_asked", "R03", "everything that is open on chain was asked about");
+const FINDINGS: (&str, &str, &str) =
+    ("findings", "R03", "no procedure finds anything that waits for a plan or for a person");
+
 /// What the log says of itself and of the chain.
 #[must_use]
 pub fn state(replay: &Replay) -> Vec<Check> {
@@ -143,7 +173,7 @@ pub fn acknowledged(incomplete: bool) -> Check {
 /// What the procedures find: whatever waits for a plan or for a person.
 #[must_use]
 pub fn findings(found: &[Finding]) -> Check {
-    let check = Check::new("findings", "R03", "no procedure finds anything that waits for a plan or for a person");
+    let check = Check::of(FINDINGS);
     // The worst first; of the same severity, what was first.
     let Some(worst) = found.iter().min_by_key(|finding| finding.severity) else {
         return check.found("nothing is found");
@@ -158,7 +188,7 @@ pub fn findings(found: &[Finding]) -> Check {
 }
 
 fn streams(replay: &Replay) -> Check {
-    let check = Check::new("streams", "R03", "every stream is taken to its last event");
+    let check = Check::of(STREAMS);
     let Some((stream, held)) = replay.held().iter().next() else {
         return check.found(format!("{} streams", replay.stream_count()));
     };
@@ -167,8 +197,7 @@ fn streams(replay: &Replay) -> Check {
 }
 
 fn chain(state: &State) -> Vec<Check> {
-    let finality = Check::new("chain_finality", "R03", "no block that was final went away");
-    let asked = Check::new("chain_asked", "R03", "everything that is open on chain was asked about");
+    let (finality, asked) = (Check::of(CHAIN_FINALITY), Check::of(CHAIN_ASKED));
     if state.chain.policies().next().is_none() {
         let why = "no chain is declared in this log";
         let next = "write [chain] into wox.toml, then wox observe";
@@ -205,8 +234,7 @@ fn chain(state: &State) -> Vec<Check> {
 #[must_use]
 pub fn shape(schema: &Schema) -> Vec<Check> {
     let of = |table: Table| {
-        let check =
-            Check::new(format!("shape_{table}"), "R06", format!("table {table} is there, in a shape that is known"));
+        let check = shape_of(table);
         if schema.missing.contains(&table) {
             return check.violated("it is not there", format!("wox rebuild {table} makes it again from the log"));
         }
@@ -215,15 +243,17 @@ pub fn shape(schema: &Schema) -> Vec<Check> {
         let place = first.column.as_ref().map(|column| format!("{column}: ")).unwrap_or_default();
         check.violated(format!("{place}{}", first.what), first.next.clone())
     };
-    use strum::VariantArray as _;
     Table::VARIANTS.iter().copied().map(of).collect()
+}
+
+fn shape_of(table: Table) -> Check {
+    Check::new(format!("shape_{table}"), "R06", format!("table {table} is there, in a shape that is known"))
 }
 
 /// What CHECK TABLE said of a table.
 #[must_use]
 pub fn checked(table: Table, said: &Result<TableChecked, GameDbError>) -> Check {
-    let check =
-        Check::new(format!("check_{table}"), "R06", format!("the server reads every page of {table} (CHECK TABLE)"));
+    let check = check_of(table);
     match said {
         Ok(TableChecked { ok: true, .. }) => check.found("OK"),
         Ok(TableChecked { said, .. }) => check.violated(
@@ -234,6 +264,16 @@ pub fn checked(table: Table, said: &Result<TableChecked, GameDbError>) -> Check 
     }
 }
 
+/// Of a table that cannot be read at all, CHECK TABLE is not asked for.
+#[must_use]
+pub fn not_reached(table: Table, why: &str, next: &str) -> Check {
+    check_of(table).not_checked(why, next)
+}
+
+fn check_of(table: Table) -> Check {
+    Check::new(format!("check_{table}"), "R06", format!("the server reads every page of {table} (CHECK TABLE)"))
+}
+
 /// The check of [`made`].
 pub const MADE_FROM: (&str, &str, &str) =
     ("tables_made_from", "R33", "the tables were not made from another log, or from more of this one");
@@ -241,7 +281,7 @@ pub const MADE_FROM: (&str, &str, &str) =
 /// What the tables were made from, held against the log.
 #[must_use]
 pub fn made(made: &Made) -> Check {
-    let check = Check::new(MADE_FROM.0, MADE_FROM.1, MADE_FROM.2);
+    let check = Check::of(MADE_FROM);
     match (&made.older, made.other_log) {
         (Some(older), _) => check.violated(older.what.clone(), older.next.clone()),
         (None, true) => check.violated(
@@ -252,11 +292,21 @@ pub fn made(made: &Made) -> Check {
     }
 }
 
+fn rows_of(table: Table) -> Check {
+    Check::new(format!("rows_{table}"), "R06", format!("every row of {table} is what the log says"))
+}
+
+/// A table that was not held against the log.
+#[must_use]
+pub fn not_compared(table: Table, why: &str, next: &str) -> Check {
+    rows_of(table).not_checked(why, next)
+}
+
 /// A table held against the log.
 #[must_use]
 pub fn rows(compared: &Compared) -> Check {
     let table = compared.table;
-    let check = Check::new(format!("rows_{table}"), "R06", format!("every row of {table} is what the log says"));
+    let check = rows_of(table);
     let Compared { live, expected, equal, changed, missing, surplus, .. } = compared;
     if compared.is_equal() {
         return check.found(format!("{equal} of {live} rows"));

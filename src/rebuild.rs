@@ -6,10 +6,12 @@
 //!
 //! What holds: readers see the old tables or the new ones, all of them, because one RENAME switches them. No write of the
 //! game is lost: before the switch the tables are held against writes and looked at again, and what was written since is
-//! taken into the shadows. The tables are then as of the last event of that moment. The game has to write its event and
-//! its row while nobody holds the table: a row it writes before its event is in the log is set to what the log says.
+//! taken into the shadows. The tables are then as of the last event of that moment. No edit is overwritten that nobody was
+//! asked about: what was written meanwhile and the log does not bear out ends the rebuild before the switch ([`edits`]),
+//! and so does a row that the game writes before its event.
 
 pub mod book;
+pub mod edits;
 pub mod error;
 pub mod fold;
 pub mod kept;

@@ -23,7 +23,7 @@ pub struct Agents {
     pub replies: u64,
     /// Public corrections posted.
     pub corrections: u32,
-    /// Mentions that were posted while the game was away and have no answer, by the number of the post.
+    /// Mentions that were posted while the game was away, or missed by it, and have no answer, by the number of the post.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unanswered: BTreeMap<u64, Mention>,
 }
@@ -48,6 +48,10 @@ pub struct Outage {
     pub until: Option<Timestamp>,
     /// The event that opened it.
     pub event: EventRef,
+    /// The number of the last post that was seen before it; whatever was posted behind that one, nobody had read when it
+    /// began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<u64>,
 }
 
 /// Why the game was away.
@@ -93,6 +97,31 @@ impl Agents {
     #[must_use]
     pub fn away_at(&self, moment: Timestamp) -> Option<&Outage> {
         let within = |outage: &&Outage| outage.from <= moment && outage.until.is_none_or(|end| moment < end);
+        self.outages.iter().filter(within).min_by_key(|outage| outage.from)
+    }
+
+    /// When the game was back from a window: the end of all that hang together with it, `None` while one of them is open.
+    #[must_use]
+    pub fn back_from(&self, outage: &Outage) -> Option<Timestamp> {
+        let mut until = outage.until?;
+        loop {
+            let mut latest = until;
+            for other in self.outages.iter().filter(|other| other.from <= until) {
+                latest = latest.max(other.until?);
+            }
+            if latest == until {
+                return Some(until);
+            }
+            until = latest;
+        }
+    }
+
+    /// The window a post lies in: it was made while the game was away, or before that and behind the last post that was
+    /// seen. The one that began first where several overlap.
+    #[must_use]
+    pub fn missed(&self, number: u64, posted: Timestamp) -> Option<&Outage> {
+        let behind = |outage: &Outage| outage.from <= posted || outage.seen.is_some_and(|seen| seen < number);
+        let within = |outage: &&Outage| behind(outage) && outage.until.is_none_or(|end| posted < end);
         self.outages.iter().filter(within).min_by_key(|outage| outage.from)
     }
 
@@ -150,17 +179,21 @@ impl Projection for Agents {
     }
 
     fn evolve(&mut self, at: &Recorded, event: &AgentEvent) {
-        let opened = |kind, from| Outage { kind, from, until: None, event: EventRef::of(at) };
+        let opened = |kind, from| Outage { kind, from, until: None, event: EventRef::of(at), seen: None };
         match event {
             AgentEvent::AgentStopped { since, .. } => self.outages.push(opened(OutageKind::Agent, *since)),
-            AgentEvent::StreamGapOpened { since, .. } => self.outages.push(opened(OutageKind::Gap, *since)),
+            AgentEvent::StreamGapOpened { since, since_post } => {
+                let seen = post_number(since_post.as_str());
+                self.outages.push(Outage { seen, ..opened(OutageKind::Gap, *since) });
+            }
             AgentEvent::AgentResumed { until } => self.close(OutageKind::Agent, *until),
             AgentEvent::StreamGapFilled { until, .. } => self.close(OutageKind::Gap, *until),
             AgentEvent::AgentSnapshotTaken { .. } => self.snapshots += 1,
             AgentEvent::MentionReceived { post, author } => {
                 self.mentions += 1;
-                let posted = posted_at(post.as_str()).filter(|posted| self.away_at(*posted).is_some());
-                if let (Some(number), Some(_)) = (post_number(post.as_str()), posted) {
+                if let (Some(number), Some(posted)) = (post_number(post.as_str()), posted_at(post.as_str()))
+                    && self.missed(number, posted).is_some()
+                {
                     let mention = Mention { author: author.to_string(), event: EventRef::of(at) };
                     self.unanswered.insert(number, mention);
                 }
@@ -187,7 +220,7 @@ mod tests {
             revision: Revision(1),
             id: EventId::derived(&["test"]),
         };
-        Outage { kind: OutageKind::Agent, from: Timestamp(from), until: until.map(Timestamp), event }
+        Outage { kind: OutageKind::Agent, from: Timestamp(from), until: until.map(Timestamp), event, seen: None }
     }
 
     #[test]
@@ -199,5 +232,7 @@ mod tests {
         assert_eq!(agents.away(Timestamp(0), Timestamp(50)), Duration(15 + 10));
         assert_eq!(agents.away(Timestamp(18), Timestamp(22)), Duration(4));
         assert_eq!(agents.away(Timestamp(26), Timestamp(39)), Duration(0));
+        assert_eq!(agents.back_from(&agents.outages[0]), Some(Timestamp(25)));
+        assert_eq!(agents.back_from(&agents.outages[3]), None);
     }
 }

@@ -1,5 +1,6 @@
-//! Posts that were made while the game was away and that it has not decided about, in the order of their ids, and the duel
-//! each is about (rows R08, R18, R23). When a post arrived says nothing: X numbers posts in the order they were made.
+//! Posts that were made while the game was away, or before that and not read by it, and that it has not decided about, in
+//! the order of their ids, and the duel each is about (rows R08, R18, R23). When a post arrived says nothing: X numbers
+//! posts in the order they were made.
 
 use std::collections::BTreeMap;
 
@@ -62,7 +63,7 @@ pub fn late_posts(state: &State) -> Vec<LatePost<'_>> {
         .chain(mentions)
         .filter_map(|(number, author, verb, event)| {
             let posted = posted_at(&number.to_string())?;
-            Some((number, author, verb, posted, state.agents.away_at(posted)?, event))
+            Some((number, author, verb, posted, state.agents.missed(number, posted)?, event))
         })
         .collect();
     posts.sort_by_key(|(number, _, verb, ..)| (*number, verb.is_none()));

@@ -3,7 +3,7 @@
 use super::Check;
 use crate::world::game_db::{
     GameDbError,
-    health::{Connections, Hosts, MetadataWait, Transaction},
+    health::{Connections, Holder, Hosts, MetadataWait, Transaction},
 };
 
 /// Connections from which operators of the game want to know (domain.md, "Thresholds").
@@ -119,6 +119,7 @@ pub fn transactions(said: &Result<Vec<Transaction>, GameDbError>, seconds_max: u
 pub fn locks(
     rows: &Result<Vec<Transaction>, GameDbError>,
     tables: &Result<Vec<MetadataWait>, GameDbError>,
+    holder: Option<&Holder>,
 ) -> Vec<Check> {
     let row_check = Check::new("row_lock_waits", "R21", "no transaction waits for another one's rows");
     let row_check = match rows {
@@ -140,10 +141,24 @@ pub fn locks(
         Err(error) => unseen(check, error),
         Ok(waits) => match waits.first() {
             None => check.found("nobody does"),
-            Some(first) => check.violated(
-                format!("{} wait, connection {} since {} s", waits.len(), first.connection, first.seconds),
-                "the transaction that read the table and is still open holds it: end that one (KILL), not those that wait",
-            ),
+            Some(first) => {
+                let found = format!("{} wait, connection {} since {} s", waits.len(), first.connection, first.seconds);
+                match holder {
+                    Some(holder) => check.violated(
+                        format!("{found}; {holder}"),
+                        format!(
+                            "look what connection {0} does (SHOW FULL PROCESSLIST); when nobody needs it: KILL {0}, and not \
+                             those that wait",
+                            holder.connection
+                        ),
+                    ),
+                    None => check.violated(
+                        found,
+                        "whoever read or locked the table and has not ended holds it (SHOW FULL PROCESSLIST): end that \
+                         one (KILL), not those that wait",
+                    ),
+                }
+            }
         },
     };
     vec![row_check, table_check]

@@ -21,7 +21,7 @@ use crate::{
     },
     exit_code::ExitCode,
     log::{EmbeddedLog, EventLog as _, Head},
-    recovery::{self, Applied, Finding, Item, Verdict, apply::Recorded},
+    recovery::{self, Applied, Finding, Item, Scope, Verdict, apply::Recorded},
     replay,
 };
 
@@ -31,8 +31,8 @@ use crate::{
 /// that moves money must have another person's approval. Then each of its items is appended in one atomic step, and the
 /// log is read again. Applying a plan twice changes nothing.
 ///
-/// Exit code 0 when applied or nothing to do, 4 when refused, 6 when applied and an outcome in the outside world stays
-/// unknown.
+/// Exit code 0 when applied or nothing to do, 3 when applied and what the plan held, or brought to light, is left to people,
+/// 4 when refused, 6 when applied and an outcome in the outside world stays unknown.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
@@ -186,7 +186,15 @@ async fn report(
     let plan = &recorded.plan;
     // Only what the plan is about: a plan for one duel does not answer for every payment in doubt.
     let in_plan = |finding: &&Finding| plan.held.iter().any(|hold| hold.finding.subject == finding.subject);
+    // What it brought to light is about its subjects too. What an item was made for was known before.
+    let is_found = |finding: &&Finding| {
+        let mut items = plan.items.iter().filter(|item| item.stream == finding.subject);
+        items.any(|item| item.findings.iter().all(|known| known.procedure != finding.procedure))
+    };
     let unknown = verdict.remaining.iter().filter(|finding| finding.outcome_unknown).filter(in_plan).count();
+    // A signer who was asked answers on the chain: that is waited for, and left to nobody.
+    let asks = matches!(plan.scope, Scope::Ask { .. });
+    let left = !asks && verdict.remaining.iter().any(|finding| in_plan(&finding) || is_found(&finding));
     let body = ApplyReport {
         plan: plan.id,
         changes: *applied != Applied::Nothing,
@@ -232,5 +240,9 @@ async fn report(
         )
         .next("wox plan says what is wrong now; report this with its output"));
     }
-    Ok(if unknown > 0 { ExitCode::Unknown } else { ExitCode::Done })
+    Ok(match (unknown, left) {
+        (0, false) => ExitCode::Done,
+        (0, true) => ExitCode::Differences,
+        _ => ExitCode::Unknown,
+    })
 }

@@ -28,7 +28,7 @@ use crate::{
     recovery::{Evidence, Finding, diagnose},
     rfc3339,
     tables::{Table, compare::Details},
-    world::game_db::{GameDb, Session},
+    world::game_db::{GameDb, GameDbError, Session, rows::DEFINITION_WAIT},
 };
 
 mod image;
@@ -99,6 +99,8 @@ struct Looker<'a> {
     tables: Vec<TableCounts>,
     image: Option<ImageReport>,
     server: Option<String>,
+    /// How long a table's definition is waited for, in seconds.
+    definition_wait: u32,
 }
 
 const SERVER_CHECKS: &[(&str, &str, &str)] = &[
@@ -111,6 +113,13 @@ const SERVER_CHECKS: &[(&str, &str, &str)] = &[
     ("writable", "R05", "the game's database takes writes"),
     ("disk", "R05", "the disk of the database has room for a table built anew"),
 ];
+/// The checks that need the database, whatever is behind them.
+fn of_the_database() -> Vec<assess::Named> {
+    let fixed = SERVER_CHECKS.iter().chain([&assess::MADE_FROM]);
+    let fixed = fixed.map(|(name, row, says)| ((*name).to_owned(), *row, (*says).to_owned()));
+    fixed.chain(assess::of_the_tables()).collect()
+}
+
 const REACHABLE: (&str, &str, &str) = ("database", "R05", "the game's database answers");
 
 pub(super) async fn run(args: AssessArgs, context: Context) -> Result<ExitCode, CliError> {
@@ -133,6 +142,7 @@ pub(super) async fn run(args: AssessArgs, context: Context) -> Result<ExitCode, 
         tables: Vec::new(),
         image: None,
         server: None,
+        definition_wait: DEFINITION_WAIT,
     };
     looker.checks.push(assess::acknowledged(context.incomplete.load(Ordering::Relaxed)));
     let folded = looker.log(&log, head).await?;
@@ -180,6 +190,7 @@ impl Looker<'_> {
                 let mut check = assess::failed(READABLE.0, READABLE.1, READABLE.2, &error.to_string(), "wox verify");
                 check.status = Status::Violated;
                 self.checks.push(check);
+                self.not_made(assess::of_the_state(), "the log is damaged", "see `log`");
                 return Ok(None);
             }
             Err(error) => return Err(error),
@@ -201,8 +212,10 @@ impl Looker<'_> {
         let set = self.context.settings.find("game_db_url").is_some_and(|setting| !setting.value.is_empty());
         if !set {
             let (why, next) = ("nobody said where it is", "set WOX_GAME_DB_URL, or [game_db] url in wox.toml");
-            let checks = std::iter::once(&REACHABLE).chain(SERVER_CHECKS);
-            self.checks.extend(checks.map(|(name, row, says)| assess::unavailable(name, row, says, why, next)));
+            let (name, row, says) = REACHABLE;
+            self.checks.push(assess::unavailable(name, row, says, why, next));
+            let checks = of_the_database().into_iter();
+            self.checks.extend(checks.map(|(name, row, says)| assess::unavailable(&name, row, &says, why, next)));
             self.image_not_checked("the dump needs a database for its scratch schema", next);
             return Ok(());
         }
@@ -213,13 +226,7 @@ impl Looker<'_> {
                 let told = CliError::from(error);
                 let (why, next) = (told.to_string(), told.steps().join("; "));
                 self.checks.push(assess::failed(REACHABLE.0, REACHABLE.1, REACHABLE.2, &why, &next));
-                let unreached = SERVER_CHECKS.iter();
-                self.checks.extend(unreached.map(|(name, row, says)| {
-                    assess::failed(name, row, says, "the database was not reached", "see `database`")
-                }));
-                for table in Table::VARIANTS {
-                    self.not_compared(*table, "the database was not reached", "see `database`");
-                }
+                self.not_made(of_the_database(), "the database was not reached", "see `database`");
                 self.image_not_checked("the database was not reached", "see `database`");
                 return Ok(());
             }
@@ -230,21 +237,14 @@ impl Looker<'_> {
         self.server = Some(reached.found.clone());
         self.checks.push(reached);
         self.health(&mut session).await;
-        if let Some(folded) = &folded {
-            match made(&mut session, log, folded).await {
-                Ok(made) => self.checks.push(assess::made(&made)),
-                Err(error) => {
-                    let (name, row, says) = assess::MADE_FROM;
-                    self.checks.push(assess::failed(
-                        name,
-                        row,
-                        says,
-                        &error.to_string(),
-                        "wox rebuild says what to do",
-                    ));
-                }
-            }
-        }
+        let (name, row, says) = assess::MADE_FROM;
+        self.checks.push(match &folded {
+            Some(folded) => match made(&mut session, log, folded).await {
+                Ok(made) => assess::made(&made),
+                Err(error) => assess::failed(name, row, says, &error.to_string(), "wox rebuild says what to do"),
+            },
+            None => assess::failed(name, row, says, "the log is damaged", "see `log`"),
+        });
         self.look_at_tables(&mut session, folded.as_ref()).await?;
         session.close().await;
         // The log is folded again, up to the dump: one state at a time is enough.
@@ -260,39 +260,67 @@ impl Looker<'_> {
         self.checks.push(assess::hosts(&session.hosts().await));
         let open = session.transactions(self.args.transaction_max).await;
         self.checks.push(assess::transactions(&open, self.args.transaction_max));
-        self.checks.extend(assess::locks(&open, &session.metadata_waits().await));
+        let waits = session.metadata_waits().await;
+        let wait = waits.as_ref().is_ok_and(|waits| !waits.is_empty());
+        let holder = if wait { session.definition_holder(None).await.ok().flatten() } else { None };
+        self.checks.extend(assess::locks(&open, &waits, holder.as_ref()));
+        // Behind somebody who waits already nobody needs to wait long to know it.
+        self.definition_wait = if wait { 1 } else { DEFINITION_WAIT };
         self.checks.push(assess::read_only(&session.is_read_only().await));
         self.checks.push(assess::disk(free_on_disk(session, self.context).await));
     }
 
     fn not_compared(&mut self, table: Table, why: &str, next: &str) {
-        let says = format!("every row of {table} is what the log says");
-        self.checks.push(assess::failed(&format!("rows_{table}"), "R06", &says, why, next));
+        self.checks.push(assess::not_compared(table, why, next));
+    }
+
+    fn not_made(&mut self, checks: Vec<assess::Named>, why: &str, next: &str) {
+        self.checks.extend(checks.into_iter().map(|(name, row, says)| assess::failed(&name, row, &says, why, next)));
     }
 
     async fn look_at_tables(&mut self, session: &mut Session, folded: Option<&Folded>) -> Result<(), CliError> {
-        let schema = match session.schema(Table::VARIANTS).await {
+        let seen = async {
+            session.wait_for_definitions(self.definition_wait).await?;
+            session.schema(Table::VARIANTS).await
+        };
+        let schema = match seen.await {
             Ok(schema) => schema,
             Err(error) => {
                 let told = CliError::from(error);
-                let next = told.steps().join("; ");
-                for table in Table::VARIANTS {
-                    self.not_compared(*table, &told.to_string(), &next);
-                }
+                self.not_made(assess::of_the_tables(), &told.to_string(), &told.steps().join("; "));
                 return Ok(());
             }
         };
         self.checks.extend(assess::shape(&schema));
-        for live in &schema.tables {
-            let said = session.check_table(live.table).await;
-            self.checks.push(assess::checked(live.table, &said));
-        }
-        let broken: Vec<Table> = schema.fatal().map(|problem| problem.table).collect();
+        let mut broken: Vec<Table> = schema.fatal().map(|problem| problem.table).collect();
+        // A table has as many problems as it has; it is one table.
+        broken.sort();
+        broken.dedup();
         for table in &broken {
             self.not_compared(*table, "its shape is not known", &format!("see `shape_{table}`"));
         }
+        for table in schema.tables.iter().map(|live| live.table) {
+            // CHECK TABLE says of a definition that is not given what it says of a damaged table.
+            match session.reach(table).await {
+                Err(error @ GameDbError::TableHeld { .. }) => {
+                    let told = CliError::from(error);
+                    let error = told.to_string();
+                    self.checks.push(assess::not_reached(table, &error, &told.steps().join("; ")));
+                    if !broken.contains(&table) {
+                        self.not_compared(table, &error, &format!("see `check_{table}`"));
+                        broken.push(table);
+                    }
+                }
+                // Any other reason CHECK TABLE says better.
+                _ => self.checks.push(assess::checked(table, &session.check_table(table).await)),
+            }
+        }
+        for table in &schema.missing {
+            let next = format!("see `shape_{table}`");
+            self.checks.push(assess::not_reached(*table, "it is not there", &next));
+        }
         let Some(folded) = folded else {
-            for table in Table::VARIANTS {
+            for table in Table::VARIANTS.iter().filter(|table| !broken.contains(table)) {
                 self.not_compared(*table, "the log is damaged", "see `log`");
             }
             return Ok(());

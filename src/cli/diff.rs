@@ -39,7 +39,10 @@ mod html;
 ///
 /// Reads the tables at one consistent snapshot, writes nothing, and says of every row that differs which columns, what the
 /// log says, which event wrote it last, and whether the live value is one the log once had (the table fell behind) or one
-/// it never had (changed outside the engine). Columns the log does not know are left out. With --as-of the tables have gone
+/// it never had (changed outside the engine). Facts of the chain that stand there otherwise (block_number, from_address,
+/// to_address) are told and kept. Not compared is what the game wrote by its own clock or the log does not know:
+/// players.hp, players.potions, players.created_at, active_duels.created_at, withdrawal_requests.created_at, burn_queue.id,
+/// burn_queue.created_at, processed_transactions.processed_at, and every column beyond the game's schema. With --as-of the tables have gone
 /// on since: what differs because the log says so later is told apart.
 ///
 /// Exit code 3 when something differs, 0 when nothing does.
@@ -92,11 +95,15 @@ pub(super) struct DiffResult {
     pub filter: Option<String>,
     /// Each table's counts; filters do not change them.
     pub tables: Vec<TableCounts>,
+    /// What is to be said of the row that was asked for by its key, table by table, where it does not differ.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub named: Vec<String>,
     /// The rows that differ and passed the filters.
     pub differences: Vec<Difference>,
     /// What the log knows and no table can hold.
     pub unholdable: Vec<Unholdable>,
-    /// Live values that cannot be read where the log has no word on them.
+    /// Live values that stay and are odd: they cannot be read where the log has no word on them, or are another fact of the
+    /// chain than the log has.
     pub oddities: Vec<Oddity>,
     /// What is wrong with the tables' shape, though they can be compared.
     pub problems: Vec<Problem>,
@@ -173,9 +180,11 @@ pub(super) async fn run(args: DiffArgs, context: Context) -> Result<ExitCode, Cl
     if let Some(id) = args.id.as_ref().filter(|id| !is_known(id, &looked, &folded)) {
         return Err(unknown(id, &tables, &folded));
     }
+    let named = args.id.as_ref().map_or_else(Vec::new, |id| named(id, &looked, &folded));
     drop(folded);
 
     let mut result = filtered(looked, &args);
+    result.result.named = named;
     // The tables may have gone on since: with an earlier state, or while they were read. The log says how.
     let head = log.head().await?.position;
     let is_past = until < head;
@@ -214,9 +223,9 @@ pub(super) async fn run(args: DiffArgs, context: Context) -> Result<ExitCode, Cl
     }
     // A comparison with the past is with less than the tables know, and says so itself.
     let Some(older) = made.older.filter(|_| context.as_of.is_none()) else {
-        return print(&result, true, &context);
+        return print(&result, args.id.as_deref(), true, &context);
     };
-    let code = print(&result, false, &context)?;
+    let code = print(&result, args.id.as_deref(), false, &context)?;
     context.say(format!("{}; what it does not know shows as changed outside the engine", older.what));
     context.say(format!("next: {}", older.next));
     Ok(code)
@@ -225,7 +234,12 @@ pub(super) async fn run(args: DiffArgs, context: Context) -> Result<ExitCode, Cl
 /// Whether a row that differs is the one with this key, or its stream's.
 fn is_named(difference: &Difference, id: &str) -> bool {
     let subject = difference.stream.as_deref().and_then(|stream| stream.split_once('-')).map(|(_, subject)| subject);
-    difference.key.eq_ignore_ascii_case(id) || difference.stream.as_deref() == Some(id) || subject == Some(id)
+    is_key(&difference.key, id) || difference.stream.as_deref() == Some(id) || subject == Some(id)
+}
+
+/// Whether a key is what was typed: whatever its letter case, and with or without the `@` of a handle.
+fn is_key(key: &str, typed: &str) -> bool {
+    key.trim_start_matches('@').eq_ignore_ascii_case(typed.trim_start_matches('@'))
 }
 
 /// Whether a table or the log has a row with this key: where neither has, "no difference" would be a lie.
@@ -236,8 +250,7 @@ fn is_known(id: &str, looked: &Look, folded: &Folded) -> bool {
         let image = Image::of(table.table, &folded.replay.state, &folded.scribe);
         let is_row = |row: usize| {
             let stream = image.stream(row);
-            stream.is_some_and(|stream| stream.as_str() == id || stream.subject() == id)
-                || image.key(row).eq_ignore_ascii_case(id)
+            stream.is_some_and(|stream| stream.as_str() == id || stream.subject() == id) || is_key(&image.key(row), id)
         };
         table.differences.iter().any(|difference| is_named(difference, id))
             || told < table.changed + table.missing + table.surplus
@@ -245,6 +258,43 @@ fn is_known(id: &str, looked: &Look, folded: &Folded) -> bool {
             || image.why_no_row(id).is_some()
             || (0..image.len()).any(is_row)
     })
+}
+
+/// What there is to say of the row with this key in each table in which it does not differ.
+fn named(id: &str, looked: &Look, folded: &Folded) -> Vec<String> {
+    let mut said = Vec::new();
+    for table in &looked.tables {
+        if table.differences.iter().any(|difference| is_named(difference, id)) {
+            continue;
+        }
+        let (name, image) = (table.table, Image::of(table.table, &folded.replay.state, &folded.scribe));
+        let told = table.differences.len() as u64;
+        let rows = (0..image.len()).filter(|row| {
+            let stream = image.stream(*row);
+            is_key(&image.key(*row), id) || stream.is_some_and(|stream| stream.as_str() == id || stream.subject() == id)
+        });
+        let before = said.len();
+        said.extend(rows.map(|row| match told < table.changed + table.missing + table.surplus {
+            false => format!("row {} of {name} is what the log says", image.key(row)),
+            true => format!(
+                "row {} of {name} is none of the first {told} that differ; the others were only counted",
+                image.key(row)
+            ),
+        }));
+        if said.len() > before {
+            continue;
+        }
+        if image.left_out(id).is_some() {
+            said.push(format!("row {id} of {name} was left out of the import: it stays as it is"));
+        } else if let Some(why) = image.why_no_row(id) {
+            said.push(format!("there is no row {id} in {name}, and the log wants none: {why}"));
+        } else if told < table.changed + table.missing + table.surplus {
+            said.push(format!(
+                "the log has no row {id} of {name}; {told} rows that differ were looked at, the others only counted"
+            ));
+        }
+    }
+    said
 }
 
 fn unknown(id: &str, tables: &[Table], folded: &Folded) -> CliError {
@@ -291,14 +341,16 @@ fn filtered(looked: Look, args: &DiffArgs) -> Found {
     let layouts = looked.schema.tables.iter().map(|live| (live.table, live.layout.clone())).collect();
     let problems = looked.schema.problems.clone();
     let (mut differences, mut oddities) = (Vec::new(), Vec::new());
-    for mut table in looked.tables {
+    for table in looked.tables {
         differences.extend(table.differences.into_iter().filter(|difference| wanted(difference)));
-        oddities.append(&mut table.oddities);
+        let named = |odd: &Oddity| args.id.as_ref().is_none_or(|id| is_key(&odd.key, id));
+        oddities.extend(table.oddities.into_iter().filter(named));
     }
     let result = DiffResult {
         as_of: looked.as_of,
         filter: (!filter.is_empty()).then(|| filter.join(", ")),
         tables,
+        named: Vec::new(),
         differences: Vec::new(),
         unholdable: looked.unholdable,
         oddities,
@@ -307,15 +359,21 @@ fn filtered(looked: Look, args: &DiffArgs) -> Found {
     Found { result, differences, layouts }
 }
 
-fn print(result: &DiffResult, advise: bool, context: &Context) -> Result<ExitCode, CliError> {
-    let mut document = Document::of(result)
-        .records::<Difference>("differences")
-        .table(COUNTS_HEADER, result.tables.iter().map(TableCounts::cells));
+fn print(result: &DiffResult, by_key: Option<&str>, advise: bool, context: &Context) -> Result<ExitCode, CliError> {
+    let mut document = Document::of(result).records::<Difference>("differences");
+    // Who asks for one row is answered about that row.
+    if by_key.is_none() {
+        if result.filter.is_some() {
+            document = document.line("whole tables, whatever rows were asked for:");
+        }
+        document = document.table(COUNTS_HEADER, result.tables.iter().map(TableCounts::cells));
+    }
     let rows: Vec<_> = result.differences.iter().take(SHOWN_ROWS_MAX).flat_map(rows_of).collect();
     if !rows.is_empty() {
         document = document.line("").table(ROWS_HEADER, rows);
     }
-    for table in &result.tables {
+    document = result.named.iter().fold(document, |document, said| document.line(said.clone()));
+    for table in result.tables.iter().filter(|_| by_key.is_none()) {
         document = table.left_out_line().into_iter().fold(document, Document::line);
     }
     if result.differences.len() > SHOWN_ROWS_MAX {
@@ -330,6 +388,17 @@ fn print(result: &DiffResult, advise: bool, context: &Context) -> Result<ExitCod
             document.line(format!("{}.{} of row {} holds {}: kept as it is", odd.table, odd.column, odd.key, odd.what));
     }
     document.print(context.output)?;
+    if let Some(odd) = result.oddities.first() {
+        // A burn is known by when it is due; the number of its row only the table knows.
+        let row = match odd.table {
+            Table::BurnQueue => "…".to_owned(),
+            _ => format!("'{}'", odd.key.replace('\'', "''")),
+        };
+        context.say(format!(
+            "next: a rebuild keeps what is told as kept; whoever knows better sets it by hand, as in UPDATE {} SET {} = '…' WHERE {} = {row}",
+            odd.table, odd.column, odd.table.columns()[0].name
+        ));
+    }
     for problem in &result.problems {
         let column = problem.column.as_ref().map(|column| format!(".{column}")).unwrap_or_default();
         context.say(format!("{}{column}: {}; {}", problem.table, problem.what, problem.next));
@@ -376,8 +445,13 @@ pub(super) fn rows_of(difference: &Difference) -> Vec<Vec<String>> {
     }
 }
 
-fn value(value: &Option<String>) -> String {
-    value.clone().unwrap_or_else(|| "NULL".into())
+/// A value for people: NULL is nothing, and a text that reads so is quoted.
+pub(super) fn value(value: &Option<String>) -> String {
+    match value.as_deref() {
+        None => "NULL".into(),
+        Some("NULL") => "'NULL'".into(),
+        Some(text) => text.to_owned(),
+    }
 }
 
 fn event(field: &Field) -> String {
@@ -395,4 +469,18 @@ fn said(field: &Field) -> Option<String> {
         Origin::Later { by } => format!("changed later, with the event at {by}"),
         Origin::Outside => "changed outside the engine".to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handle_is_typed_with_and_without_its_at() {
+        for (key, typed, is) in
+            [("@ann", "ann", true), ("@ann", "@Ann", true), ("ann", "@ann", true), ("ann", "anne", false)]
+        {
+            assert_eq!(is_key(key, typed), is, "{key} {typed}");
+        }
+    }
 }

@@ -18,6 +18,7 @@ use crate::{
         render::{Document, grouped},
         store, time,
     },
+    command,
     exit_code::ExitCode,
     log::{EventLog as _, embedded::watermark_of},
     rfc3339,
@@ -110,6 +111,7 @@ pub(super) async fn run(_: DoctorArgs, context: Context) -> Result<ExitCode, Cli
         lock(&context.store),
         disk(&context.store),
         writable(&context.store),
+        secrets(&context),
         clock(time::now(), newest),
         game_database(&context).await,
     ];
@@ -228,6 +230,31 @@ fn writable(store: &Path) -> Check {
         Ok(()) => Check::ok("permissions", format!("{} may be written", place.display())),
         Err(error) => Check::warn("permissions", format!("{} may not be written: {error}", place.display()), fix),
     }
+}
+
+/// Whether the settings file holds a password and others can read it.
+fn secrets(context: &Context) -> Check {
+    const NAME: &str = "secrets";
+    let url = context.settings.find("game_db_url").filter(|setting| has_password(&setting.value));
+    let Some(file) = url.and_then(|setting| setting.origin.strip_prefix("file ")) else {
+        return Check::ok(NAME, "no settings file holds a password of the game's database");
+    };
+    let mode = rustix::fs::stat(file).map(|stat| stat.st_mode & 0o777);
+    match mode {
+        Ok(mode) if mode & 0o077 == 0 => Check::ok(NAME, format!("{file} can be read by its owner alone")),
+        Ok(mode) => Check::warn(
+            NAME,
+            format!("{file} holds the password of the game's database, and others may read it (mode {mode:o})"),
+            format!("chmod 600 {}", command::word(file)),
+        ),
+        Err(error) => Check::warn(NAME, format!("{file} cannot be looked at: {error}"), "look who may read it"),
+    }
+}
+
+/// True for a URL with a password in it.
+fn has_password(url: &str) -> bool {
+    let user = url.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).map(|(user, _)| user);
+    user.and_then(|user| user.split_once(':')).is_some_and(|(_, password)| !password.is_empty())
 }
 
 fn clock(now: Timestamp, newest: Option<Timestamp>) -> Check {

@@ -13,7 +13,7 @@ use crate::{
         look::RowProgress,
     },
     replay,
-    world::game_db::{GameDb, GameDbError, Session},
+    world::game_db::{GameDb, GameDbError, Session, health::Holder},
 };
 
 /// The database that the settings name.
@@ -74,6 +74,24 @@ where
     }
 }
 
+/// What is done about a table's definition that somebody holds.
+fn held_next(holder: Option<&Holder>, shown: bool) -> String {
+    match (holder, shown) {
+        (Some(Holder { connection, .. }), _) => format!(
+            "look what connection {connection} does (SHOW FULL PROCESSLIST); when nobody needs it: KILL {connection}, and \
+             not those that wait; then run the command again"
+        ),
+        (None, true) => {
+            "SHOW FULL PROCESSLIST says who has locked the table (LOCK TABLES, ALTER TABLE, a backup): wait \
+                         for it, then run the command again"
+                .into()
+        }
+        (None, false) => "grant PROCESS to the user of WOX_GAME_DB_URL, to be told who holds it; or have the oldest \
+                          transaction ended (information_schema.INNODB_TRX), then run the command again"
+            .into(),
+    }
+}
+
 impl From<GameDbError> for CliError {
     fn from(error: GameDbError) -> CliError {
         let (code, next) = match &error {
@@ -101,6 +119,10 @@ impl From<GameDbError> for CliError {
                 "wox::game-db::busy",
                 "SHOW PROCESSLIST says who holds the connections, performance_schema.host_cache which hosts are blocked",
             ),
+            GameDbError::TableHeld { holder, shown, .. } => {
+                let next = held_next(holder.as_ref(), *shown);
+                return CliError::failed("wox::game-db::held", error.to_string()).next(next);
+            }
             GameDbError::Locked { .. } => (
                 "wox::game-db::locked",
                 "end the transaction that holds the table (information_schema.INNODB_TRX names the long ones), then run the command again; nothing was switched",

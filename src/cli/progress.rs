@@ -79,6 +79,7 @@ impl Progress {
             started,
             done: AtomicU64::new(0),
             said: Mutex::new(started),
+            paused: Mutex::default(),
             bar,
         }
     }
@@ -92,7 +93,22 @@ pub struct Phase {
     started: Instant,
     done: AtomicU64,
     said: Mutex<Instant>,
+    paused: Mutex<Paused>,
     bar: Option<ProgressBar>,
+}
+
+/// For how long nothing was allowed so far, and since when it is not.
+#[derive(Debug, Default)]
+struct Paused {
+    before: Duration,
+    since: Option<Instant>,
+}
+
+/// How long a phase took: by the clock, and without its pauses, which say nothing about how fast it is.
+#[derive(Clone, Copy, Debug)]
+struct Took {
+    elapsed: Duration,
+    worked: Duration,
 }
 
 /// What is known about a phase before it starts.
@@ -118,11 +134,28 @@ impl Phase {
         self.show(done);
     }
 
+    /// Says that the work is paused, or goes on.
+    pub fn pause(&self, paused: bool) {
+        let mut known = self.paused.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match (known.since, paused) {
+            (None, true) => known.since = Some(Instant::now()),
+            (Some(since), false) => *known = Paused { before: known.before + since.elapsed(), since: None },
+            _ => {}
+        }
+    }
+
+    fn took(&self) -> Took {
+        let known = self.paused.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let paused = known.before + known.since.map_or(Duration::ZERO, |since| since.elapsed());
+        let elapsed = self.started.elapsed();
+        Took { elapsed, worked: elapsed.saturating_sub(paused) }
+    }
+
     /// Ends the phase: only now it may say 100 %.
     pub fn finish(self) {
         let done = self.done.load(Ordering::Relaxed);
-        let elapsed = self.started.elapsed();
-        let text = self.facts.text(done, elapsed, true);
+        let took = self.took();
+        let text = self.facts.text(done, took, true);
         match self.style {
             Style::Bar => {
                 if let Some(bar) = &self.bar {
@@ -131,26 +164,26 @@ impl Phase {
                 }
             }
             // A phase that is over before anybody wonders needs no line.
-            Style::Plain if elapsed >= Duration::from_secs(1) => self.say(&self.facts.plain(&text)),
-            Style::Json => self.say(&self.facts.json(done, elapsed, true)),
+            Style::Plain if took.elapsed >= Duration::from_secs(1) => self.say(&self.facts.plain(&text)),
+            Style::Json => self.say(&self.facts.json(done, took, true)),
             Style::Plain | Style::Auto | Style::None => {}
         }
     }
 
     fn show(&self, done: u64) {
-        let elapsed = self.started.elapsed();
+        let took = self.took();
         match self.style {
             Style::Bar => {
                 if let Some(bar) = &self.bar {
                     let last = self.facts.total.map_or(u64::MAX, |total| total.saturating_sub(1));
                     bar.set_position(done.min(last));
-                    bar.set_message(self.facts.text(done, elapsed, false));
+                    bar.set_message(self.facts.text(done, took, false));
                 }
             }
             Style::Plain if self.is_due(PLAIN_EVERY) => {
-                self.say(&self.facts.plain(&self.facts.text(done, elapsed, false)));
+                self.say(&self.facts.plain(&self.facts.text(done, took, false)));
             }
-            Style::Json if self.is_due(JSON_EVERY) => self.say(&self.facts.json(done, elapsed, false)),
+            Style::Json if self.is_due(JSON_EVERY) => self.say(&self.facts.json(done, took, false)),
             Style::Plain | Style::Json | Style::Auto | Style::None => {}
         }
     }
@@ -199,11 +232,11 @@ pub(super) struct ProgressLine {
     total: Option<u64>,
     /// Never 100 before the end.
     percent: Option<u64>,
-    /// The rate.
+    /// The rate, pauses not counted.
     per_second: u64,
     /// Time taken, in milliseconds.
     elapsed_ms: u64,
-    /// Time left by the rate so far, in milliseconds.
+    /// Time left by the rate so far, in milliseconds; a pause does not add to it.
     left_ms: Option<u64>,
     /// The phase is over.
     ended: bool,
@@ -219,7 +252,7 @@ impl Facts {
         Some(u64::try_from(percent).unwrap_or(99).min(99))
     }
 
-    fn text(&self, done: u64, elapsed: Duration, ended: bool) -> String {
+    fn text(&self, done: u64, Took { elapsed, worked }: Took, ended: bool) -> String {
         let mut text = String::new();
         let _infallible = (|| {
             if let Some(percent) = self.percent(done, ended) {
@@ -229,8 +262,8 @@ impl Facts {
                 Some(total) if !ended => write!(text, "{} of {} {}", grouped(done), grouped(total), self.unit)?,
                 _ => write!(text, "{} {}", grouped(done), self.unit)?,
             }
-            write!(text, ", {}/s", grouped(rate(done, elapsed)))?;
-            if !ended && let Some(left) = self.left(done, elapsed) {
+            write!(text, ", {}/s", grouped(rate(done, worked)))?;
+            if !ended && let Some(left) = self.left(done, worked) {
                 write!(text, ", {} left", clock(left))?;
             }
             write!(text, ", {} elapsed", clock(elapsed))
@@ -242,7 +275,7 @@ impl Facts {
         format!("[{}/{}] {}: {}", self.index, self.phases, self.name, text.trim_start())
     }
 
-    fn json(&self, done: u64, elapsed: Duration, ended: bool) -> String {
+    fn json(&self, done: u64, Took { elapsed, worked }: Took, ended: bool) -> String {
         let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let line = ProgressLine {
             schema: ProgressLine::NAME,
@@ -253,26 +286,26 @@ impl Facts {
             done,
             total: self.total,
             percent: self.percent(done, ended),
-            per_second: rate(done, elapsed),
+            per_second: rate(done, worked),
             elapsed_ms: millis(elapsed),
-            left_ms: self.left(done, elapsed).map(millis),
+            left_ms: self.left(done, worked).map(millis),
             ended,
         };
         serde_json::to_string(&line).expect("progress is plain data")
     }
 
-    fn left(&self, done: u64, elapsed: Duration) -> Option<Duration> {
+    fn left(&self, done: u64, worked: Duration) -> Option<Duration> {
         let rest = self.total?.saturating_sub(done);
-        if done == 0 || elapsed < Duration::from_millis(500) {
+        if done == 0 || worked < Duration::from_millis(500) {
             return None;
         }
-        let micros = elapsed.as_micros() * u128::from(rest) / u128::from(done);
+        let micros = worked.as_micros() * u128::from(rest) / u128::from(done);
         Some(Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX)))
     }
 }
 
-fn rate(done: u64, elapsed: Duration) -> u64 {
-    let micros = elapsed.as_micros().max(1);
+fn rate(done: u64, worked: Duration) -> u64 {
+    let micros = worked.as_micros().max(1);
     u64::try_from(u128::from(done) * 1_000_000 / micros).unwrap_or(u64::MAX)
 }
 
@@ -291,6 +324,26 @@ mod tests {
 
     const FACTS: Facts = Facts { index: 2, phases: 3, name: "replay", unit: "events", total: Some(200) };
 
+    /// Without a pause.
+    fn straight(seconds: u64) -> Took {
+        let elapsed = Duration::from_secs(seconds);
+        Took { elapsed, worked: elapsed }
+    }
+
+    #[test]
+    fn a_pause_is_time_taken_and_neither_rate_nor_time_left() {
+        let paused = Took { elapsed: Duration::from_secs(1_000), worked: Duration::from_secs(25) };
+        assert_eq!(FACTS.text(50, paused, false), " 25 %  50 of 200 events, 2/s, 1:15 min left, 16:40 min elapsed");
+        let phase = Progress::new(Style::None, 1).phase(1, "replay", "events", Some(200));
+        phase.pause(true);
+        std::thread::sleep(Duration::from_millis(60));
+        assert!(phase.took().worked < Duration::from_millis(50), "while it lasts: {:?}", phase.took());
+        phase.pause(false);
+        phase.pause(false);
+        let took = phase.took();
+        assert!(took.elapsed - took.worked >= Duration::from_millis(60), "and behind it: {took:?}");
+    }
+
     #[test]
     fn nothing_says_one_hundred_percent_before_the_end() {
         for done in [199, 200, 500, u64::MAX] {
@@ -301,19 +354,19 @@ mod tests {
 
     #[test]
     fn a_line_names_phase_count_rate_time_left_and_time_taken() {
-        let text = FACTS.plain(&FACTS.text(50, Duration::from_secs(100), false));
+        let text = FACTS.plain(&FACTS.text(50, straight(100), false));
         assert_eq!(text, "[2/3] replay: 25 %  50 of 200 events, 0/s, 5:00 min left, 1:40 min elapsed");
     }
 
     #[test]
     fn an_unknown_total_shows_no_percent_and_no_time_left() {
         let facts = Facts { total: None, ..FACTS };
-        assert_eq!(facts.text(50, Duration::from_secs(2), false), "50 events, 25/s, 2.0 s elapsed");
+        assert_eq!(facts.text(50, straight(2), false), "50 events, 25/s, 2.0 s elapsed");
     }
 
     #[test]
     fn the_json_form_is_one_line_of_json() {
-        let value: serde_json::Value = serde_json::from_str(&FACTS.json(50, Duration::from_secs(100), false)).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&FACTS.json(50, straight(100), false)).unwrap();
         assert_eq!(value["left_ms"], 300_000);
         assert_eq!(value["percent"], 25);
     }

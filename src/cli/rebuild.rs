@@ -48,13 +48,13 @@ use crate::{
 ///
 /// Without a decision nothing is written: the tables are held against the log, and what would be overwritten is shown,
 /// with the rows somebody changed outside the engine, and an id. `--confirm ID` carries out exactly that, and refuses when
-/// anything has moved since. `--yes` is for runs without a person: it carries out whatever is found, unless rows were
-/// changed outside the engine.
+/// anything has moved since: an event, or any column of any row, so the game's writers have to be stopped for it. `--yes`
+/// is for runs without a person: it carries out whatever is found, unless rows were changed outside the engine.
 ///
 /// New tables are built beside the live ones, checked, and put in place by one RENAME: readers see the old tables or the
 /// new ones. The game goes on; what it writes meanwhile is taken in before the switch, while writers wait and readers do
-/// not. Tables that foreign keys tie together are replaced together. The old tables are kept (`_wox_old_…`), and
-/// `--revert` puts them back; `--drop-kept` drops those that no revert needs.
+/// not; what is edited meanwhile and no event bears out ends it before the switch. Tables that foreign keys tie together are replaced together. The old tables are kept (`_wox_old_…`), and
+/// `--revert` puts them back, unless one was lost before; `--drop-kept` drops those that no revert needs.
 ///
 /// While the file rebuild.pause stands in the store, a rebuild waits. Ctrl-C stops it before the switch with the tables
 /// untouched. Killed at any point, the next run finds out what became of it.
@@ -322,6 +322,7 @@ impl Job {
             phase.finish();
             found.tell(seeker);
         }
+        found.judge();
         Ok((found, folded))
     }
 
@@ -350,6 +351,7 @@ impl Job {
             }
             if rows.is_paused() != paused {
                 paused = rows.is_paused();
+                phase.pause(paused);
                 let flag = pause_file(&self.context.store);
                 self.context.say(match paused {
                     true => format!("paused: remove {} to go on, or press Ctrl-C to stop", flag.display()),
@@ -414,8 +416,8 @@ impl Job {
         if survey.unlooked() > 0 {
             what = format!("{what}, and {} more that nobody looked at", grouped(survey.unlooked()));
         }
-        let rows: Vec<_> = survey.outside().take(3).map(|row| format!("{} {}", row.table, row.key)).collect();
-        let told = CliError::refused("wox::rebuild::outside", what).at("rows", rows.join(", "));
+        let rows = survey.outside().map(|row| format!("{} {}", row.table, row.key));
+        let told = CliError::refused("wox::rebuild::outside", what).at("rows", some_of(outside, rows));
         Err(told.next(format!("{looked} shows them with an id that a person confirms")))
     }
 
@@ -459,7 +461,18 @@ impl Job {
             document = document.line(unholdable(found));
         }
         document.print(self.context.output)?;
-        self.context.say("to undo it: wox rebuild --revert");
+        let lost: Vec<_> =
+            rebuilt.tables.iter().filter(|shadow| shadow.lost).map(|shadow| shadow.table.name()).collect();
+        // Where one has no way back, the others have none without it: old and new tables would stand side by side.
+        self.context.say(match lost.as_slice() {
+            [] => "to undo it: wox rebuild --revert".to_owned(),
+            lost => format!(
+                "{} {} lost before, so no command undoes it: the tables are put back together or not at all; the old ones \
+                 that were there are kept under the names above",
+                lost.join(", "),
+                if lost.len() == 1 { "was" } else { "were" }
+            ),
+        });
         if !rebuilt.is_verified() {
             self.context.say("next: wox diff");
         }
@@ -542,7 +555,8 @@ impl Job {
             document = document.line(format!("  {name}"));
         }
         if !found.needed.is_empty() {
-            document = document.line(format!("wox rebuild --revert needs {}", found.needed.join(", ")));
+            let needs = format!("wox rebuild --revert needs {}", found.needed.join(", "));
+            document = document.line(self.context.pasteable(&needs));
         }
         document.print(self.context.output)
     }
@@ -614,6 +628,10 @@ impl Job {
             RebuildError::Written { seconds, .. } => CliError::failed("wox::rebuild::written", what)
                 .next(format!("let the game wait that long: --hold {}", seconds + 1))
                 .next(format!("or stop its writers, then {again}")),
+            RebuildError::Edited { count, rows } => CliError::refused("wox::rebuild::edited-meanwhile", what)
+                .at("rows", some_of(count, rows.into_iter()))
+                .next(format!("{again} shows them with an id that a person confirms"))
+                .next("a game that writes its rows before its events does this too: stop its writers meanwhile"),
             RebuildError::Fenced => {
                 CliError::refused("wox::rebuild::fenced", what).next(format!("{again} shows how things stand"))
             }
@@ -627,9 +645,11 @@ impl Job {
             RebuildError::SwitchedUnrecorded { source } => CliError::failed("wox::rebuild::unrecorded", what)
                 .next(format!("free the cause, then {again}: it writes down what is missing"))
                 .caused_by(source),
-            RebuildError::SwitchedUnread { .. } => CliError::failed("wox::rebuild::unread", what)
-                .next("wox diff reads them")
-                .next(format!("{again} writes down what is missing; to undo it: wox rebuild --revert")),
+            RebuildError::SwitchedUnread { .. } => {
+                CliError::failed("wox::rebuild::unread", what).next("wox diff reads them").next(format!(
+                    "{again} writes down what is missing; wox rebuild --revert undoes it where no table was lost"
+                ))
+            }
             RebuildError::NotOurs { next, .. } => CliError::refused("wox::rebuild::not-ours", what).next(next),
             RebuildError::NothingToRevert { .. } => CliError::refused("wox::rebuild::nothing-to-revert", what)
                 .next(format!("{again} shows how things stand")),
@@ -648,6 +668,15 @@ impl Job {
                 ))
             }
         }
+    }
+}
+
+/// The first few of so many rows, and how many there are beside them.
+fn some_of(count: u64, rows: impl Iterator<Item = String>) -> String {
+    let first: Vec<_> = rows.take(3).collect();
+    match count.saturating_sub(first.len() as u64) {
+        0 => first.join(", "),
+        more => format!("{} and {} more", first.join(", "), grouped(more)),
     }
 }
 
@@ -692,9 +721,9 @@ fn found_words(found: &Found) -> Option<String> {
     })
 }
 
-/// Rows that are going to be read and written: live and missing ones built, all of them read back, live ones once more.
+/// Rows that are gone through to build the new tables: the live ones, and those that are missing.
 fn rows_to_come(survey: &Survey) -> u64 {
-    survey.look.tables.iter().map(|table| table.live + table.missing + table.expected + table.live).sum()
+    survey.look.tables.iter().map(|table| table.live + table.missing).sum()
 }
 
 fn report_of(survey: &Survey, verdict: &'static str, rebuilt: Option<&Rebuilt>) -> RebuildReport {
@@ -759,6 +788,14 @@ fn lines_of(survey: &Survey, document: Document, context: &Context) -> Document 
             let more = (outside.len() - SHOWN_ROWS_MAX) as u64;
             document = document.line(format!("and {} more; --output json shows all of them", counted(more, "row")));
         }
+    }
+    let taken_away = survey.taken_away().count() as u64;
+    if taken_away > 0 {
+        let were = if taken_away == 1 { "was" } else { "were" };
+        document = document.line(format!(
+            "{} {were} taken away outside the engine since the last rebuild, and would come back",
+            counted(taken_away, "row")
+        ));
     }
     if survey.unlooked() > 0 {
         document = document.line(format!("{} more that differ were only counted", grouped(survey.unlooked())));

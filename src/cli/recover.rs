@@ -73,10 +73,10 @@ pub(super) struct RecoverArgs {
     /// The match whose winner was another, by your decision: its round from 1 and its place in the round from 0
     #[arg(long, value_name = "ROUND/SLOT", requires_all = ["winner", "why"], conflicts_with_all = ["player", "second"])]
     correct: Option<String>,
-    /// Who won that match
+    /// Who won that match: an id or @handle
     #[arg(long, value_name = "PLAYER", requires = "correct")]
     winner: Option<String>,
-    /// The player a deposit belongs to, by your decision
+    /// The player a deposit belongs to, by your decision: an id or @handle
     #[arg(long, value_name = "PLAYER", requires = "why", conflicts_with = "second")]
     player: Option<String>,
     /// Who else decides that a withdrawal goes back, what is true of a deposit whose final block went away, or what a
@@ -112,6 +112,12 @@ pub(super) struct RecoverArgs {
 pub(super) async fn run(mut args: RecoverArgs, context: Context) -> Result<ExitCode, CliError> {
     if let ("player", Some(handle)) = (args.what.as_str(), args.id.as_deref().and_then(|id| id.strip_prefix('@'))) {
         args.id = Some(who(handle, &context).await?.to_string());
+    }
+    // A plan names people by id and handle: either can be typed.
+    for named in [&mut args.winner, &mut args.player].into_iter().flatten() {
+        if let Some(handle) = named.strip_prefix('@') {
+            *named = who(handle, &context).await?.to_string();
+        }
     }
     if args.write {
         return row::write(&args.what, args.id.as_deref().unwrap_or_default(), args.confirm.as_deref(), &context).await;
@@ -223,6 +229,16 @@ async fn existing(stream: StreamId, context: &Context) -> Result<StreamId, CliEr
     if log.revision(&stream).await? > Revision::NO_STREAM {
         return Ok(stream);
     }
-    Err(CliError::usage("wox::recover::unknown", format!("there is no stream {stream} in this log"))
-        .next(format!("{} lists the ones something is wrong with", command::wox(["recover", stream.category()]))))
+    Err(unknown(&stream, context).await)
+}
+
+/// What is said of a thing nobody has heard of; of a player also that somebody is called so.
+async fn unknown(stream: &StreamId, context: &Context) -> CliError {
+    let (category, subject) = (stream.category(), stream.subject());
+    let error = CliError::usage("wox::recover::unknown", format!("there is no {category} {subject} in this log"));
+    let error = match category == "player" && who(subject, context).await.is_ok() {
+        true => error.next(format!("did you mean `@{subject}`?")),
+        false => error,
+    };
+    error.next(format!("{} lists the ones something is wrong with", command::wox(["recover", category])))
 }

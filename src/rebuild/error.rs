@@ -56,6 +56,14 @@ pub enum RebuildError {
         /// How long the building took.
         seconds: u64,
     },
+    /// Rows were written while the tables were built, to what neither the log nor anybody who was asked knows of.
+    #[error("{} changed outside the engine while the new tables were built; nothing was switched", rows_words(*count))]
+    Edited {
+        /// How many rows.
+        count: u64,
+        /// Their tables and keys, a few of them.
+        rows: Vec<String>,
+    },
     /// The fence fell: another rebuild may have begun.
     #[error("this rebuild is fenced off: its lock on the server is gone, or another one has begun")]
     Fenced,
@@ -122,6 +130,10 @@ pub enum RebuildError {
     },
 }
 
+fn rows_words(count: u64) -> String {
+    if count == 1 { "1 row was".into() } else { format!("{count} rows were") }
+}
+
 impl From<BookError> for RebuildError {
     fn from(source: BookError) -> RebuildError {
         RebuildError::Unrecorded { source }
@@ -135,6 +147,7 @@ impl RebuildError {
         matches!(
             self,
             RebuildError::Busy { .. }
+                | RebuildError::Edited { .. }
                 | RebuildError::Obstacles { .. }
                 | RebuildError::Fenced
                 | RebuildError::NotOurs { .. }

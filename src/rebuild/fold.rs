@@ -9,7 +9,7 @@ use crate::{
     log::{EventLog, ReadError},
     recovery::gather::waivers,
     replay::{Progress, ReplayStopped, Watch, replay_watched},
-    tables::Scribe,
+    tables::{Scribe, origin::Seeker},
 };
 
 /// The log as the tables need it.
@@ -69,6 +69,17 @@ pub async fn further(
     threads: NonZeroUsize,
     progress: &Arc<Progress>,
 ) -> Result<Folded, FoldError> {
+    further_seeking(log, folded, threads, progress, &mut None).await
+}
+
+/// As [`further`], and a seeker looks on at what is folded.
+pub async fn further_seeking(
+    log: &dyn EventLog,
+    folded: Folded,
+    threads: NonZeroUsize,
+    progress: &Arc<Progress>,
+    seeker: &mut Option<Seeker>,
+) -> Result<Folded, FoldError> {
     let head = log.head().await?;
     if head.position == folded.as_of {
         return Ok(folded);
@@ -78,7 +89,16 @@ pub async fn further(
         Some(base) => (base, folded.scribe),
         None => (Replay::new(waivers), Scribe::default()),
     };
-    let (scribe, replay) = watched_from(log, base, head.position, threads, progress, scribe).await?;
+    let (scribe, replay) = match seeker.take() {
+        None => watched_from(log, base, head.position, threads, progress, scribe).await?,
+        Some(seeking) => {
+            let seeking = seeking.from(scribe);
+            let (mut found, replay) = watched_from(log, base, head.position, threads, progress, seeking).await?;
+            let scribe = found.take_scribe();
+            *seeker = Some(found);
+            (scribe, replay)
+        }
+    };
     Ok(Folded { log: head.log, as_of: head.position, root: head.root, replay, scribe })
 }
 

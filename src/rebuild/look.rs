@@ -1,7 +1,10 @@
 //! The live tables at one consistent snapshot, held against their images.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -24,7 +27,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct RowProgress {
     done: AtomicU64,
-    stop: AtomicBool,
+    stop: Arc<AtomicBool>,
     paused: AtomicBool,
 }
 
@@ -33,6 +36,12 @@ impl RowProgress {
     #[must_use]
     pub fn done(&self) -> u64 {
         self.done.load(Ordering::Relaxed)
+    }
+
+    /// A counter that nobody sees and that stops with this one: for rows that are read once more.
+    #[must_use]
+    pub fn uncounted(&self) -> RowProgress {
+        RowProgress { stop: self.stop.clone(), ..RowProgress::default() }
     }
 
     /// Counts rows.
@@ -135,7 +144,11 @@ pub async fn look_each(
     session.snapshot().await?;
     let mut look = Look { as_of: folded.as_of, schema, tables: Vec::new(), unholdable: Vec::new() };
     let looked = read(session, folded, tables, details, progress, &mut look, &mut show).await;
-    // A connection that broke has no snapshot any more; what is wrong was said above.
+    // A connection that broke has no snapshot any more, and one that still runs a statement takes no other; what is wrong
+    // was said above.
+    if let Err(error @ LookError::GameDb(GameDbError::Timeout)) = looked {
+        return Err(error);
+    }
     let ended = session.end_snapshot().await;
     looked?;
     ended?;
@@ -178,7 +191,15 @@ pub async fn each_row(
 ) -> Result<(), LookError> {
     let mut rows = session.rows(name, columns);
     let mut batch = Batch::default();
-    while rows.next(&mut batch).await? {
+    loop {
+        match rows.next(&mut batch).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(error) => {
+                drop(rows);
+                return Err(session.held_up(name, error).await.into());
+            }
+        }
         let mut cells = Vec::with_capacity(columns.len());
         for row in 0..batch.len() {
             batch.row(row, &mut cells);
@@ -187,7 +208,6 @@ pub async fn each_row(
         progress.add(batch.len() as u64);
         progress.go_on()?;
     }
-    Ok(())
 }
 
 /// The digest over every row of a table, or of a copy of it under another name; the one a comparison gives too.

@@ -58,11 +58,12 @@ impl<'a> Pace<'a> {
 
     /// Counts rows; then waits as long as it has to.
     pub async fn step(&mut self, rows: u64) -> Result<(), LookError> {
-        self.rows.add(rows);
         self.rows.go_on()?;
+        // What is built once more in a hurry was counted when it was built.
         if self.hurry {
             return Ok(());
         }
+        self.rows.add(rows);
         self.wait_for_flag().await?;
         self.counted += rows;
         let Some(most) = self.most else { return Ok(()) };

@@ -13,16 +13,18 @@ use wox_events::{Digest, OpsEvent, Position, StreamId};
 use super::{
     Book, Folded, LookError, Pace, RebuildError, Survey,
     book::{Note, Run, label},
-    fold::further,
-    look::{RowProgress, digest, look},
+    edits::{Edits, edits},
+    fold::{further, further_seeking},
+    look::{RowProgress, compare, digest, look},
     shadow::{Shadow, Writers, build},
 };
 use crate::{
     log::{EventLog, ReadError},
     replay::Progress,
     tables::{
-        Difference, Table,
+        Difference, Image, Table,
         compare::{Compared, Details},
+        origin::Seeker,
     },
     world::game_db::{
         GameDb, GameDbError, Session,
@@ -114,6 +116,7 @@ pub async fn rebuild(
     let mut work = Work {
         order,
         run: Run::of("rebuild", control.epoch, &bound_to),
+        survey,
         schema: &survey.look.schema,
         control,
         tables,
@@ -131,6 +134,7 @@ pub async fn rebuild(
 struct Work<'a> {
     order: Order<'a>,
     run: Run,
+    survey: &'a Survey,
     schema: &'a Schema,
     control: Control,
     tables: Vec<Table>,
@@ -186,7 +190,9 @@ impl Work<'_> {
                 notes.push(self.run.once(compared.table.name(), OpsEvent::ProjectionDeclaredCorrupt { table }));
             }
         }
-        notes.extend(survey.outside().take(NAMED_MAX).map(|row| outside_note(&self.run, row)));
+        notes.extend(
+            survey.outside().chain(survey.taken_away()).take(NAMED_MAX).map(|row| outside_note(&self.run, row)),
+        );
         notes
     }
 
@@ -200,7 +206,10 @@ impl Work<'_> {
         reader.snapshot().await?;
         for table in self.tables.clone() {
             let (epoch, schema) = (self.control.epoch, self.schema);
-            shadows.push(build(epoch, table, &self.tables, schema, folded, reader, &mut self.writers, pace).await?);
+            let details = Details::FIRST;
+            let built =
+                build(epoch, table, &self.tables, schema, folded, reader, &mut self.writers, details, pace).await?;
+            shadows.push(built);
         }
         reader.end_snapshot().await?;
         Ok(shadows)
@@ -276,16 +285,20 @@ impl Work<'_> {
             let message = "columns, keys or triggers are others than when the rebuild began".into();
             return Err(GameDbError::Moved { message }.into());
         }
-        let folded = further(self.order.log, folded, self.order.threads, &Arc::new(Progress::default())).await?;
+        let again = pace.rows().uncounted();
         let mut written = Vec::new();
         let mut live = Vec::new();
-        for shadow in &shadows {
-            let digest = self.held_digest(held, shadow.table, pace.rows()).await?;
-            if digest.is_some_and(|digest| digest != shadow.live) {
+        let mut then = Vec::new();
+        for (shadow, basis) in shadows.iter().zip(&self.survey.basis.tables) {
+            let digest = self.held_digest(held, shadow.table, &again).await?;
+            // What somebody decided about is what the survey saw, and not what was there when the building began.
+            if digest.is_some_and(|digest| digest != shadow.from.digest || digest != basis.live) {
                 written.push(shadow.table.to_string());
+                then.extend(self.held_against(held, shadow.table, &folded, &again).await?);
             }
             live.push(digest);
         }
+        let (folded, then) = self.further(folded, then).await?;
         if folded.scribe.moved() != began.at {
             written.push("the log".into());
         }
@@ -311,7 +324,15 @@ impl Work<'_> {
                 },
             };
             let (epoch, schema) = (self.control.epoch, self.schema);
-            again.push(build(epoch, table, &self.tables, schema, &folded, reader, &mut self.writers, pace).await?);
+            let details = Details::OVERWRITTEN;
+            let built =
+                build(epoch, table, &self.tables, schema, &folded, reader, &mut self.writers, details, pace).await?;
+            again.push(built);
+        }
+        let now: Vec<&Compared> = again.iter().map(|shadow| &shadow.from).collect();
+        let Edits { count, rows } = edits(&self.survey.look.tables, &then, &now);
+        if count > 0 {
+            return Err(RebuildError::Edited { count, rows });
         }
         self.control.digests = digests(&again);
         self.control.sources.next = Some(made_from(self.order.log, &folded).await?);
@@ -326,6 +347,39 @@ impl Work<'_> {
             shapes.push(self.writers.first.made_as(live.table).await?);
         }
         Ok(shapes)
+    }
+
+    /// A held table against a state of the log.
+    async fn held_against(
+        &self,
+        held: &mut Held,
+        table: Table,
+        folded: &Folded,
+        rows: &RowProgress,
+    ) -> Result<Option<Compared>, RebuildError> {
+        let (Some(live), Some(session)) = (self.schema.table(table), held.session(table.name())) else {
+            return Ok(None);
+        };
+        let image = Image::of(table, &folded.replay.state, &folded.scribe);
+        let layout = (&live.layout, live.columns.as_slice());
+        Ok(Some(compare(session, &image, table.name(), layout, Details::OVERWRITTEN, rows).await?))
+    }
+
+    /// Folds on to where the log stands now, and tells of what differed before which of the new events a row has missed.
+    async fn further(&self, folded: Folded, mut then: Vec<Compared>) -> Result<(Folded, Vec<Compared>), RebuildError> {
+        let mut differences: Vec<_> = then.iter().flat_map(|table| &table.differences).cloned().collect();
+        let layout = |table| self.schema.table(table).map(|live| &live.layout);
+        let mut seeker = Seeker::of(&differences, layout);
+        let progress = Arc::new(Progress::default());
+        let folded = further_seeking(self.order.log, folded, self.order.threads, &progress, &mut seeker).await?;
+        if let Some(seeker) = seeker {
+            seeker.tell(&mut differences);
+        }
+        then.iter_mut()
+            .flat_map(|table| &mut table.differences)
+            .zip(differences)
+            .for_each(|(place, told)| *place = told);
+        Ok((folded, then))
     }
 
     async fn held_digest(

@@ -9,7 +9,7 @@ use super::{Folded, Pace, RebuildError, look::compare};
 use crate::{
     tables::{
         Batch, Image, Table,
-        compare::{Comparison, Details, Fate},
+        compare::{Compared, Comparison, Details, Fate},
     },
     world::game_db::{
         GameDb, GameDbError, Session,
@@ -27,8 +27,8 @@ pub struct Shadow {
     pub lost: bool,
     /// How many rows it has.
     pub rows: u64,
-    /// Over every row of the live table it was made from.
-    pub live: Digest,
+    /// The live table it was made from, held against the log.
+    pub from: Compared,
     /// Over every row of its own, as it was read back.
     pub digest: Digest,
 }
@@ -77,8 +77,8 @@ const MADE_ROWS: usize = 512;
 /// Batches of rows that wait for the server at most.
 const BATCHES_WAITING: usize = 4;
 
-/// Builds one table of rebuild number `epoch`. `reader` sees the live one, `writers` make the new one; `rebuilt` are all tables that are replaced
-/// together.
+/// Builds one table of rebuild number `epoch`. `reader` sees the live one, `writers` make the new one; `rebuilt` are all
+/// tables that are replaced together. `details` says how many of the live rows that differ are told.
 #[expect(clippy::too_many_arguments, reason = "two sessions, two tables of contents, a pace: none belongs to another")]
 pub async fn build(
     epoch: u64,
@@ -88,26 +88,28 @@ pub async fn build(
     folded: &Folded,
     reader: &mut Session,
     writers: &mut Writers,
+    details: Details,
     pace: &mut Pace<'_>,
 ) -> Result<Shadow, RebuildError> {
     let image = Image::of(table, &folded.replay.state, &folded.scribe);
     let published = LiveTable::published(table);
     let (live, lost) = schema.table(table).map_or((&published, true), |live| (live, false));
     writers.first.create_shadow(epoch, live, lost).await?;
-    let from = fill(epoch, &image, live, lost, reader, writers, pace).await?;
+    let from = fill(epoch, &image, live, lost, reader, writers, details, pace).await?;
     let writer = &mut writers.first;
     writer.add_foreign_keys(epoch, live, lost, rebuilt).await?;
-    let found =
-        compare(writer, &image, &new_name(epoch, table), (&live.layout, &live.columns), Details::FIRST, pace.rows())
-            .await?;
+    let (name, layout, again) =
+        (new_name(epoch, table), (&live.layout, live.columns.as_slice()), pace.rows().uncounted());
+    let found = compare(writer, &image, &name, layout, Details::FIRST, &again).await?;
     if !found.is_equal() {
         let first = found.differences.first().map(|row| format!("{} row {}", row.kind, row.key)).unwrap_or_default();
         return Err(RebuildError::NotAsTheLog { table, first });
     }
-    Ok(Shadow { table, lost, rows: found.live, live: from, digest: found.digest })
+    Ok(Shadow { table, lost, rows: found.live, from, digest: found.digest })
 }
 
-/// Fills the shadow; gives the digest of the live rows.
+/// Fills the shadow; gives what the live rows came to.
+#[expect(clippy::too_many_arguments, reason = "as `build`")]
 async fn fill(
     epoch: u64,
     image: &Image<'_>,
@@ -115,8 +117,9 @@ async fn fill(
     lost: bool,
     reader: &mut Session,
     writers: &mut Writers,
+    details: Details,
     pace: &mut Pace<'_>,
-) -> Result<Digest, RebuildError> {
+) -> Result<Compared, RebuildError> {
     let (mut senders, mut loads) = (Vec::new(), Vec::new());
     for session in writers.all() {
         let (sender, receiver) = mpsc::channel(BATCHES_WAITING);
@@ -125,7 +128,7 @@ async fn fill(
     }
     // While the server stores rows, the next ones are read and compared.
     let to = Outlets { senders, next: 0 };
-    let (made, loaded) = tokio::join!(make(image, live, lost, reader, pace, to), join_all(loads));
+    let (made, loaded) = tokio::join!(make(image, live, lost, reader, details, pace, to), join_all(loads));
     // A loader that failed has stopped the other side too.
     loaded.into_iter().collect::<Result<(), _>>()?;
     made
@@ -156,20 +159,29 @@ impl Outlets {
     }
 }
 
-/// Reads live rows and hands on what is to be written; gives the digest of the live rows.
+/// Reads live rows and hands on what is to be written; gives what the live rows came to.
 async fn make(
     image: &Image<'_>,
     live: &LiveTable,
     lost: bool,
     reader: &mut Session,
+    details: Details,
     pace: &mut Pace<'_>,
     mut to: Outlets,
-) -> Result<Digest, RebuildError> {
-    let mut comparison = Comparison::of(image, &live.layout, Details::FIRST);
+) -> Result<Compared, RebuildError> {
+    let mut comparison = Comparison::of(image, &live.layout, details);
     if !lost {
         let mut rows = reader.rows(live.table.name(), &live.columns);
         let mut batch = Batch::default();
-        while rows.next(&mut batch).await? {
+        loop {
+            match rows.next(&mut batch).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    drop(rows);
+                    return Err(reader.held_up(live.table.name(), error).await.into());
+                }
+            }
             let mut cells = Vec::with_capacity(live.columns.len());
             let mut written = Batch::of(live.columns.len());
             for row in 0..batch.len() {
@@ -200,5 +212,5 @@ async fn make(
         to.send((Fill::Defaults, made)).await?;
         pace.step(some.len() as u64).await?;
     }
-    Ok(finished.compared.digest)
+    Ok(finished.compared)
 }

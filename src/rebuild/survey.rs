@@ -14,6 +14,7 @@ use wox_projections::FOLD_HASH;
 
 use super::{
     Folded, Look, LookError, RebuildError,
+    edits::unlooked,
     look::{RowProgress, look_each},
     settle::tables_of,
 };
@@ -21,7 +22,7 @@ use crate::{
     log::EventLog,
     tables::{
         Difference, Image, Kind, Table,
-        compare::{Compared, Details, Layout},
+        compare::{Compared, Details, Layout, TAKEN_AWAY},
         image::Unholdable,
         merge::Rendered,
         origin::{Origin, Seeker},
@@ -144,7 +145,6 @@ impl Survey {
     pub fn tell(&mut self, seeker: Seeker) {
         let mut changed: Vec<_> = self.changed().cloned().collect();
         seeker.tell(&mut changed);
-        self.made.judge(&mut changed);
         let mut told = changed.into_iter();
         let places = self.look.tables.iter_mut().flat_map(|table| &mut table.differences);
         for place in places.filter(|difference| difference.kind == Kind::Changed) {
@@ -152,6 +152,19 @@ impl Survey {
                 *place = difference;
             }
         }
+    }
+
+    /// Takes in what the last rebuild had made: behind [`Survey::tell`], for it judges what was found.
+    pub fn judge(&mut self) {
+        for table in &mut self.look.tables {
+            self.made.judge(&mut table.differences);
+        }
+    }
+
+    /// Rows that the last rebuild had made and that somebody took away. They come back without a question, because nothing
+    /// of anybody's is overwritten; that they were gone is a finding all the same (R33).
+    pub fn taken_away(&self) -> impl Iterator<Item = &Difference> {
+        self.differences().filter(|difference| difference.is_taken_away())
     }
 
     fn changed(&self) -> impl Iterator<Item = &Difference> {
@@ -179,9 +192,7 @@ impl Survey {
     /// Rows that would be overwritten and were only counted: nobody knows whose doing they are.
     #[must_use]
     pub fn unlooked(&self) -> u64 {
-        let wrong = |table: &Compared| table.differences.iter().filter(|row| row.kind != Kind::Missing).count() as u64;
-        let of = |table: &Compared| (table.changed + table.surplus).saturating_sub(wrong(table));
-        self.look.tables.iter().map(of).sum()
+        self.look.tables.iter().map(unlooked).sum()
     }
 }
 
@@ -287,7 +298,7 @@ impl Made {
             }
             let there = difference.fields.iter().all(|field| field.wrote <= *as_of);
             if difference.kind == Kind::Missing && there && difference.note.is_none() {
-                difference.note = Some("the last rebuild made this row: it was taken away outside the engine".into());
+                difference.note = Some(TAKEN_AWAY.into());
             }
         }
     }

@@ -187,7 +187,12 @@ pub(super) fn taken_back(item: &Item, state: &State) -> Vec<TakenBack> {
             // That something was repaired stays true, whatever is repaired later.
             let of_players = state.outbox.telling_of(overtaken).filter(|(_, audience)| *audience != OPERATORS);
             let notices = of_players.filter_map(|(id, _)| id.parse().ok().map(EventId));
-            taken.extend(notices.map(|notice| TakenBack { notice, because: step.id }));
+            for notice in notices {
+                // Two events of a plan can both overtake it; it is taken back once.
+                if taken.iter().all(|known: &TakenBack| known.notice != notice) {
+                    taken.push(TakenBack { notice, because: step.id });
+                }
+            }
         }
     }
     taken
@@ -227,10 +232,19 @@ fn of_past_tournament(event: &TournamentEvent, known: &Tournament) -> Vec<EventI
     let round = |number: u8| known.rounds.get(usize::from(number).checked_sub(1)?);
     let orders = |number: u8, slot: u16| round(number).and_then(|round| round.orders.get(&slot)).into_iter().flatten();
     match event {
-        // Two were to play, and now it is decided, or counts for nobody.
-        TournamentEvent::MatchDecided { round, slot, .. }
-        | TournamentEvent::MatchResultCorrected { round, slot, .. }
-        | TournamentEvent::MatchVoided { round, slot, .. } => orders(*round, *slot).copied().collect(),
+        // Two were to play, and now it is decided.
+        TournamentEvent::MatchDecided { round, slot, .. } => orders(*round, *slot).copied().collect(),
+        // Two were to play, and now it is decided, or counts for nobody; and what they got by the result before is not
+        // theirs, whether it can be taken back or not.
+        TournamentEvent::MatchResultCorrected { round, slot, .. }
+        | TournamentEvent::MatchVoided { round, slot, .. } => {
+            let result = known.result_of(*round, *slot);
+            let played = |player: &PlayerId| {
+                result.is_some_and(|result| result.winner == *player || result.loser.as_ref() == Some(player))
+            };
+            let prizes = known.payments.iter().filter(|paid| played(&paid.player)).map(|paid| paid.event.id);
+            orders(*round, *slot).copied().chain(prizes).collect()
+        }
         // Two were to play, and now others are.
         TournamentEvent::BracketRebuilt { round: number, matches, .. } => {
             let others = |slot: &u16| {
@@ -413,7 +427,11 @@ fn of_duel(event: &DuelEvent, item: &Item, state: &State) -> Vec<(PlayerId, Stri
             let sides = [&duel.challenger, &duel.opponent].into_iter().filter(|side| !mine(side).is_empty());
             sides
                 .map(|side| {
-                    (side.clone(), format!("what you posted in the outage counts for duel {id}: {}", mine(side)))
+                    let text = format!(
+                        "what you posted in the outage is decided now for duel {id}, in the order it was posted: {}; the answer says whether it counts",
+                        mine(side)
+                    );
+                    (side.clone(), text)
                 })
                 .collect()
         }

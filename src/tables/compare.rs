@@ -66,6 +66,17 @@ pub struct Difference {
     pub note: Option<String>,
 }
 
+/// What is said of a row that was made from this log and is not there.
+pub const TAKEN_AWAY: &str = "the last rebuild made this row: it was taken away outside the engine";
+
+impl Difference {
+    /// True for a row that somebody took away.
+    #[must_use]
+    pub fn is_taken_away(&self) -> bool {
+        self.note.as_deref() == Some(TAKEN_AWAY)
+    }
+}
+
 /// A column that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Field {
@@ -88,7 +99,8 @@ pub struct Field {
     pub raw: Option<Vec<u8>>,
 }
 
-/// A live value that cannot be read, in a column the log has no word on: it stays, and somebody should know.
+/// A live value that stays and that somebody should know of: one that cannot be read in a column the log has no word on, or
+/// another fact of the chain than the log has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Oddity {
     /// Its table.
@@ -235,7 +247,7 @@ pub struct Compared {
     pub left_out: u64,
     /// The differences, at most [`DETAILS_MAX`] of them.
     pub differences: Vec<Difference>,
-    /// Live values that cannot be read where the log has no word on them, as many as differences.
+    /// Live values that stay and are odd, as many as differences.
     pub oddities: Vec<Oddity>,
     /// Over every live row as it was read, in the order it was read.
     pub digest: Digest,
@@ -318,11 +330,12 @@ impl<'a> Comparison<'a> {
     #[must_use]
     pub fn finish(mut self) -> Finished {
         let (mut late, mut left_out) = (Vec::new(), Vec::new());
-        for pending in std::mem::take(&mut self.pending) {
+        let pending = std::mem::take(&mut self.pending);
+        let places = self.place_late(&pending);
+        for (pending, place) in pending.into_iter().zip(places) {
             let cells = pending.cells();
-            match self.place_late(&cells) {
+            match place {
                 Some(row) => {
-                    self.seen[row] = true;
                     self.compare(row, &cells);
                     late.push((row, pending));
                 }
@@ -346,14 +359,17 @@ impl<'a> Comparison<'a> {
         let Some(key) = cells.first().copied().flatten().and_then(|key| str::from_utf8(key).ok()) else {
             return Fate::Surplus;
         };
+        let is_player = self.image.table == Table::Players;
         match self.image.find(key) {
+            // A handle can be another player's by now: then the table may not know it yet, and this be the row of the one
+            // who had it before (E4).
+            _ if is_player && self.image.find_former(key).next().is_some() => Fate::Later,
             // A case-insensitive key cannot come twice; a binary collation can bring `Bob` and `bob`.
             Some(row) if self.seen[row] => Fate::Surplus,
             Some(row) => {
                 self.seen[row] = true;
                 Fate::Row(row)
             }
-            None if self.image.table == Table::Players && self.image.find_former(key).is_some() => Fate::Later,
             None => Fate::Surplus,
         }
     }
@@ -376,16 +392,54 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// A row under a former handle is its player's when no row stands under the present one; a burn with another amount
-    /// is the one of that second that nothing else is.
-    fn place_late(&self, cells: &[Option<&[u8]>]) -> Option<usize> {
-        let row = if self.image.table == Table::BurnQueue {
-            let due = cell::whole_second(cell::parse_time(cells.get(2).copied().flatten()?)?);
-            self.burns.get(&due.0)?.iter().copied().find(|row| !self.seen[*row])?
-        } else {
-            self.image.find_former(str::from_utf8(cells.first().copied().flatten()?).ok()?)?
-        };
-        (!self.seen[row]).then_some(row)
+    /// The places of rows whose handle, or whose second and amount, does not say it: each is one that nothing else is. Where
+    /// only one is left for a row, it is that one; where several are, the one it fits best.
+    fn place_late(&mut self, pending: &[Pending]) -> Vec<Option<usize>> {
+        let mut places = vec![None; pending.len()];
+        let mut open: Vec<usize> = (0..pending.len()).collect();
+        while !open.is_empty() {
+            let before = open.len();
+            open.retain(|at| {
+                let mut free = self.candidates(&pending[*at].cells()).into_iter();
+                let (first, second) = (free.next(), free.next());
+                if second.is_some() {
+                    return true;
+                }
+                places[*at] = first.inspect(|row| self.seen[*row] = true);
+                false
+            });
+            if open.len() == before {
+                let at = open.remove(0);
+                let cells = pending[at].cells();
+                let best = self.candidates(&cells).into_iter().min_by_key(|row| self.disagreeing(*row, &cells));
+                places[at] = best.inspect(|row| self.seen[*row] = true);
+            }
+        }
+        places
+    }
+
+    /// The rows of the image that a live row can be and that no other is: under a handle the present owner's, then those of
+    /// who had it before; of burns with another amount those of that second.
+    fn candidates(&self, cells: &[Option<&[u8]>]) -> Vec<usize> {
+        let text = |at: usize| cells.get(at).copied().flatten();
+        let unseen = |row: &usize| !self.seen[*row];
+        if self.image.table == Table::BurnQueue {
+            let due = text(2).and_then(cell::parse_time).map(cell::whole_second);
+            let same_second = due.and_then(|due| self.burns.get(&due.0)).into_iter().flatten().copied();
+            return same_second.filter(unseen).take(1).collect();
+        }
+        let Some(key) = text(0).and_then(|key| str::from_utf8(key).ok()) else { return Vec::new() };
+        self.image.find(key).into_iter().chain(self.image.find_former(key)).filter(unseen).collect()
+    }
+
+    /// How many columns behind the key are not what the log says of this row.
+    fn disagreeing(&self, row: usize, live: &[Option<&[u8]>]) -> usize {
+        let cells = self.image.cells(row);
+        let wrong =
+            cells.iter().zip(live).zip(&self.layout.shapes).skip(1).filter(
+                |((expected, live), shape)| matches!(expected, Cell::Known(value) if !value.agrees(**live, shape)),
+            );
+        wrong.count()
     }
 
     fn compare(&mut self, row: usize, live: &[Option<&[u8]>]) {
@@ -394,7 +448,17 @@ impl<'a> Comparison<'a> {
             let (live, shape) = (live.get(index).copied().flatten(), &self.layout.shapes[index]);
             let wanted = match expected {
                 Cell::Known(value) => (!value.agrees(live, shape)).then_some(value),
-                Cell::Present(value) => (live.is_none() || self.odd(row, index, live)).then_some(value),
+                // What cannot be read is written anew, so it is a difference and nothing that is kept.
+                Cell::Present(value) => {
+                    let kind = self.image.table.columns()[index].kind;
+                    (live.is_none() || cell::unreadable(live, kind).is_some()).then_some(value)
+                }
+                Cell::Filled(value) if live.is_some() && self.image.table.columns()[index].told => {
+                    if !value.agrees(live, shape) {
+                        self.tell_odd(row, index, "another value than the log");
+                    }
+                    None
+                }
                 Cell::Filled(_) | Cell::Kept => {
                     self.odd(row, index, live);
                     None
@@ -431,14 +495,17 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn odd(&mut self, row: usize, column: usize, live: Option<&[u8]>) -> bool {
-        let columns = self.image.table.columns();
-        let Some(what) = cell::unreadable(live, columns[column].kind) else { return false };
+    fn odd(&mut self, row: usize, column: usize, live: Option<&[u8]>) {
+        if let Some(what) = cell::unreadable(live, self.image.table.columns()[column].kind) {
+            self.tell_odd(row, column, what);
+        }
+    }
+
+    fn tell_odd(&mut self, row: usize, column: usize, what: &'static str) {
         if self.result.oddities.len() < self.details.wrong {
             let (table, key) = (self.image.table, self.image.key(row));
-            self.result.oddities.push(Oddity { table, key, column: columns[column].name, what });
+            self.result.oddities.push(Oddity { table, key, column: table.columns()[column].name, what });
         }
-        true
     }
 
     fn missing(&mut self, row: usize) {

@@ -33,7 +33,7 @@ pub struct Image<'a> {
     scribe: &'a Scribe,
     rows: Vec<Source<'a>>,
     by_key: Index<SmolStr, u32>,
-    by_former_key: Index<SmolStr, u32>,
+    by_former_key: Index<SmolStr, Vec<u32>>,
     /// What the log knows and the table cannot hold, whatever its columns.
     pub unholdable: Vec<Unholdable>,
 }
@@ -124,10 +124,12 @@ impl<'a> Image<'a> {
         })
     }
 
-    /// The player who had this handle before.
-    #[must_use]
-    pub fn find_former(&self, key: &str) -> Option<usize> {
-        self.by_former_key.get(key_form(key).as_ref()).map(|index| *index as usize)
+    /// The players who had this handle before and have another one now.
+    pub fn find_former(&self, key: &str) -> impl Iterator<Item = usize> {
+        let former = self.by_former_key.get(key_form(key).as_ref()).map(Vec::as_slice).unwrap_or_default();
+        // Nearly no handle had another owner, and every live row asks.
+        let present = if former.is_empty() { None } else { self.find(key) };
+        former.iter().map(|index| *index as usize).filter(move |row| Some(*row) != present)
     }
 
     /// The cells of a row, in the order of [`Table::columns`].
@@ -241,7 +243,7 @@ impl<'a> Image<'a> {
                 .duels
                 .get(key)
                 .map(|duel| format!("duel {key} is {} and was never accepted: a challenge has no row", duel.phase)),
-            Table::Players => self.find_former(key).map(|row| {
+            Table::Players => self.find_former(key).last().map(|row| {
                 format!("a former handle of player {}, whose row stands under `{}`", self.subject(row), self.key(row))
             }),
             Table::WithdrawalRequests | Table::BurnQueue | Table::ProcessedTransactions => None,
@@ -273,7 +275,7 @@ impl<'a> Image<'a> {
             self.by_key.insert(key, index);
             self.rows.push(Source::Player(id.clone(), player));
             for former in &player.former_handles {
-                self.by_former_key.insert(SmolStr::new(key_form(former.as_str())), index);
+                self.by_former_key.entry(SmolStr::new(key_form(former.as_str()))).or_default().push(index);
             }
         }
     }
@@ -543,7 +545,7 @@ fn transaction_cells<'a>(scribe: &'a Scribe, hash: &'a str, deposits: &[(&'a str
 
 fn imported_cells<'a>(scribe: &'a Scribe, hash: &'a str, imported: &'a Imported) -> Vec<Cell<'a>> {
     let notes = scribe.import(imported.event.stream.subject());
-    let party = |party: Option<&'a Label>| party.map_or(Cell::Kept, |party| Cell::Filled(Value::Text(party.as_str())));
+    let party = |party: Option<&'a Label>| party.map_or(Cell::Kept, |party| Cell::Filled(Value::Hash(party.as_str())));
     let standing = match imported.standing {
         ImportedCredit::Credited => Standing::Done,
         ImportedCredit::Unknown => Standing::Open,
@@ -565,5 +567,5 @@ fn imported_cells<'a>(scribe: &'a Scribe, hash: &'a str, imported: &'a Imported)
 fn party<'a>(notes: Option<&'a super::scribe::DepositNotes>, side: usize) -> Cell<'a> {
     let parties = notes.and_then(|notes| notes.parties.as_ref());
     parties
-        .map_or(Cell::Kept, |(from, to)| Cell::Filled(Value::Text(if side == 0 { from.as_str() } else { to.as_str() })))
+        .map_or(Cell::Kept, |(from, to)| Cell::Filled(Value::Hash(if side == 0 { from.as_str() } else { to.as_str() })))
 }

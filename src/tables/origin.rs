@@ -143,6 +143,17 @@ impl Seeker {
         Seeker { as_of: Some(as_of), ..self }
     }
 
+    /// The search begins behind what this scribe has seen, in the state that goes with it.
+    #[must_use]
+    pub fn from(self, scribe: Scribe) -> Seeker {
+        Seeker { scribe, ..self }
+    }
+
+    /// Gives the scribe back: it has seen all that was folded.
+    pub fn take_scribe(&mut self) -> Scribe {
+        std::mem::take(&mut self.scribe)
+    }
+
     /// Writes down what was found.
     pub fn tell(self, differences: &mut [Difference]) {
         for field in differences.iter_mut().flat_map(|found| &mut found.fields) {

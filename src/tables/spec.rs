@@ -60,10 +60,17 @@ pub struct Column {
     pub kind: Kind,
     /// Where the cells come from, for people: what the log knows of this column.
     pub source: &'static str,
+    /// True where a live value stays and is told when it is another than the log's: a fact of the chain, which the game did
+    /// not measure by a clock of its own.
+    pub told: bool,
 }
 
 const fn column(name: &'static str, kind: Kind, source: &'static str) -> Column {
-    Column { name, kind, source }
+    Column { name, kind, source, told: false }
+}
+
+const fn told(name: &'static str, kind: Kind, source: &'static str) -> Column {
+    Column { name, kind, source, told: true }
 }
 
 const PLAYERS: &[Column] = &[
@@ -113,7 +120,7 @@ const WITHDRAWAL_REQUESTS: &[Column] = &[
     column("status", Kind::Text, "where it stands, compared by meaning: the game publishes no list of words"),
     column("created_at", Kind::Time, "filled: when it was asked for"),
     column("completed_at", Kind::Time, "empty until it is over; then filled"),
-    column("block_number", Kind::Int, "filled: the block of the payment that settled it"),
+    told("block_number", Kind::Int, "filled: the block of the payment that settled it"),
 ];
 
 const BURN_QUEUE: &[Column] = &[
@@ -126,9 +133,9 @@ const BURN_QUEUE: &[Column] = &[
 
 const PROCESSED_TRANSACTIONS: &[Column] = &[
     column("tx_hash", Kind::Text, "the transaction of a deposit that was credited"),
-    column("block_number", Kind::Int, "filled: the block the deposit was seen in"),
-    column("from_address", Kind::Text, "filled: the sender in the log of the deposit"),
-    column("to_address", Kind::Text, "filled: the recipient in the log of the deposit"),
+    told("block_number", Kind::Int, "filled: the block the deposit was seen in"),
+    told("from_address", Kind::Text, "filled: the sender in the log of the deposit"),
+    told("to_address", Kind::Text, "filled: the recipient in the log of the deposit"),
     column("value", Kind::Money, "what the transaction brought, all its credited deposits together"),
     column("processed_at", Kind::Time, "filled: when it was credited"),
     column("status", Kind::Text, "where it stands, compared by meaning: the game publishes no list of words"),
@@ -145,6 +152,14 @@ impl Table {
             Table::BurnQueue => BURN_QUEUE,
             Table::ProcessedTransactions => PROCESSED_TRANSACTIONS,
         }
+    }
+
+    /// Columns that are never held against the log: it does not know them, or the game wrote them by its own clock.
+    pub fn uncompared(self) -> impl Iterator<Item = &'static Column> {
+        let uncompared = |column: &&Column| {
+            !column.told && (column.source.starts_with("filled") || column.source.starts_with("not known"))
+        };
+        self.columns().iter().filter(uncompared)
     }
 
     /// Its name in the database.
@@ -218,6 +233,17 @@ mod tests {
             assert_eq!(Standing::of(standing.word()), Some(standing));
         }
         assert_eq!(Standing::of("on_fire"), None);
+    }
+
+    #[test]
+    fn what_is_never_compared_is_written_down() {
+        let names = Table::VARIANTS
+            .iter()
+            .flat_map(|table| table.uncompared().map(move |column| format!("{table}.{}", column.name)));
+        let docs = include_str!("../../docs/game-tables.md");
+        for name in names {
+            assert!(docs.contains(&name), "docs/game-tables.md does not say that {name} is not compared");
+        }
     }
 
     #[test]

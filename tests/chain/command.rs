@@ -291,7 +291,7 @@ fn a_final_block_that_went_away_is_ended_by_the_two_who_are_named() {
         desk.anvil.mine(12).await;
         let said = desk.exits(&format!("{recover} -o alarm.plan"), 3);
         assert!(said.contains("D10") && said.contains("--second NAME --why REASON"), "{said}");
-        desk.exits("apply alarm.plan --yes", 0);
+        desk.exits("apply alarm.plan --yes", 3);
         let decide = format!("{recover} --second bob --why ticket-93 -o over.plan");
         assert!(desk.exits(&decide, 4).contains("it may still be mined again"));
         // Another transaction takes its slot: it can never come any more.

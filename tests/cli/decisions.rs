@@ -160,3 +160,82 @@ fn the_engine_is_no_person() {
         assert_eq!(code(&said), 2, "{}", errors(&said));
     }
 }
+
+/// A small game whose handles are stored as the game stored them: with an `@`.
+fn small() -> Session {
+    let session = Session::new();
+    let mut lines = String::new();
+    let mut number = 0;
+    let mut tell = |stream: &str, revision: u32, kind: &str, data: &str| {
+        number += 1;
+        lines.push_str(&format!(
+            "{{\"id\":\"7f1c3f0e-8c5c-4a9b-9a53-0d6f6f0f5e{number:02}\",\"stream\":\"{stream}\",\"expected\":{revision},\"kind\":\"{kind}\",\"time\":\"2026-08-01T12:00:{number:02}Z\",\"actor\":\"game\",\"provenance\":\"game\",\"data\":{data}}}\n"
+        ));
+    };
+    for (id, handle) in [("1001", "@ann"), ("1002", "@ben")] {
+        let data = format!(r#"{{"handle":"{handle}","name":"Wiz","house":"hufflepuff","bonus":"60"}}"#);
+        tell(&format!("player-{id}"), 0, "PlayerCreated", &data);
+    }
+    let cup = "tournament-cup-7";
+    tell(
+        cup,
+        0,
+        "TournamentOpened",
+        r#"{"format":"single_elimination","title":"cup","entry_fee":"0","players_min":2,"players_max":8,"starts_at":1785600000000000}"#,
+    );
+    for player in ["1001", "1002"] {
+        let data = format!(r#"{{"player":"{player}","entry":{{"bonus":"0","withdrawable":"0"}}}}"#);
+        tell(cup, if player == "1001" { 1 } else { 2 }, "PlayerRegistered", &data);
+    }
+    tell(cup, 3, "TournamentSeeded", r#"{"seeds":["1001","1002"]}"#);
+    tell(cup, 4, "RoundOpened", r#"{"round":1,"matches":[{"first":"1001","second":"1002"}]}"#);
+    tell(cup, 5, "MatchDecided", r#"{"round":1,"slot":0,"winner":"1001","loser":"1002","reason":"played"}"#);
+    tell("pool-main", 0, "PoolContributed", r#"{"amount":"70","source":"fan"}"#);
+    tell(
+        cup,
+        6,
+        "PrizeScheduleFixed",
+        r#"{"pool_at":"100","total":"100","prizes":[{"prize":"first","player":"1001","amount":"60"},{"prize":"second","player":"1002","amount":"40"}]}"#,
+    );
+    tell(cup, 7, "TournamentClosed", r#"{"winner":"1001"}"#);
+    session.file("small.jsonl", &lines);
+    session.run("init");
+    let appended = session.run("append small.jsonl");
+    assert_eq!(code(&appended), 0, "{}", errors(&appended));
+    session
+}
+
+#[test]
+fn a_handle_is_typed_with_one_at_however_the_game_stored_it() {
+    let session = small();
+    let explained = session.run("explain player @ann");
+    assert_eq!(code(&explained), 0, "{}", errors(&explained));
+    let wrong = session.run("explain player @anm");
+    assert!(errors(&wrong).contains("did you mean `@ann`?"), "{}", errors(&wrong));
+    // Where a plan prints both, both can be typed.
+    let correct = |who: &str| {
+        session
+            .run(&format!("recover tournament cup-7 --correct 1/0 --winner {who} --why video --preview --output json"))
+    };
+    let (by_id, by_handle) = (correct("1002"), correct("@ben"));
+    assert_eq!(code(&by_id), 3, "{}", errors(&by_id));
+    assert_eq!((code(&by_handle), json(&by_handle)), (3, json(&by_id)), "{}", errors(&by_handle));
+    let nobody = correct("@nobody");
+    assert_eq!(code(&nobody), 2);
+    assert!(errors(&nobody).contains("nobody has the handle @nobody"), "{}", errors(&nobody));
+}
+
+#[test]
+fn a_plan_that_was_applied_and_leaves_what_it_held_ends_with_3() {
+    let session = small();
+    let plan = json(&session.run("plan --output json"));
+    assert!(plan["held"].as_array().unwrap().iter().any(|hold| hold["finding"]["outcome_unknown"] != true), "{plan}");
+    let id = plan["id"].as_str().unwrap()[..16].to_owned();
+    let approved = session.run(&format!("approve {id} --comment fine --as bob"));
+    assert_eq!(code(&approved), 0, "{}", errors(&approved));
+    let applied = session.run(&format!("apply {id} --yes"));
+    let said = String::from_utf8_lossy(&applied.stdout).into_owned();
+    assert!(said.contains("verdict: remaining"), "{said}");
+    assert_eq!(code(&applied), 3, "what the plan held is still for people: {said}");
+    assert_eq!(code(&session.run(&format!("apply {id} --yes"))), 0, "again it does nothing");
+}

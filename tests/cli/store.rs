@@ -352,3 +352,25 @@ fn the_next_command_of_a_refused_apply_and_of_a_listing_can_be_pasted() {
     let listed = session.run("recover pool --store wox-demo");
     assert!(errors(&listed).contains("wox --store wox-demo recover pool-main"), "{}", errors(&listed));
 }
+
+#[cfg(unix)]
+#[test]
+fn the_doctor_names_a_file_with_a_password_that_others_can_read() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let session = Session::new();
+    session.run("init");
+    session.file("wox.toml", "[game_db]\nurl = \"mysql://wizard:s3cret@127.0.0.1:1/wizards_of_x\"\n");
+    let secrets = |mode: u32| {
+        let path = session.path().join("wox.toml");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let report = json(&session.run("doctor --output json"));
+        let checks = report["checks"].as_array().unwrap().clone();
+        checks.into_iter().find(|check| check["name"] == "secrets").unwrap()
+    };
+    let open = secrets(0o644);
+    assert_eq!(open["result"], "warn", "{open}");
+    assert!(open["fix"].as_str().unwrap().contains("chmod 600"), "{open}");
+    assert_eq!(secrets(0o600)["result"], "ok");
+    session.file("wox.toml", "output = \"table\"\n");
+    assert_eq!(secrets(0o644)["result"], "ok", "a file without a password is nobody's secret");
+}

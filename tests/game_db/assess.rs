@@ -136,6 +136,49 @@ async fn a_held_transaction_those_who_wait_for_it_and_a_lock_on_a_definition() {
 }
 
 #[tokio::test]
+async fn a_table_whose_definition_is_held_is_named_soon_with_who_holds_it() {
+    // MariaDB keeps the list of definition locks only when it is told to; both ways the holder is found.
+    for options in [&[][..], &["--performance-schema-instrument=wait/lock/metadata/sql/mdl=ON"]] {
+        let server = Server::with(options);
+        let game = on(&server).await;
+        game.db.run("CREATE USER 'peek'@'%' IDENTIFIED BY 'peek'; GRANT SELECT ON assessed.* TO 'peek'@'%'").await;
+        let mut holder = game.db.connect().await;
+        mariadb::run(&mut holder, "START TRANSACTION").await;
+        mariadb::rows(&mut holder, "SELECT COUNT(*) FROM players").await;
+        let id = mariadb::rows(&mut holder, "SELECT CONNECTION_ID()").await.pop().unwrap();
+        let url = game.db.url.clone();
+        let altering = tokio::spawn(async move {
+            let mut connection = mariadb::connect(&url).await;
+            sqlx::raw_sql("ALTER TABLE players COMMENT 'waits'").execute(&mut connection).await.is_ok()
+        });
+        let waits =
+            "SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for table metadata lock%'";
+        game.until(waits, "1").await;
+        let (connection, kill) = (format!("connection {id} of wizard@"), format!("KILL {id}"));
+        let since = std::time::Instant::now();
+        for words in ["diff", "rebuild"] {
+            said(&game.run(words), 1, &["wox::game-db::held", "metadata lock", "players", &connection, &kill]);
+        }
+        let report = game.json("assess", 3);
+        violated(&report, "metadata_lock_waits", &connection, &kill);
+        let (status, found, next) = check(&report, "check_players");
+        assert!(status == "not_checked" && found.contains(&connection) && next.contains(&kill), "{found} {next}");
+        assert_eq!(check(&report, "rows_players").0, "not_checked");
+        for name in ["check_active_duels", "rows_active_duels"] {
+            assert_eq!(check(&report, name).0, "ok", "the others are looked at all the same: {name}");
+        }
+        // Whoever may not see it is told what would show it.
+        let peek = format!("mysql://peek:peek@127.0.0.1:{}/assessed", server.port);
+        let peeked = game.command("diff").env("WOX_GAME_DB_URL", &peek).output().unwrap();
+        said(&peeked, 1, &["metadata lock", "grant PROCESS"]);
+        assert!(since.elapsed() < Duration::from_secs(60), "{:?}", since.elapsed());
+        mariadb::run(&mut holder, "ROLLBACK").await;
+        assert!(altering.await.unwrap());
+        said(&game.run("diff"), 0, &[]);
+    }
+}
+
+#[tokio::test]
 async fn connections_near_their_limit_failed_ones_and_a_server_that_only_reads() {
     let server = Server::with(&["--max-connections=12"]);
     let game = on(&server).await;
@@ -193,6 +236,9 @@ async fn what_cannot_be_looked_at_is_named_and_never_ok() {
         status == "not_checked" && found.contains("refuses") && next.contains("PROCESS"),
         "{status} {found} {next}"
     );
+    // The list of connections is not refused, only short: what is not in it is not known.
+    let (status, _, next) = check(&report, "metadata_lock_waits");
+    assert!(status == "not_checked" && next.contains("PROCESS"), "{status} {next}");
     assert_eq!(check(&report, "rows_players").0, "ok");
     // Nobody set a database up: what needs one is not available, and the log is looked at.
     let unset = game.command("assess --output json --progress none").env_remove("WOX_GAME_DB_URL").output().unwrap();
@@ -394,4 +440,37 @@ fn own_address() -> Option<std::net::Ipv4Addr> {
         std::net::IpAddr::V4(address) if !address.is_loopback() => Some(address),
         _ => None,
     }
+}
+
+#[tokio::test]
+async fn the_list_of_checks_is_the_same_whatever_can_be_looked_at() {
+    let server = Server::start();
+    let game = on(&server).await;
+    let names = |report: &Value| {
+        let checks = report["checks"].as_array().unwrap().iter();
+        let mut names: Vec<_> = checks.map(|check| check["name"].as_str().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    };
+    let all = names(&game.json("assess", 0));
+    let with = |url: Option<&str>| -> Value {
+        let mut command = game.command("assess --output json --progress none");
+        match url {
+            Some(url) => command.env("WOX_GAME_DB_URL", url),
+            None => command.env_remove("WOX_GAME_DB_URL"),
+        };
+        serde_json::from_slice(&command.output().unwrap().stdout).unwrap()
+    };
+    let wrong = game.db.url.replace(mariadb::PASSWORD_IN_URL, "s3cr3t-and-wrong");
+    for (url, status) in [(Some(wrong.as_str()), "not_checked"), (None, "not_available")] {
+        let report = with(url);
+        published(&report);
+        assert_eq!(names(&report), all, "{url:?}");
+        for name in ["tables_made_from", "shape_players", "check_burn_queue", "rows_active_duels"] {
+            assert_eq!(check(&report, name).0, status, "{name}");
+        }
+    }
+    // A table of another shape is named once for each check, too, and a lost one as well.
+    game.db.run("ALTER TABLE players DROP COLUMN titles, CHANGE xp experience INT; DROP TABLE burn_queue").await;
+    assert_eq!(names(&game.json("assess", 3)), all);
 }

@@ -1,6 +1,9 @@
 //! `wox diff`: what differs, since when, and whose doing it is.
 
-use crate::game::{Game, errors, told};
+use crate::{
+    game::{Game, errors, told},
+    rebuild::said,
+};
 
 const DEMO: &str = "--events 3000 --sound";
 
@@ -223,4 +226,131 @@ async fn a_row_that_neither_the_tables_nor_the_log_know_is_a_typing_error() {
     // A row that only the table has is known, too.
     game.db.run("INSERT INTO players (twitter_handle) VALUES ('nobody_made_me');").await;
     assert_eq!(game.run("diff --id nobody_made_me").status.code(), Some(3));
+}
+
+/// Appends an event behind the last one of its stream.
+fn tell(game: &Game, stream: &str, number: u64, kind: &str, data: &str) {
+    let shown = game.json(&format!("show {stream}"), 0);
+    let revision = shown["events"].as_array().unwrap().last().unwrap()["revision"].as_u64().unwrap();
+    let event = format!(
+        r#"{{"stream":"{stream}","expected":{revision},"id":"7f1c3f0e-8c5c-4a9b-9a53-0d6f6f0f5c{number:02}","kind":"{kind}","time":"2026-08-02T23:59:00Z","actor":"game","provenance":"game","data":{data}}}"#
+    );
+    std::fs::write(game.dir.path().join("told.jsonl"), event).unwrap();
+    said(&game.run("append told.jsonl"), 0, &[]);
+}
+
+fn rename(game: &Game, player: &str, number: u64, old: &str, new: &str) {
+    let data = format!(r#"{{"change":"c{number}","old":"{old}","new":"{new}"}}"#);
+    tell(game, &format!("player-{player}"), number, "HandleChanged", &data);
+}
+
+/// Two players of the demo: id and handle.
+fn two_players(game: &Game) -> [(String, String); 2] {
+    let log = game.json("state players", 0);
+    let players = log["value"]["players"].as_object().unwrap();
+    let mut two = players.iter().map(|(id, player)| (id.clone(), player["handle"].as_str().unwrap().to_owned()));
+    [two.next().unwrap(), two.next().unwrap()]
+}
+
+#[tokio::test]
+async fn a_handle_that_another_player_took_over_is_behind_and_nobodys_edit() {
+    for swapped in [false, true] {
+        let game = Game::in_step(DEMO).await;
+        let [(first, one), (second, two)] = two_players(&game);
+        rename(&game, &first, 1, &one, "elsewhere");
+        rename(&game, &second, 2, &two, &one);
+        if swapped {
+            rename(&game, &first, 3, "elsewhere", &two);
+        }
+        let result = game.json("diff --table players", 3);
+        let mut expected =
+            vec![format!("players changed {one} twitter_handle"), format!("players changed {two} twitter_handle")];
+        let mut found = told(&result);
+        expected.sort();
+        found.sort();
+        assert_eq!(found, expected, "swapped: {swapped}");
+        for row in result["differences"].as_array().unwrap() {
+            assert!(row["fields"][0]["origin"]["behind"]["missed"].as_u64().is_some(), "{row}");
+            assert!(row["note"].as_str().unwrap().contains("a former handle"), "{row}");
+        }
+        // Nobody edited anything, so nobody has to be asked.
+        said(&game.run("rebuild --yes --progress none"), 0, &[]);
+        assert_eq!(told(&game.json("diff", 0)), Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_cannot_be_read_is_kept_or_set_and_never_said_to_be_both() {
+    let game = Game::in_step(DEMO).await;
+    let done = game.cell("SELECT MIN(id) FROM withdrawal_requests WHERE completed_at IS NOT NULL").await;
+    let player = game.cell("SELECT MIN(twitter_handle) FROM players").await;
+    let other = game.cell("SELECT MAX(twitter_handle) FROM players").await;
+    game.db
+        .run(&format!(
+            "SET sql_mode = ''; UPDATE withdrawal_requests SET completed_at = '0000-00-00 00:00:00' WHERE id = {done};
+             UPDATE players SET created_at = '0000-00-00 00:00:00' WHERE twitter_handle = '{player}'"
+        ))
+        .await;
+    let result = game.json("diff", 3);
+    assert_eq!(told(&result), [format!("withdrawal_requests changed {done} completed_at")]);
+    let odd = result["oddities"].as_array().unwrap();
+    assert_eq!((odd.len(), &odd[0]["column"]), (1, &"created_at".into()), "{odd:?}");
+    let output = game.run("diff --table players");
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    assert!(text.contains("a zero date: kept as it is"), "{text}");
+    said(&output, 0, &["UPDATE players SET created_at", "a rebuild keeps"]);
+    let text = String::from_utf8(game.run(&format!("diff --table players --id {other}")).stdout).unwrap();
+    assert!(!text.contains("zero date"), "another row's: {text}");
+}
+
+#[tokio::test]
+async fn facts_that_stand_in_the_table_otherwise_than_in_the_log_are_told_and_kept() {
+    let game = Game::in_step(DEMO).await;
+    let tx = game.cell("SELECT MIN(tx_hash) FROM processed_transactions").await;
+    game.db
+        .run(&format!(
+            "UPDATE processed_transactions SET from_address = UPPER(from_address);
+             UPDATE processed_transactions SET from_address = '0xdead', block_number = 7 WHERE tx_hash = '{tx}'"
+        ))
+        .await;
+    let result = game.json("diff", 0);
+    let columns: Vec<_> = result["oddities"].as_array().unwrap().iter().map(|odd| odd["column"].clone()).collect();
+    assert_eq!(columns, ["block_number", "from_address"], "upper case is another spelling");
+    let text = String::from_utf8(game.run("diff").stdout).unwrap();
+    assert!(text.contains("from_address") && text.contains("another value than the log"), "{text}");
+    // What is never compared is said where somebody looks who wonders.
+    let help = String::from_utf8(game.run("diff --help").stdout).unwrap();
+    for column in ["players.created_at", "active_duels.created_at", "processed_transactions.processed_at", "players.hp"]
+    {
+        assert!(help.contains(column), "{column} is missing in {help}");
+    }
+}
+
+#[tokio::test]
+async fn one_row_is_answered_for_by_itself_and_null_is_not_the_word_null() {
+    let game = Game::in_step(DEMO).await;
+    let handle = game.cell("SELECT MIN(twitter_handle) FROM players").await;
+    let other = game.cell("SELECT MAX(twitter_handle) FROM players").await;
+    game.db.run(&format!("UPDATE players SET name = 'NULL', house = NULL WHERE twitter_handle = '{other}'")).await;
+    let text = |words: &str| String::from_utf8(game.run(words).stdout).unwrap();
+    let one = text(&format!("diff --id {handle}"));
+    assert!(one.contains(&format!("row {handle} of players is what the log says")), "{one}");
+    assert!(!one.contains("burn_queue"), "counts of other tables answer another question: {one}");
+    let whole = text("diff --only missing");
+    assert!(whole.contains("whole tables"), "{whole}");
+    let differs = text(&format!("diff --id {other}"));
+    assert!(differs.contains("'NULL'") && differs.contains(" NULL "), "{differs}");
+    // A challenge that came to nothing: neither side has a row, and that is said.
+    let data = format!(
+        r#"{{"challenger":"{0}","opponent":"{1}","bet":"0","expires_at":1785700000000000}}"#,
+        two_players(&game)[0].0,
+        two_players(&game)[1].0
+    );
+    let event = format!(
+        r#"{{"stream":"duel-987654","expected":0,"id":"7f1c3f0e-8c5c-4a9b-9a53-0d6f6f0f5d01","kind":"ChallengeIssued","time":"2026-08-02T23:58:00Z","actor":"game","provenance":"game","data":{data}}}"#
+    );
+    std::fs::write(game.dir.path().join("challenge.jsonl"), event).unwrap();
+    said(&game.run("append challenge.jsonl"), 0, &[]);
+    let neither = text("diff --id 987654");
+    assert!(neither.contains("no row 987654 in active_duels, and the log wants none"), "{neither}");
 }

@@ -272,6 +272,16 @@ async fn it_keeps_to_its_pace_waits_while_it_is_paused_and_stops_at_a_safe_point
     let since = Instant::now();
     let slow = game.run(&format!("rebuild --confirm {} --throttle 100 --progress json", self::id(&game)));
     said(&slow, 0, &["left_ms"]);
+    // What is counted is what the tables hold, and the rate what was asked for.
+    let lines = errors(&slow);
+    let last = lines.lines().rfind(|line| line.contains("\"phase\":4")).unwrap();
+    let last: Value = serde_json::from_str(last).unwrap();
+    let rows = "SELECT (SELECT COUNT(*) FROM players) + (SELECT COUNT(*) FROM active_duels) + \
+                (SELECT COUNT(*) FROM withdrawal_requests) + (SELECT COUNT(*) FROM burn_queue) + \
+                (SELECT COUNT(*) FROM processed_transactions)";
+    let rows: u64 = game.cell(rows).await.parse().unwrap();
+    assert_eq!((&last["done"], &last["total"]), (&rows.into(), &rows.into()), "{last}");
+    assert!(last["per_second"].as_u64().unwrap() <= 110, "{last}");
     assert!(since.elapsed() > Duration::from_millis(1_900), "212 rows at 100 a second: {:?}", since.elapsed());
 }
 
@@ -383,4 +393,109 @@ async fn what_is_kept_is_dropped_by_a_person_and_what_a_revert_needs_is_not() {
     said(&game.run(&format!("rebuild --drop-kept --confirm {id}")), 0, &[]);
     assert_eq!(kept().await, Vec::<String>::new());
     assert!(game.run("show ops-acts").stdout.windows(17).any(|bytes| bytes == b"rebuild-drop-kept"));
+}
+
+/// One event more in the log of a player: the game gives a bonus.
+fn bonus(game: &Game, player: &str, number: u64) {
+    let shown = game.json(&format!("show player-{player}"), 0);
+    let revision = shown["events"].as_array().unwrap().last().unwrap()["revision"].as_u64().unwrap();
+    let event = format!(
+        r#"{{"stream":"player-{player}","expected":{revision},"id":"7f1c3f0e-8c5c-4a9b-9a53-0d6f6f0f5b{number:02}","kind":"BonusGranted","time":"2026-08-02T23:59:00Z","actor":"game","provenance":"game","data":{{"amount":"1","reason":"quest"}}}}"#
+    );
+    std::fs::write(game.dir.path().join("bonus.jsonl"), event).unwrap();
+    said(&game.run("append bonus.jsonl"), 0, &[]);
+}
+
+#[tokio::test]
+async fn an_edit_that_comes_while_it_is_built_ends_it_and_the_games_own_rows_do_not() {
+    let game = Game::in_step(DEMO).await;
+    let handle = game.cell("SELECT MIN(twitter_handle) FROM players").await;
+    let rich = format!("SELECT withdrawable_galleons FROM players WHERE twitter_handle = '{handle}'");
+    let before = game.cell(&rich).await;
+    game.db.run("DELETE FROM burn_queue LIMIT 1").await;
+    let begin = async |words: &str| {
+        let mut command = game.command(&format!("{words} --throttle 100 --progress none"));
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_for(&game, "SELECT COUNT(*) FROM _wox_control WHERE phase = 'building'", "1").await;
+        child
+    };
+    for confirmed in [false, true] {
+        let words = if confirmed { format!("rebuild --confirm {}", id(&game)) } else { "rebuild --yes".to_owned() };
+        let child = begin(&words).await;
+        let edit = format!(
+            "UPDATE players SET withdrawable_galleons = {before} + 5000, hp = 9 WHERE twitter_handle = '{handle}'"
+        );
+        game.db.run(&edit).await;
+        game.db
+            .run("INSERT INTO burn_queue (id, amount, scheduled_time) VALUES (4711, 33.33, '2026-08-01 00:00:01')")
+            .await;
+        let rows = [format!("players {handle}"), "burn_queue 4711".into()];
+        let parts = ["wox::rebuild::edited-meanwhile", "2 rows were", "nothing was switched", &rows[0], &rows[1]];
+        said(&child.wait_with_output().unwrap(), 4, &parts);
+        assert_ne!(game.cell(&rich).await, before, "the edit stands: it is evidence");
+        assert_eq!(leftovers(&game).await, Vec::<String>::new());
+        assert_eq!(game.cell("SELECT phase FROM _wox_control").await, "given_up");
+        let undone = format!("UPDATE players SET withdrawable_galleons = {before} WHERE twitter_handle = '{handle}'");
+        game.db.run(&format!("{undone}; DELETE FROM burn_queue WHERE id = 4711")).await;
+    }
+
+    // The game goes on: its row has followed one of two events, and what the log does not know is its own.
+    let players = game.json("state players", 0);
+    let players = players["value"]["players"].as_object().unwrap();
+    let player = players.iter().find(|(_, player)| player["handle"] == handle.as_str()).unwrap().0;
+    let child = begin("rebuild --yes").await;
+    bonus(&game, player, 1);
+    let follow = "SET bonus_galleons = bonus_galleons + 1, hp = 42";
+    game.db.run(&format!("UPDATE players {follow} WHERE twitter_handle = '{handle}'")).await;
+    bonus(&game, player, 2);
+    said(&child.wait_with_output().unwrap(), 0, &[]);
+    assert_eq!(game.cell(&format!("SELECT hp FROM players WHERE twitter_handle = '{handle}'")).await, "42");
+    assert_eq!(told(&game.json("diff", 0)), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_lost_table_cannot_be_put_back_and_nobody_is_told_that_it_can() {
+    let game = Game::in_step(DEMO).await;
+    game.db.run("DROP TABLE burn_queue").await;
+    let done = confirmed(&game);
+    said(&done, 0, &["burn_queue was lost", "no command undoes it", "the names above"]);
+    assert!(!errors(&done).contains("--revert"), "{}", errors(&done));
+    said(&game.run("rebuild --revert"), 4, &["burn_queue was lost before the rebuild"]);
+}
+
+#[tokio::test]
+async fn the_rows_of_a_refusal_are_named_or_counted_and_its_commands_can_be_pasted() {
+    let game = Game::in_step(DEMO).await;
+    game.db.run("UPDATE players SET wins = wins + 1000 ORDER BY twitter_handle LIMIT 4").await;
+    said(&game.run("rebuild --yes"), 4, &["4 rows changed outside the engine", " and 1 more"]);
+    said(&confirmed(&game), 0, &[]);
+    let shown = game.run("rebuild --drop-kept");
+    let text = String::from_utf8(shown.stdout).unwrap();
+    let called = format!("{} --store store rebuild --revert needs", env!("CARGO_BIN_EXE_wox"));
+    assert!(text.contains(&called), "{text}");
+}
+
+#[tokio::test]
+async fn a_row_that_was_deleted_is_the_same_finding_for_everybody_who_looks() {
+    let game = Game::in_step(DEMO).await;
+    let id = game.cell("SELECT MIN(id) FROM active_duels WHERE status <> 'active'").await;
+    spoil(&game).await;
+    said(&confirmed(&game), 0, &[]);
+    // It comes back without a question, because nothing of anybody's is overwritten; that it was gone is a finding.
+    let again = async || game.db.run(&format!("DELETE FROM active_duels WHERE id = {id}")).await;
+    again().await;
+    let note = game.json("diff", 3)["differences"][0]["note"].clone();
+    assert!(note.as_str().unwrap().contains("taken away outside the engine"), "{note}");
+    let shown = game.json("rebuild", 3);
+    assert_eq!((&shown["differences"][0]["note"], &shown["outside"]), (&note, &0.into()));
+    let text = String::from_utf8(game.run("rebuild").stdout).unwrap();
+    assert!(text.contains("1 row was taken away outside the engine"), "{text}");
+    let before = kinds(&game, "ops-rebuild-2-").await.len();
+    said(&game.run("rebuild --yes"), 0, &[]);
+    let found = kinds(&game, "ops-rebuild-2-").await;
+    assert_eq!((before, found.iter().filter(|kind| *kind == "OutOfBandChangeFound").count()), (0, 1), "{found:?}");
+    again().await;
+    assert_eq!(game.json(&format!("recover duel {id} --write"), 0)["written"], true);
+    assert_eq!(kinds(&game, "ops-tables").await, ["OutOfBandChangeFound"]);
+    assert_eq!(told(&game.json("diff", 0)), Vec::<String>::new());
 }

@@ -73,7 +73,7 @@ async fn rows_of_every_table_come_back() {
 async fn what_cannot_be_written_says_why() {
     let game = Game::in_step(DEMO).await;
     said(&game.run("recover tournament x --write"), 2, &["wox::recover::no-table"]);
-    said(&game.run("recover duel 99999999 --write"), 1, &["wox::recover::no-row", "no row"]);
+    said(&game.run("recover duel 99999999 --write"), 2, &["wox::recover::unknown", "there is no duel 99999999"]);
     said(&game.run("recover duel --write"), 2, &["<ID>"]);
     let id = game.cell("SELECT MIN(id) FROM active_duels").await;
     game.db.run(&format!("UPDATE active_duels SET hp1 = 4711 WHERE id = {id}")).await;
@@ -117,4 +117,15 @@ async fn a_row_that_could_not_be_looked_at_is_not_called_right() {
     said(&down, 6, &["was not looked at", "doctor"]);
     game.db.run("ALTER TABLE active_duels DROP COLUMN hp2").await;
     said(&game.run(&recover), 6, &["was not looked at"]);
+}
+
+#[tokio::test]
+async fn a_name_nobody_has_is_a_typing_error_and_a_forgotten_at_is_told() {
+    let game = Game::in_step(DEMO).await;
+    let handle = game.cell("SELECT MIN(twitter_handle) FROM players").await;
+    for words in [format!("recover player {handle} --write"), format!("recover player {handle}")] {
+        said(&game.run(&words), 2, &["wox::recover::unknown", &format!("did you mean `@{handle}`?")]);
+    }
+    said(&game.run("recover duel 987654 --write"), 2, &["wox::recover::unknown", "there is no duel 987654"]);
+    said(&game.run(&format!("recover player @{handle} --write")), 0, &[]);
 }

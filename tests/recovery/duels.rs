@@ -272,7 +272,7 @@ async fn crossed_money_that_is_spent_is_left_to_people() {
         "
         HELD crossed_buckets duel-d: 10 G of player ann's bonus stake came back as withdrawable
           why: player ann holds 5 G withdrawable of the 10 G that must go back
-          next: agree with the player how the rest goes back, then record it as an incident
+          next: agree with the player how the rest goes back, then record it as an incident: wox recover duel d --accept --second NAME --why WHAT-WAS-DONE
         ",
     );
     assert!(!plan.changes && !plan.has_unknown_outcomes());

@@ -202,3 +202,43 @@ async fn operators_keep_the_report_of_a_repair_that_is_corrected_later() {
     game.carry_out(&game.plan_for(&back).await).await;
     assert_eq!(reports().await, 3, "what was repaired was repaired");
 }
+
+#[tokio::test]
+async fn what_was_told_of_a_prize_is_taken_back_with_the_result_it_was_paid_by() {
+    let mut game = scheduled().await;
+    game.wait(301).tell("player-ann", PlayerEvent::TitleAwarded { title: called("idle") }).await;
+    game.carry_out(&game.plan().await).await;
+    // Ann has spent it: it cannot be taken back by an event, and still she did not win.
+    game.spend("ann", 0, 130).await;
+    let correct =
+        Scope::Correct { tournament: stream(T), round: 2, slot: 0, winner: who("ben"), why: "ticket-95".into() };
+    game.carry_out(&game.plan_for(&correct).await).await;
+    let now = pending(&game).await;
+    let of_ann: Vec<_> = now.iter().filter(|(who, _)| who == "player-ann").map(|(_, text)| text.as_str()).collect();
+    assert_eq!(of_ann, ["your match in round 2 of tournament t was corrected: you lost"], "{now:?}");
+}
+
+#[tokio::test]
+async fn whose_late_post_is_decided_again_is_not_promised_that_it_counts() {
+    let mut game = Game::new();
+    game.active_duel().await;
+    game.turn("d", 1, "ann").await;
+    game.wait(10).stop_agent().await;
+    game.wait(5);
+    let post = ((game.clock / 1000 - 1_288_834_974_657) as u64) << 22;
+    game.wait(600).resume_agent().await;
+    let received = wox_events::CommandEvent::CommandReceived {
+        author: who("ben"),
+        verb: label("cast"),
+        arguments: "incendio".into(),
+    };
+    game.tell(&format!("command-{post}"), received).await;
+    let plan = game.plan().await;
+    let text = told(&plan).into_iter().find(|(_, text)| text.contains(&post.to_string())).unwrap().1;
+    assert_eq!(
+        text,
+        format!(
+            "what you posted in the outage is decided now for duel d, in the order it was posted: {post}; the answer says whether it counts"
+        )
+    );
+}

@@ -461,7 +461,7 @@ async fn r08_turns_counted_as_missed_in_an_outage_decide_no_duel_without_people(
         "
         HELD clocked_out duel-d: player ann (@ann) lost by the clock while the game was away
           why: player ben was paid 60 G for it
-          next: agree with both players, then record it as an incident
+          next: agree with both players, then record it as an incident: wox recover duel d --accept --second NAME --why WHAT-WAS-DONE
         ",
     );
 }
@@ -512,4 +512,53 @@ async fn while_nobody_knows_whether_the_game_was_away_no_clock_runs_out() {
     assert!(plan.held.iter().any(|hold| hold.finding.procedure == "held_stream"), "{plan:#?}");
     let kinds: Vec<&String> = plan.items.iter().flat_map(|item| &item.steps).map(|step| &step.kind).collect();
     assert!(!kinds.iter().any(|kind| kind.as_str() == "DuelVoided"), "{plan:#?}");
+}
+
+#[tokio::test]
+async fn r23_a_post_that_was_made_before_the_stop_and_read_in_the_gap_is_ordered_too() {
+    let mut game = Game::new();
+    game.active_duel().await;
+    game.turn("d", 1, "ann").await;
+    let seen = post(&game, 1);
+    game.wait(10);
+    let unseen = post(&game, 1);
+    game.wait(2).stop_agent().await;
+    let since = game.now();
+    game.wait(600).resume_agent().await;
+    let opened = AgentEvent::StreamGapOpened { since, since_post: label(&seen.to_string()) };
+    game.tell("agent-main", opened).await;
+    arrives(&game, unseen, "ben", "cast").await;
+    let filled = AgentEvent::StreamGapFilled { until: game.now(), method: label("since_id"), count: 1 };
+    game.tell("agent-main", filled).await;
+    let plan = game.plan().await;
+    let Event::Duel(DuelEvent::LatePostsOrdered { posts, .. }) = step(&plan, "LatePostsOrdered") else {
+        panic!("{plan:#?}")
+    };
+    assert_eq!(posts.len(), 1);
+    assert_eq!(posts[0].post.as_str(), unseen.to_string());
+    // The clocks counted until the stop: only the posts are older.
+    assert_eq!(step(&plan, "TimersExtended"), Event::Duel(DuelEvent::TimersExtended { by: Duration(600_000_000) }));
+    assert_eq!(game.carry_out(&plan).await.name(), "verified");
+    nothing(&game.plan().await);
+}
+
+#[tokio::test]
+async fn r08_the_interruption_that_is_recorded_lasts_as_long_as_the_clocks_get_back() {
+    let mut game = Game::new();
+    game.active_duel().await;
+    game.wait(10).stop_agent().await;
+    let from = game.now();
+    game.wait(5);
+    let opened = AgentEvent::StreamGapOpened { since: game.now(), since_post: label("100") };
+    game.tell("agent-main", opened).await;
+    game.wait(100).resume_agent().await;
+    game.wait(8);
+    let until = game.now();
+    game.tell("agent-main", AgentEvent::StreamGapFilled { until, method: label("since_id"), count: 0 }).await;
+    let plan = game.plan().await;
+    let interrupted = DuelEvent::DuelInterrupted { at_turn: 0, from, until };
+    assert_eq!(step(&plan, "DuelInterrupted"), Event::Duel(interrupted));
+    assert_eq!(step(&plan, "TimersExtended"), Event::Duel(DuelEvent::TimersExtended { by: until.since(from) }));
+    game.carry_out(&plan).await;
+    nothing(&game.plan().await);
 }

@@ -357,7 +357,10 @@ async fn a_wrong_prize_that_is_spent_is_left_to_people() {
     let plan = game.plan().await;
     assert!(!plan.changes);
     assert_eq!(plan.held[0].why, "player ben (@ben) holds 1 G of the 100 G that must go back");
-    assert_eq!(plan.held[0].next, "agree with the player how the rest goes back, then record it as an incident");
+    assert_eq!(
+        plan.held[0].next,
+        "agree with the player how the rest goes back, then record it as an incident: wox recover tournament t --accept --second NAME --why WHAT-WAS-DONE"
+    );
 }
 
 #[tokio::test]

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use wox_events::{Digest, OpsEvent, Position, StreamId};
+use wox_events::{Digest, OpsEvent, Position, Revision, StreamId};
 
 use crate::{
     cli::{
-        CliError, Context, evidence, game_db,
+        CliError, Context,
+        diff::value,
+        evidence, game_db,
         progress::Progress,
         render::{Document, counted},
         store, time,
@@ -86,8 +88,14 @@ pub(super) async fn write(
     if let Some(Obstacle { what, next }) = &made.older {
         return Err(CliError::refused("wox::recover::older-log", what.clone()).next(next.clone()));
     }
-    let look = look_at(&mut session, &folded, table, &stream, &RowProgress::default()).await?;
-    let origin = origin(&log, until, &look, &made).await?;
+    let look = match look_at(&mut session, &folded, table, &stream, &RowProgress::default()).await {
+        // Something the log has never heard of is a typing error; something it has may have no row.
+        Err(RowError::NoRow { .. }) if log.revision(&stream).await? == Revision::NO_STREAM => {
+            return Err(super::unknown(&stream, context).await);
+        }
+        looked => looked?,
+    };
+    let (origin, taken_away) = origin(&log, until, &look, &made).await?;
     say_held(&folded, &stream, context);
     let mut report = RowReport {
         stream: stream.clone(),
@@ -109,7 +117,7 @@ pub(super) async fn write(
     let book = Book { store: context.store.clone(), by: context.actor.clone(), now: time::now };
     let told = |outcome: &str| format!("{stream}: row {} of {table}, {outcome}: {}", look.key, words(&look));
     let again = |flags: &str| format!("{} --write{flags}", command::wox(["recover", what, id]));
-    if origin == Some(Origin::Outside) {
+    if origin == Some(Origin::Outside) || taken_away {
         book.write(vec![outside(&look)]).await?;
     }
     match confirmed {
@@ -158,8 +166,7 @@ pub(super) async fn write(
 
 /// The columns of the row, before and after.
 fn changes(document: Document, report: &RowReport) -> Document {
-    let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "NULL".into());
-    let row = |change: &Change| vec![change.column.clone(), shown(&change.before), shown(&change.after)];
+    let row = |change: &Change| vec![change.column.clone(), value(&change.before), value(&change.after)];
     document.table(["column", "before", "after"], report.changes.iter().map(row))
 }
 
@@ -229,12 +236,11 @@ fn outside(look: &RowLook) -> Note {
 }
 
 fn words(look: &RowLook) -> String {
-    let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "NULL".into());
     let changes = look.changes();
     let each: Vec<_> = changes
         .iter()
         .take(5)
-        .map(|change| format!("{} {} -> {}", change.column, shown(&change.before), shown(&change.after)))
+        .map(|change| format!("{} {} -> {}", change.column, value(&change.before), value(&change.after)))
         .collect();
     let more = changes.len().saturating_sub(each.len()) as u64;
     match more {
@@ -253,20 +259,25 @@ fn say_held(folded: &Folded, stream: &StreamId, context: &Context) {
     }
 }
 
-/// Where the live values come from: the worst that can be said of any of them.
-async fn origin(log: &EmbeddedLog, until: Position, look: &RowLook, made: &Made) -> Result<Option<Origin>, CliError> {
-    let Some(difference) = &look.difference else { return Ok(None) };
+/// Where the live values come from: the worst that can be said of any of them; and whether somebody took the row away.
+async fn origin(
+    log: &EmbeddedLog,
+    until: Position,
+    look: &RowLook,
+    made: &Made,
+) -> Result<(Option<Origin>, bool), CliError> {
+    let Some(difference) = &look.difference else { return Ok((None, false)) };
     let mut differences: Vec<Difference> = vec![difference.clone()];
-    let Some(seeker) = Seeker::of(&differences, |table| (table == look.table).then_some(&look.layout)) else {
-        return Ok(None);
-    };
-    let counter = Arc::new(replay::Progress::default());
-    let (seeker, _) = watched(log, until, evidence::threads(None), &counter, seeker).await?;
-    seeker.tell(&mut differences);
+    if let Some(seeker) = Seeker::of(&differences, |table| (table == look.table).then_some(&look.layout)) {
+        let counter = Arc::new(replay::Progress::default());
+        let (seeker, _) = watched(log, until, evidence::threads(None), &counter, seeker).await?;
+        seeker.tell(&mut differences);
+    }
     made.judge(&mut differences);
     let origins: Vec<_> = differences.iter().flat_map(|found| &found.fields).filter_map(|field| field.origin).collect();
     let outside = origins.iter().find(|origin| **origin == Origin::Outside);
-    Ok(outside.or(origins.first()).copied())
+    let taken_away = differences.iter().any(Difference::is_taken_away);
+    Ok((outside.or(origins.first()).copied(), taken_away))
 }
 
 impl From<RowError> for CliError {

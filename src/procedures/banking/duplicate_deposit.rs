@@ -4,7 +4,7 @@
 use wox_events::{DepositEvent, Label};
 use wox_projections::Account;
 
-use super::super::{Procedure, Steps, hold, stream};
+use super::super::{Procedure, Steps, as_incident, hold, stream};
 use crate::recovery::{Case, Evidence, Finding, Severity, plan::holds};
 
 /// This procedure.
@@ -35,7 +35,7 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
             if held < credit.amount {
                 break 'repair hold(
                     format!("player {} holds {held} G of the {} G that must go back", credit.player, credit.amount),
-                    "agree with the player how the rest goes back, then record it as an incident",
+                    format!("agree with the player how the rest goes back, then {}", as_incident(&stream)),
                 );
             }
             let event = DepositEvent::DepositDebited {

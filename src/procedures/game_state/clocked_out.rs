@@ -5,7 +5,7 @@
 use wox_events::{DuelId, Duration, tournament::MatchEnd};
 use wox_projections::{duels::Duel, late_posts::late_posts};
 
-use super::super::{Procedure, hold, stream};
+use super::super::{Procedure, as_incident, hold, stream};
 use crate::recovery::{Case, Evidence, Finding, policy::DISCONNECT_GRACE};
 
 /// This procedure.
@@ -73,7 +73,7 @@ fn duels(evidence: &Evidence) -> Vec<Case> {
         };
         let next = match super::match_of(evidence, id) {
             Some((tournament, round, slot)) => super::correction(tournament.as_str(), round, slot, loser),
-            None => "agree with both players, then record it as an incident".into(),
+            None => format!("agree with both players, then {}", as_incident(&stream)),
         };
         cases.push(Case { finding, repair: hold(why, next) });
     }

@@ -4,7 +4,7 @@
 use wox_events::{Amount, Bucket, DuelEvent};
 use wox_projections::Account;
 
-use super::super::{Procedure, Steps, hold, stream};
+use super::super::{Procedure, Steps, as_incident, hold, stream};
 use crate::recovery::{Case, Evidence, Finding, plan::holds};
 
 /// This procedure.
@@ -42,7 +42,7 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
                 if held < amount {
                     break 'repair hold(
                         format!("player {} holds {held} G {from} of the {amount} G that must go back", stake.player),
-                        "agree with the player how the rest goes back, then record it as an incident",
+                        format!("agree with the player how the rest goes back, then {}", as_incident(&stream)),
                     );
                 }
                 let player = stake.player.clone();

@@ -3,7 +3,7 @@
 //! posts: the engine rolls no die. If nobody comes back in time it becomes a stuck duel. A person can decide instead that it
 //! counts for nobody; then both stakes go back.
 
-use wox_events::{DuelEvent, DuelId, Duration, Label, PlayerId, StreamId};
+use wox_events::{DuelEvent, DuelId, Duration, Label, PlayerId, StreamId, Timestamp};
 use wox_projections::{
     agents::Outage,
     duels::{Duel, Phase},
@@ -119,6 +119,11 @@ impl<'a> Interrupted<'a> {
         Finding { since: Some(self.outage.event.clone()), ..PROCEDURE.finding("WOX-GAME-DUEL-005", &self.stream, says) }
     }
 
+    /// Until when it was interrupted: the clocks get as much back as the record says, windows that overlap being one.
+    fn back(&self) -> Option<Timestamp> {
+        self.evidence.replay.state.agents.back_from(self.outage)
+    }
+
     fn resume(&self) -> Repair {
         if self.over && !self.unread.is_empty() {
             return hold(
@@ -133,7 +138,7 @@ impl<'a> Interrupted<'a> {
     }
 
     fn resumed_by_decision(&self) -> Repair {
-        let Some(until) = self.outage.until.filter(|_| self.over) else {
+        let Some(until) = self.back().filter(|_| self.over) else {
             return hold(
                 "the game is still away: nobody could go on",
                 "bring the agent back, record it, and plan again",
@@ -152,7 +157,7 @@ impl<'a> Interrupted<'a> {
 
     fn voided(&self) -> Repair {
         let mut steps = Steps::on(self.evidence, self.stream.clone());
-        if let Some(until) = self.outage.until {
+        if let Some(until) = self.back() {
             let (turn, from) = (self.duel.turn, self.outage.from);
             let interrupted = DuelEvent::DuelInterrupted { at_turn: turn, from, until };
             let says = format!("record the interruption after turn {turn}");

@@ -3,6 +3,8 @@
 
 use sqlx::mysql::MySqlDatabaseError;
 
+use super::health::Holder;
+
 /// Why the game's database gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum GameDbError {
@@ -63,6 +65,19 @@ pub enum GameDbError {
     Locked {
         /// What the server said.
         message: String,
+    },
+    /// Somebody holds a table's definition: a transaction that read it and stays open, with a change of the table behind it.
+    #[error(
+        "table {table} cannot be read: its definition is locked (metadata lock){}",
+        holder.as_ref().map(|holder| format!("; {holder}")).unwrap_or_default()
+    )]
+    TableHeld {
+        /// Which.
+        table: String,
+        /// Who holds it, where the server shows somebody.
+        holder: Option<Holder>,
+        /// False when this user may not see who does.
+        shown: bool,
     },
     /// The disk or a table of the server is full.
     #[error("the game's database is full: {message}")]

@@ -69,6 +69,27 @@ pub struct MetadataWait {
     pub seconds: u64,
 }
 
+/// Who keeps others from a table's definition, as far as the server shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The connection: what KILL takes.
+    pub connection: u64,
+    /// Who: user and host.
+    pub who: String,
+    /// For how many seconds its transaction is open.
+    pub seconds: u64,
+    /// True when the server names it as the holder; else it is the oldest open transaction that does not wait itself.
+    pub named: bool,
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Holder { connection, who, seconds, named } = self;
+        let how = if *named { "held by" } else { "the oldest open transaction is that of" };
+        write!(f, "{how} connection {connection} of {who}, since {seconds} s")
+    }
+}
+
 /// What CHECK TABLE said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableChecked {
@@ -157,6 +178,8 @@ impl Session {
 
     /// Connections that wait for a table's definition: behind the first of them, nobody reads the table any more.
     pub async fn metadata_waits(&mut self) -> Result<Vec<MetadataWait>, GameDbError> {
+        // Without PROCESS the list of connections is silently our own. Transactions are refused aloud.
+        self.all("SELECT COUNT(*) FROM information_schema.innodb_trx").await?;
         let rows = self
             .all(
                 "SELECT id, GREATEST(0, time) FROM information_schema.processlist \
@@ -164,6 +187,63 @@ impl Session {
             )
             .await?;
         rows.iter().map(|row| Ok(MetadataWait { connection: number(row, 0)?, seconds: number(row, 1)? })).collect()
+    }
+
+    /// Waits for table definitions no longer than so many seconds: behind a change that waits itself, a read waits too.
+    pub async fn wait_for_definitions(&mut self, seconds: u32) -> Result<(), GameDbError> {
+        self.run(format!("SET SESSION lock_wait_timeout = {seconds}")).await.map(drop)
+    }
+
+    /// Who holds a definition that somebody waits for; of one table, or of any. `None` when the server shows nobody.
+    pub async fn definition_holder(&mut self, table: Option<&str>) -> Result<Option<Holder>, GameDbError> {
+        let of = table.map(|table| format!(" AND m.object_name = {}", literal(table))).unwrap_or_default();
+        // Where the server keeps this list (MySQL does, MariaDB has to be told), it names the holder itself.
+        let named = self
+            .all(format!(
+                "SELECT t.processlist_id, CONCAT(COALESCE(t.processlist_user, '?'), '@', COALESCE(t.processlist_host, '?')), \
+                 COALESCE(GREATEST(0, TIMESTAMPDIFF(SECOND, x.trx_started, NOW())), t.processlist_time, 0) \
+                 FROM performance_schema.metadata_locks m \
+                 JOIN performance_schema.metadata_locks p ON p.object_schema = m.object_schema \
+                 AND p.object_name = m.object_name AND p.lock_status = 'PENDING' \
+                 AND p.owner_thread_id <> m.owner_thread_id \
+                 JOIN performance_schema.threads t ON t.thread_id = m.owner_thread_id \
+                 LEFT JOIN information_schema.innodb_trx x ON x.trx_mysql_thread_id = t.processlist_id \
+                 WHERE m.object_type = 'TABLE' AND m.object_schema = DATABASE(){of} AND m.lock_status = 'GRANTED' \
+                 AND t.processlist_id <> CONNECTION_ID() AND NOT EXISTS (SELECT 1 FROM performance_schema.metadata_locks w \
+                 WHERE w.owner_thread_id = m.owner_thread_id AND w.lock_status = 'PENDING') ORDER BY 3 DESC LIMIT 1"
+            ))
+            .await
+            .unwrap_or_default();
+        if let Some(row) = named.first() {
+            let (connection, who, seconds) = (number(row, 0)?, text(row, 1)?, number(row, 2)?);
+            return Ok(Some(Holder { connection, who, seconds, named: true }));
+        }
+        let waiting = self.metadata_waits().await?;
+        let open = self.transactions(0).await?.into_iter();
+        let mut open = open.filter(|open| !open.waits && waiting.iter().all(|wait| wait.connection != open.connection));
+        Ok(open.next().map(|open| Holder {
+            connection: open.connection,
+            who: open.who,
+            seconds: open.seconds,
+            named: false,
+        }))
+    }
+
+    /// Says of an error of a read whether it is a definition that somebody holds, and who.
+    pub(crate) async fn held_up(&mut self, table: &str, error: GameDbError) -> GameDbError {
+        // A plain read waits for nothing but the table's definition.
+        let GameDbError::Locked { .. } = error else { return error };
+        let holder = self.definition_holder(Some(table)).await;
+        let shown = holder.is_ok();
+        GameDbError::TableHeld { table: table.to_owned(), holder: holder.ok().flatten(), shown }
+    }
+
+    /// Whether the table can be read now, or who keeps everybody from it.
+    pub async fn reach(&mut self, table: Table) -> Result<(), GameDbError> {
+        match self.all(format!("SELECT 1 FROM {} LIMIT 0", quoted(table.name()))).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.held_up(table.name(), error).await),
+        }
     }
 
     /// Where the server keeps its files.

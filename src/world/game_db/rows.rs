@@ -7,6 +7,8 @@ use sqlx::{AssertSqlSafe, mysql::MySqlRow};
 use super::{GameDbError, STATEMENT_TIMEOUT, Session, bytes, quoted};
 use crate::tables::Batch;
 
+/// How long a read waits for a table's definition, in seconds: a change of a table is over by then, or waits itself.
+pub const DEFINITION_WAIT: u32 = 5;
 /// Most rows of a batch.
 const BATCH_ROWS: usize = 512;
 /// A batch ends early once it holds this many bytes.
@@ -42,6 +44,7 @@ impl Session {
     pub async fn snapshot(&mut self) -> Result<(), GameDbError> {
         // Who reads may be paused for hours with rows on the way.
         self.run("SET SESSION net_write_timeout = 604800, wait_timeout = 604800").await?;
+        self.wait_for_definitions(DEFINITION_WAIT).await?;
         self.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
         self.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
         Ok(())

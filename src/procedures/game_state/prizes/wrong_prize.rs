@@ -6,7 +6,7 @@ use wox_events::{PlayerId, TournamentEvent};
 
 use super::{Back, Book, Fate, Schedule, Wrong, books};
 use crate::{
-    procedures::{Procedure, Steps, game_state::person, hold},
+    procedures::{Procedure, Steps, as_incident, game_state::person, hold},
     recovery::{Case, Evidence, Finding, Severity},
 };
 
@@ -57,7 +57,7 @@ fn case(evidence: &Evidence, book: &Book<'_>, wrong: &Wrong<'_>, steps: Steps<'_
         let player = person(evidence, &payment.player);
         let repair = hold(
             format!("{player} holds {} G of the {} G that must go back", wrong.held, payment.amount),
-            "agree with the player how the rest goes back, then record it as an incident",
+            format!("agree with the player how the rest goes back, then {}", as_incident(&book.stream)),
         );
         return Case { finding, repair };
     }
