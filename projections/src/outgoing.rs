@@ -229,6 +229,7 @@ impl Register {
         // Whoever signs for something of ours pays for us, whether the rules name the wallet or not.
         if let Event::Withdrawal(WithdrawalEvent::TxSigned { wallet, .. })
         | Event::Burn(BurnEvent::BurnTxSigned { wallet, .. }) = event
+            && is_address(wallet)
         {
             self.wallets.insert(wallet.clone());
         }

@@ -42,8 +42,9 @@ impl State {
         let (verdict, mut looks) = self.verdict_of_slots(due)?;
         let paid = matches!(verdict, WithdrawalVerdict::Executed { .. });
         if let Some(token) = self.chain.token_gone_since(due.since).filter(|_| !paid) {
-            let why =
-                format!("token {token} was taken out of the rules since it was asked for, and it may be paid in that");
+            let why = format!(
+                "token {token} was taken out of the rules since it was asked for, and it may be paid in that: name it again (wox observe --change-rules)"
+            );
             return Some((WithdrawalVerdict::Unknown { why }, looks));
         }
         if due.settled || verdict.rank() < 2 {
@@ -93,6 +94,10 @@ impl State {
         }
         let without_slot = due.asked.iter().filter(|tx| !due.slots.iter().any(|slot| slot.attempts.contains(tx)));
         for tx in without_slot.clone() {
+            if let Some(paid) = self.chain.paid_in_part(due, tx) {
+                verdicts.push(WithdrawalVerdict::Anomaly { tx: tx.clone(), paid });
+                continue;
+            }
             let looks = self.chain.policies().filter_map(|policy| self.chain.transaction(policy.chain, tx));
             seen.extend(looks.map(|look| look.event.clone()));
             let why = match self.chain.did_not_pay(due, tx) {
@@ -169,6 +174,14 @@ impl State {
                 Some(_) => {}
             }
         }
+        // Without a journal another slot may have paid it that nobody here knows of; a bump takes the place of its own.
+        let adds = self.slot_verdict(due, slot).is_none_or(|(verdict, _)| verdict != WithdrawalVerdict::Pending);
+        if adds && !self.chain.is_journaled_since(due.since) && self.chain.scanned_since(due).is_none() {
+            return Some(
+                "its signer did not journal here when it was asked for, and nobody has seen all that was sent since"
+                    .into(),
+            );
+        }
         let own = |sent: &&outgoing::Outgoing| slot.attempts.contains(&sent.tx) || slot.cancels.contains(&sent.tx);
         let sent = unexplained(self, due).into_iter().chain(named_for_it(self, due)).find(|sent| !own(sent))?;
         Some(format!("{}, and no event says that it paid another thing", outgoing::says(sent)))
@@ -187,7 +200,7 @@ impl State {
         };
         let perhaps_paid =
             || !unexplained(self, due).is_empty() || !named_for_it(self, due).is_empty() || perhaps_pending(self, due);
-        if due.sent && !asked_elsewhere || alive() || perhaps_paid() {
+        if due.sent && !asked_elsewhere || alive() || perhaps_paid() || self.chain.named_may_land(due) {
             return None;
         }
         self.chain.scanned_since(due)

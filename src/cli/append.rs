@@ -16,6 +16,8 @@ use wox_events::{
     StreamId, Timestamp, WithdrawalEvent, chain, upcast::current_version, withdrawal::ReversalProof,
 };
 
+use wox_projections::outgoing::is_address;
+
 use crate::{
     cli::{
         CliError, Context,
@@ -294,6 +296,14 @@ fn ready(name: &str, line: Line, allow_unknown: bool, now: Timestamp) -> Result<
     let version = typed.version.unwrap_or_else(|| current_version(&typed.kind));
     match Event::decode(&typed.stream, &typed.kind, version, typed.data.as_str()) {
         Ok(event) if is_reserved(&event) => return Err(reserved()),
+        Ok(
+            Event::Withdrawal(WithdrawalEvent::TxSigned { wallet, .. })
+            | Event::Burn(BurnEvent::BurnTxSigned { wallet, .. }),
+        ) if !is_address(&wallet) => {
+            return Err(bad("wox::append::payload", "`wallet` is no address of the chain, so nobody could look at it".into())
+                .next("the sender of the transaction is 0x and 40 hex digits; what a service sends is TxBroadcast with its post")
+                .next(again));
+        }
         Ok(Event::Chain(ChainEvent::BankConfirmed { tx, .. })) if chain::is_of_looks(&typed.stream) => {
             let what = format!("BankConfirmed cannot stand in {}: only looks at the chain do", typed.stream);
             let id = typed.stream.subject().split(':').next().and_then(|id| id.parse().ok()).unwrap_or(8453);

@@ -83,8 +83,9 @@ pub(super) struct Observed {
 }
 
 pub(super) async fn run(args: ObserveArgs, context: Context) -> Result<ExitCode, CliError> {
-    let chain = chain::configured(&context)?;
+    let mut chain = chain::configured(&context)?;
     let replay = replay(&context).await?;
+    chain.network.add_ours(replay.state.chain.outgoing().wallets());
     let (targets, complete) = match (args.what.as_deref(), args.from_block) {
         (Some("transfers"), Some(from)) => transfers(&chain, from, args.to_block, &replay, &context).await?,
         (Some("transfers"), None) => {

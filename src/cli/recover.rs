@@ -229,6 +229,13 @@ async fn existing(stream: StreamId, context: &Context) -> Result<StreamId, CliEr
     if log.revision(&stream).await? > Revision::NO_STREAM {
         return Ok(stream);
     }
+    // A burn that was never scheduled has no stream; its withdrawal has.
+    let withdrawal = StreamId::new(format!("withdrawal-{}", stream.subject()));
+    if let ("burn", Ok(withdrawal)) = (stream.category(), withdrawal)
+        && log.revision(&withdrawal).await? > Revision::NO_STREAM
+    {
+        return Ok(stream);
+    }
     Err(unknown(&stream, context).await)
 }
 

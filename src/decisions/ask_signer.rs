@@ -156,13 +156,20 @@ impl Asking<'_> {
             let next = format!("wox show {} shows it; the version of wox that wrote it can fold it", place.position);
             return Some(hold(why, next));
         }
-        let why = state.paid_otherwise(&Due::of(state, self.subject)?, payment)?;
-        let next = banking::perhaps_paid(self.evidence, self.subject).unwrap_or_else(|| {
-            format!(
+        let due = Due::of(state, self.subject)?;
+        let why = state.paid_otherwise(&due, payment)?;
+        let unseen = !state.chain.is_journaled_since(due.since) && state.chain.scanned_since(&due).is_none();
+        let next = match (banking::perhaps_paid(self.evidence, self.subject), unseen) {
+            (Some(next), _) => next,
+            (None, true) => {
+                let then = format!("wox recover {what} {id} --{} --why REASON", self.intent);
+                format!("{}; then {then}", banking::scans(state, &due))
+            }
+            (None, false) => format!(
                 "wox explain {what} {id} shows all of it; what can still pay is given up first: wox recover {what} {id} \
                  --fence --why REASON"
-            )
-        });
+            ),
+        };
         Some(hold(format!("{why}: to pay again could pay twice"), next))
     }
 
@@ -184,7 +191,10 @@ impl Asking<'_> {
             return hold(format!("{since}: nobody pays from a slot that is to be fenced"), look_again);
         }
         let evidence = look.event.id;
-        let before = payment.last_asked(self.intent).filter(|asked| {
+        // A cancel that was signed is its answer; where that was dropped as well, it may be asked for once more.
+        let fences = payment.asked.iter().filter(|asked| asked.intent == Intent::Fence).count();
+        let answered = self.intent == Intent::Fence && payment.cancels.len() >= fences;
+        let before = payment.last_asked(self.intent).filter(|_| !answered).filter(|asked| {
             // The same bytes may be dropped again; what is to be outbid is outbid once.
             let same_look = self.intent != Intent::Rebroadcast || asked.evidence == Some(evidence);
             asked.tx.as_ref() == Some(tx) && same_look
@@ -212,7 +222,10 @@ impl Asking<'_> {
         };
         let cause = if self.intent == Intent::Rebroadcast { evidence } else { stable };
         let steps = Steps::on(self.evidence, self.subject.clone());
-        let qualifier = format!("{}:{wallet}:{nonce}:{tx}", self.intent);
+        let qualifier = match (self.intent, fences) {
+            (Intent::Fence, 1..) => format!("{}:{wallet}:{nonce}:{tx}:{fences}", self.intent),
+            _ => format!("{}:{wallet}:{nonce}:{tx}", self.intent),
+        };
         match self.owed.is_burn {
             true => steps.add(cause, &qualifier, self.of_burn(payment, tx, at_least, evidence), says),
             false => steps.add(cause, &qualifier, self.of_withdrawal(payment, tx, at_least, evidence), says),

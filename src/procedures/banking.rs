@@ -150,6 +150,15 @@ pub(crate) fn perhaps_paid(evidence: &Evidence, subject: &StreamId) -> Option<St
 
 /// What makes a payment that nobody can enumerate one to decide about: all our wallets are scanned.
 fn scan_next(state: &State, due: &Due<'_>, then: &str) -> String {
+    let decide = match due.stream.category() {
+        "burn" => format!("where that shows none of it: {then}"),
+        _ => format!("where that shows no payment two people decide: {then} --second NAME --why REASON"),
+    };
+    format!("{}; {decide}", scans(state, due))
+}
+
+/// How all that our wallets sent is seen, as it is typed.
+pub(crate) fn scans(state: &State, due: &Due<'_>) -> String {
     let scan =
         |wallet: &Label| format!("wox observe wallet {} --from {}", word(wallet), state.chain.scan_from(due, wallet));
     let scans: Vec<_> = state.chain.outgoing().wallets().map(scan).collect();
@@ -157,12 +166,8 @@ fn scan_next(state: &State, due: &Due<'_>, then: &str) -> String {
         true => "name them in `wallets` of the section [chain] of wox.toml".to_owned(),
         false => scans.join(" and "),
     };
-    let decide = match due.stream.category() {
-        "burn" => format!("where that shows none of it: {then}"),
-        _ => format!("where that shows no payment two people decide: {then} --second NAME --why REASON"),
-    };
     let since = rfc3339::text(due.last_activity.0);
-    format!("see all that our wallets sent, once a block younger than {since} is final: {scans}; {decide}")
+    format!("see all that our wallets sent, once a block younger than {since} is final: {scans}")
 }
 
 /// What to do about a burn of which nobody can say that nothing can follow; `None` where its slots are judged.

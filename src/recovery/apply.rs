@@ -10,7 +10,9 @@ use wox_events::{
 };
 use wox_projections::{
     EventRef, Projection as _,
+    outgoing::Due,
     recoveries::{PlanRecord, Recoveries},
+    verdict::WithdrawalVerdict,
 };
 
 use super::{
@@ -19,13 +21,14 @@ use super::{
     finding::engine_actor,
     gather::{GatherError, gather, gather_upto},
     plan::{Base, plan, stream_of, try_item},
-    policy::APPROVAL_VALIDITY,
+    policy::{APPROVAL_VALIDITY, SCAN_AGE_MAX},
     proposal,
     standstill::waits,
 };
 use crate::{
     log::{AppendError, AppendRequest, EventLog, ReadError},
     replay::Progress,
+    rfc3339,
 };
 
 /// How often a record is tried again because somebody else wrote one first.
@@ -278,6 +281,7 @@ async fn judge(
     }
     measured_today(&pending, &today, recorded)?;
     unless_stopped(&pending, &today, old)?;
+    scanned_lately(&pending, &today, old, now)?;
     let mut fork = today.replay.clone();
     for item in &mut pending {
         try_item(&mut fork, item, &today).map_err(|why| ApplyError::NoLongerFits {
@@ -311,6 +315,26 @@ fn measured_today(pending: &[Item], today: &Evidence, recorded: &Recorded) -> Re
         }
     }
     Ok(())
+}
+
+/// Two people who decide on what the wallets did not send decide on what they did not send until now.
+fn scanned_lately(pending: &[Item], today: &Evidence, plan: &Plan, now: Timestamp) -> Result<(), ApplyError> {
+    let Scope::Release { withdrawal, .. } = &plan.scope else { return Ok(()) };
+    let state = &today.replay.state;
+    let rests_on_scans = |due: &Due<'_>| matches!(state.verdict_of(due), Some((WithdrawalVerdict::Unknown { .. }, _)));
+    let due = Due::of(state, withdrawal).filter(rests_on_scans);
+    let old = due.and_then(|due| state.chain.scanned_at(&due)).filter(|at| now.since(*at) > SCAN_AGE_MAX);
+    match (old, pending.first()) {
+        (Some(at), Some(item)) => Err(ApplyError::NoLongerFits {
+            plan: plan.short_id(),
+            stream: item.stream.clone(),
+            why: format!(
+                "what our wallets sent was looked at at {}, and they may have sent more since: decide again, which looks",
+                rfc3339::text(at)
+            ),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// A look since the plan was made may show that a final block is gone; the alarm need not be recorded.

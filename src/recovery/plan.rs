@@ -10,6 +10,7 @@ use wox_projections::{Account, FOLD_HASH, Replay, State, invariants, ledger::Dri
 use super::{
     Case, Evidence, Finding, Repair, Scope, Severity, Step, diagnose,
     notice::{Notice, Person, TakenBack, concerned, hold_concerns, needs, report, taken_back, tells},
+    standstill::waits,
 };
 use crate::{command, decisions};
 
@@ -229,7 +230,9 @@ pub fn plan(evidence: &Evidence, scope: &Scope) -> Result<Plan, JsonError> {
         folds: FOLD_HASH.into(),
         changes: !items.is_empty(),
         needs_approval: (scope.needs_approval() && !items.is_empty())
-            || items.iter().flat_map(|item| &item.steps).any(|step| !step.postings.is_empty()),
+            || items
+                .iter()
+                .any(|item| item.steps.iter().any(|step| !step.postings.is_empty() || waits(&item.stream, step))),
         report: report(&items),
         items,
         held,

@@ -17,6 +17,8 @@ pub const SCHEDULE_GRACE: Duration = Duration::seconds(3600);
 pub const PRIZE_GRACE: Duration = Duration::seconds(300);
 /// A payment unconfirmed for longer is in doubt (domain.md "Thresholds": confirmation > 5 min).
 pub const CONFIRMATION_TIMEOUT: Duration = Duration::seconds(300);
+/// How old a scan of what the wallets sent may be when a release that rests on it is carried out: they go on sending.
+pub const SCAN_AGE_MAX: Duration = Duration::seconds(3600);
 /// A burn that is late by more is looked after (domain.md "Burn": it waits 12 to 48 hours, drawn once).
 pub const BURN_OVERDUE: Duration = Duration::seconds(24 * 3600);
 /// How long a share waits to be burned at most: when one is scheduled again, nobody draws.

@@ -113,10 +113,10 @@ fn moves(event: &Event) -> bool {
             | WithdrawalEvent::WithdrawalImported { .. } => false,
         },
         Event::Burn(event) => match event {
-            BurnEvent::BurnSettled { .. } => true,
+            // What is scheduled is burned.
+            BurnEvent::BurnSettled { .. } | BurnEvent::BurnScheduled { .. } => true,
             BurnEvent::BurnIntentRequested { intent, .. } => *intent != Intent::Fence,
-            BurnEvent::BurnScheduled { .. }
-            | BurnEvent::BurnTxSigned { .. }
+            BurnEvent::BurnTxSigned { .. }
             | BurnEvent::BurnTxBroadcast { .. }
             | BurnEvent::BurnCancelled { .. }
             | BurnEvent::BurnImported { .. } => false,

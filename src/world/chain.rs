@@ -51,6 +51,13 @@ impl Network {
         Network { sources, interest, round_trips: AtomicU64::new(0) }
     }
 
+    /// These addresses are ours too, though the settings do not name them any more: what they sent is searched for.
+    pub fn add_ours<'a>(&mut self, addresses: impl IntoIterator<Item = &'a Label>) {
+        self.interest.addresses.extend(addresses.into_iter().cloned());
+        self.interest.addresses.sort();
+        self.interest.addresses.dedup();
+    }
+
     /// The sources, as a policy names them.
     pub fn sources(&self) -> impl Iterator<Item = &Source> {
         self.sources.iter().map(Endpoint::source)

@@ -1,7 +1,7 @@
 //! E1: burns, by the table of the payments.
 
 use wox_events::{BurnEvent, WithdrawalEvent, WithdrawalId, chain::Intent};
-use wox_recovery::recovery::Scope;
+use wox_recovery::recovery::{Scope, Targets};
 
 use super::{
     Table,
@@ -238,14 +238,21 @@ fn e1_a_share_that_nothing_waits_for_is_scheduled_again_and_a_late_burn_is_told(
         assert!(table.game.plan_for(&scope).await.items.is_empty(), "it was settled a moment ago");
         table.game.wait(900);
         table.game.tick().await;
+        // Nobody has seen what was sent: it may be burned.
+        let unseen = table.game.plan_for(&scope).await;
+        assert!(!unseen.changes && unseen.held[0].next.contains("wox observe wallet"), "{unseen:#?}");
+        anvil.send(&paid).await;
+        anvil.finalize().await;
+        let all = Targets { wallets: vec![(wallet(HOT), 0)], ..Targets::default() };
+        table.observe(&all).await;
         let lost = table.game.plan_for(&scope).await;
         assert_eq!(kinds(&lost), ["BurnScheduled"], "{lost:#?}");
+        assert!(lost.needs_approval, "what is scheduled is burned");
         // Burned by somebody who said nothing: it must not be burned again.
         let burned = pay(HOT, 1, wox_projections::burns::DEAD_ADDRESS, cents(2));
-        anvil.send(&paid).await;
         anvil.send(&burned).await;
         anvil.finalize().await;
-        table.look_at(&burned.tx).await;
+        table.observe(&all).await;
         let held = table.game.plan_for(&scope).await;
         assert!(!held.changes && held.held[0].next.contains(burned.tx.as_str()), "{held:#?}");
         let (chain, tx) = (8453, burned.tx.clone());
@@ -253,6 +260,16 @@ fn e1_a_share_that_nothing_waits_for_is_scheduled_again_and_a_late_burn_is_told(
         table.game.carry_out(&table.game.plan_for(&Scope::Explain { chain, tx, first, second, why }).await).await;
         table.game.carry_out(&table.game.plan_for(&scope).await).await;
         assert!(table.game.plan_for(&scope).await.held.is_empty());
+        // It waits, and is burned by somebody who says nothing.
+        let again = pay(HOT, 2, wox_projections::burns::DEAD_ADDRESS, cents(2));
+        anvil.send(&again).await;
+        anvil.finalize().await;
+        table.look_at(&again.tx).await;
+        let held = table.game.plan_for(&scope).await;
+        assert!(held.held[0].why.contains("to burn it again would burn twice"), "{held:#?}");
+        let (chain, tx) = (8453, again.tx.clone());
+        let (first, second, why) = (label("alice"), label("bob"), "not ours".to_owned());
+        table.game.carry_out(&table.game.plan_for(&Scope::Explain { chain, tx, first, second, why }).await).await;
         table.game.wait(4 * 24 * 3600);
         table.game.tick().await;
         let late = table.game.plan_for(&scope).await;

@@ -282,3 +282,135 @@ fn a_destination_that_is_no_address_may_be_paid_by_whatever_has_the_amount() {
         assert_eq!(kinds(&decided), ["HoldReleased"], "{decided:#?}");
     });
 }
+
+/// The bank's bot is asked, and names its transaction.
+async fn bot_named(table: &Table, tx: &wox_events::TxHash) {
+    let named = WithdrawalEvent::TxBroadcast { tx: Some(tx.clone()), post: Some(label("post-5")) };
+    table.game.tell(W, named).await;
+}
+
+#[test]
+fn s5_a_named_payment_that_may_still_land_forbids_the_decision() {
+    for dropped in [false, true] {
+        asked_for(async |anvil, table| {
+            // Its slot is behind one that is free: it waits in no row.
+            let later = payment(1);
+            bot_named(table, &later.tx).await;
+            anvil.send(&later).await;
+            anvil.finalize().await;
+            table.look_into(W).await;
+            if dropped {
+                anvil.drop_from_pool(&later.tx).await;
+                table.look_into(W).await;
+            }
+            scanned(table, HOT).await;
+            stays(table).await;
+            // Its slot is taken by something else, final: it never lands.
+            anvil.send(&super::desk::cancel(0)).await;
+            anvil.drop_from_pool(&later.tx).await;
+            anvil.send(&super::desk::cancel(1)).await;
+            anvil.finalize().await;
+            table.look_into(W).await;
+            scanned(table, HOT).await;
+            two_people_decide(table).await;
+        });
+    }
+}
+
+#[test]
+fn w3_a_named_payment_of_another_sum_is_known_and_never_given_back_whole() {
+    asked_for(async |anvil, table| {
+        let less = pay(HOT, 0, wallet(PLAYER).as_str(), cents(9_550));
+        bot_named(table, &less.tx).await;
+        anvil.send(&less).await;
+        anvil.finalize().await;
+        table.look_into(W).await;
+        scanned(table, HOT).await;
+        let (says, _) = stays(table).await;
+        assert!(says.contains("W3"), "{says}");
+        let accept = Scope::Accept {
+            subject: game::stream(W),
+            first: label("alice"),
+            second: label("bob"),
+            why: "the fee was the bot's".into(),
+        };
+        assert_eq!(kinds(&table.game.plan_for(&accept).await), ["IncidentAccepted"]);
+    });
+}
+
+#[test]
+fn w1_a_named_transaction_that_cannot_be_its_payment_settles_nothing() {
+    // Explained by two people as another thing.
+    asked_for(async |anvil, table| {
+        anvil.send(&payment(0)).await;
+        anvil.finalize().await;
+        table.look_at(&payment(0).tx).await;
+        let (chain, tx) = (8453, payment(0).tx);
+        let (first, second, why) = (label("alice"), label("bob"), "a prize of the raffle".to_owned());
+        table.game.carry_out(&table.game.plan_for(&Scope::Explain { chain, tx, first, second, why }).await).await;
+        bot_named(table, &payment(0).tx).await;
+        table.look_into(W).await;
+        let plan = plan(table).await;
+        assert!(!plan.changes, "{plan:#?}");
+    });
+    // It stayed ours.
+    asked_for_at("@ann", async |anvil, table| {
+        let moved = pay(HOT, 0, super::WATCHED, cents(9_600));
+        bot_named(table, &moved.tx).await;
+        anvil.send(&moved).await;
+        anvil.finalize().await;
+        table.look_into(W).await;
+        let plan = plan(table).await;
+        assert!(!plan.changes, "{plan:#?}");
+    });
+}
+
+#[test]
+fn what_was_seen_is_not_forgotten_by_rules_that_name_fewer_tokens() {
+    asked_for(async |anvil, table| {
+        let before = Policy { tokens: vec![super::anvil::token(), wallet(STRANGER)], ..table.policy.clone() };
+        table.declare(before.clone()).await;
+        anvil.send(&payment(0)).await;
+        anvil.finalize().await;
+        scanned(table, HOT).await;
+        table.declare(Policy { tokens: vec![wallet(STRANGER)], ..before.clone() }).await;
+        scanned(table, HOT).await;
+        table.look_at(&payment(0).tx).await;
+        table.declare(before).await;
+        table.game.wait(900);
+        table.game.tick().await;
+        let held = plan(table).await;
+        assert!(!held.changes && held.held[0].finding.says.contains("no event says what it paid"), "{held:#?}");
+    });
+}
+
+#[test]
+fn s5_a_decision_on_an_old_scan_is_not_carried_out() {
+    asked_for(async |anvil, table| {
+        bot_asked(table).await;
+        anvil.finalize().await;
+        scanned(table, HOT).await;
+        let decided = table.game.plan_for(&two_people()).await;
+        table.game.propose(&decided).await;
+        table.game.approve(&decided).await;
+        let later = wox_events::Timestamp(game::NOW.0 + 2 * 3_600_000_000);
+        let refused = table.game.apply_at(&decided, later).await.unwrap_err().to_string();
+        assert!(refused.contains("decide again, which looks"), "{refused}");
+        assert_eq!(table.held().await, g(0));
+    });
+}
+
+#[test]
+fn s5_a_busy_wallet_is_shown_to_its_end_and_a_source_without_old_state_stops_nobody() {
+    asked_for(async |anvil, table| {
+        bot_asked(table).await;
+        anvil.finalize().await;
+        for nonce in 0..60 {
+            anvil.send(&pay(HOT, nonce, wallet(STRANGER).as_str(), cents(1))).await;
+        }
+        anvil.mine(1).await;
+        let seen = scanned(table, HOT).await;
+        assert!(!seen.unknown, "{}", seen.says);
+        two_people_decide(table).await;
+    });
+}

@@ -138,3 +138,33 @@ fn a_bump_that_was_asked_for_is_not_what_is_journaled_for_another() {
         assert!(!found.changes, "it is withdrawal-8's by name: {found:#?}");
     });
 }
+
+#[test]
+fn without_a_journal_a_payment_is_sent_again_only_after_all_that_was_sent_is_seen() {
+    asked_for(async |anvil, table| {
+        table.declare(Policy { journaled: false, ..table.policy.clone() }).await;
+        // Slot 0 paid, and no event says so.
+        anvil.send(&payment(0)).await;
+        anvil.finalize().await;
+        signed(table, 1, &payment(1)).await;
+        assert_eq!(table.look_into(W).await.row, "W9");
+        asks_nothing(table, Intent::Rebroadcast, "nobody has seen all that was sent since").await;
+        let targets = wox_recovery::recovery::Targets { wallets: vec![(wallet(HOT), 0)], ..Default::default() };
+        table.observe(&targets).await;
+        asks_nothing(table, Intent::Rebroadcast, "no event says that it paid another thing").await;
+    });
+}
+
+#[test]
+fn a_cancel_that_was_dropped_is_asked_for_once_more() {
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
+        table.look_into(W).await;
+        asks(table, Intent::Fence, "FenceRequested").await;
+        let fenced = WithdrawalEvent::WithdrawalFenced { wallet: wallet(HOT), nonce: 0, tx: cancel(0).tx };
+        table.game.tell(W, fenced).await;
+        anvil.finalize().await;
+        assert_eq!(table.look_into(W).await.row, "W9");
+        asks(table, Intent::Fence, "FenceRequested").await;
+    });
+}

@@ -276,7 +276,11 @@ impl<L: EventLog> Game<L> {
     }
 
     pub async fn apply(&self, plan: &Plan) -> Result<Applied, ApplyError> {
-        apply(&self.log, plan.id, &actor("alice"), NOW, one(), &progress()).await
+        self.apply_at(plan, NOW).await
+    }
+
+    pub async fn apply_at(&self, plan: &Plan, now: Timestamp) -> Result<Applied, ApplyError> {
+        apply(&self.log, plan.id, &actor("alice"), now, one(), &progress()).await
     }
 
     pub async fn verify(&self, plan: &Plan) -> Verdict {

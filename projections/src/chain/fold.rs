@@ -155,7 +155,7 @@ impl Projection for Chain {
                     .or_else(|| before.and_then(|before| before.sender.clone()));
                 let closed = self.policies.get(chain).and_then(|policy| deposit::Closed::of(policy, *asked, answers));
                 // By rules that one person made nothing is forgotten, whatever a quorum of them shows.
-                let agreed = !self.changed.contains_key(chain);
+                let agreed = self.may_forget(*chain);
                 match (self.policies.get(chain), closed.as_ref().filter(|_| agreed)) {
                     (None, _) => {}
                     (Some(policy), None) => {
@@ -192,7 +192,7 @@ impl Projection for Chain {
                             self.outgoing.note(policy, transaction, receipt.found(), (&look.event, *asked));
                         }
                     }
-                    match taken.as_ref().filter(|_| !self.changed.contains_key(chain)) {
+                    match taken.as_ref().filter(|_| self.may_forget(*chain)) {
                         Some(withdrawal::Taken::By(found)) => {
                             self.outgoing.note_final(&found.0, transfers(policy, &found.1), (&look.event, *asked));
                         }
@@ -206,7 +206,7 @@ impl Projection for Chain {
             ChainEvent::WalletScanned { chain, wallet, from_nonce, at: asked, answers } => {
                 let policy = self.policies.get(chain);
                 let segment = policy.and_then(|policy| withdrawal::segment(policy, *asked, *from_nonce, answers));
-                let agreed = !self.changed.contains_key(chain);
+                let agreed = self.may_forget(*chain);
                 for (policy, said) in policy.iter().flat_map(|policy| answers.iter().map(move |said| (policy, said))) {
                     for slot in &said.slots {
                         if let Some(Consumer::Transaction { transaction, receipt, .. }) = slot.found() {
@@ -295,6 +295,12 @@ impl Projection for Chain {
 }
 
 impl Chain {
+    /// By rules that one person made, or that name fewer tokens than rules before, nothing is forgotten, whatever a quorum of
+    /// them shows: they do not see all that moved.
+    fn may_forget(&self, chain: u64) -> bool {
+        !self.changed.contains_key(&chain) && self.tokens.values().all(Option::is_none)
+    }
+
     /// Takes in who declares rules: a change stands alone until somebody else declares the same, or the old ones are back.
     fn note_rules(&mut self, policy: &Policy, at: &Recorded) {
         let Some(known) = self.policies.get(&policy.chain) else { return };

@@ -89,9 +89,19 @@ impl Chain {
         begins && scan.under.as_ref() == under
     }
 
+    /// When the oldest of the scans was made that two people decide on.
+    #[must_use]
+    pub fn scanned_at(&self, due: &Due<'_>) -> Option<Timestamp> {
+        self.scanned_since(due)?;
+        let chain = self.policies.keys().next()?;
+        let scans = self.outgoing.wallets().filter_map(|wallet| self.scans.get(&format!("{chain}:wallet:{wallet}")));
+        scans.map(|scan| scan.at).min()
+    }
+
     /// The scans that show, for every wallet that ever paid for us, all it sent since a slot on, made after something last
     /// happened to what is due (S5): their final blocks are younger than that, and behind these nothing is hidden.
-    pub(crate) fn scanned_since(&self, due: &Due<'_>) -> Option<Vec<EventRef>> {
+    #[must_use]
+    pub fn scanned_since(&self, due: &Due<'_>) -> Option<Vec<EventRef>> {
         let policy = self.policies.values().next()?;
         if self.token_gone_since(due.since).is_some() {
             return None;

@@ -435,11 +435,18 @@ pub fn segment(policy: &Policy, at: Timestamp, from_nonce: u64, answers: &[ScanA
     let voting: Vec<&ScanAnswer> = voting.into_iter().map(|index| &answers[index]).collect();
     let heads = voting.iter().filter_map(|said| said.standing.finalized.found());
     let covers = heads.map(|head| head.time).min()?;
-    let shows_all = voting.iter().all(|said| {
-        let sent = said.latest.found().zip(said.pending.found()).map(|(latest, pending)| *latest.max(pending));
-        let shown = from_nonce.saturating_add(said.slots.len() as u64);
-        sent.is_some_and(|sent| shown >= sent) && said.slots.iter().all(|slot| slot.found().is_some())
-    });
+    // How much each says was sent, and whether it shows all of that; one that says more than is shown is enough against it.
+    let sent =
+        |said: &ScanAnswer| said.latest.found().zip(said.pending.found()).map(|(latest, pending)| *latest.max(pending));
+    let shown = |said: &ScanAnswer| {
+        let until = from_nonce.saturating_add(said.slots.len() as u64);
+        let all = said.slots.iter().all(|slot| slot.found().is_some());
+        sent(said).filter(|sent| all && until >= *sent)
+    };
+    let all_shown: Vec<u64> = voting.iter().filter_map(|said| shown(said)).collect();
+    let most = all_shown.iter().max().copied().unwrap_or(0);
+    let shows_all = all_shown.len() as u64 >= u64::from(policy.quorum)
+        && voting.iter().filter_map(|said| sent(said)).all(|sent| sent <= most);
     let whole = voting.into_iter().filter_map(|said| {
         let finalized = *said.finalized.found()?;
         // What is behind the final block is there to be seen, and proves nothing.

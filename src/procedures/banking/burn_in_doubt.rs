@@ -6,7 +6,7 @@
 use wox_events::{Amount, BurnEvent, Label, Timestamp, WithdrawalId};
 use wox_projections::{
     burns::{Burn, BurnPhase, DEAD_ADDRESS},
-    outgoing::{Due, Since, unexplained},
+    outgoing::{self, Due, Since, unexplained},
     verdict::WithdrawalVerdict,
     withdrawals::{Withdrawal, WithdrawalPhase},
 };
@@ -61,9 +61,10 @@ fn unscheduled(evidence: &Evidence, id: &WithdrawalId, known: &Withdrawal) -> Op
             "it was called off, though its withdrawal was paid",
             format!("burn the share by hand or keep it, then {}", as_incident(&stream("burn", id.as_str()))),
         ),
-        None => match perhaps_burned(evidence, known, id, share) {
-            Some(next) => hold("it may be burned already, and no event says so", next),
-            None => {
+        None => match (stopped(evidence), perhaps_burned(evidence, known, id, share)) {
+            (Some(repair), _) => repair,
+            (None, Some(next)) => hold("it may be burned already, and no event says so", next),
+            (None, None) => {
                 let due = Timestamp(known.last_activity.0.saturating_add(BURN_WAIT_MAX.0));
                 let scheduled = BurnEvent::BurnScheduled { withdrawal: id.clone(), amount: share, due };
                 let says = format!("schedule the burn of {share} G again, for {}", rfc3339::text(due));
@@ -74,7 +75,8 @@ fn unscheduled(evidence: &Evidence, id: &WithdrawalId, known: &Withdrawal) -> Op
     Some(Case { finding, repair })
 }
 
-/// What to do about what our wallets burned since a withdrawal was asked for and no event explains: its share may be in it.
+/// What to do before a share of a withdrawal may be scheduled again: all that our wallets sent since it was asked for has to be
+/// seen, and nothing of it may be its burn.
 fn perhaps_burned(evidence: &Evidence, known: &Withdrawal, id: &WithdrawalId, share: Amount) -> Option<String> {
     let state = &evidence.replay.state;
     let due = Due {
@@ -91,7 +93,10 @@ fn perhaps_burned(evidence: &Evidence, known: &Withdrawal, id: &WithdrawalId, sh
         last_activity: (known.last_activity, known.last.position),
     };
     let burned = unexplained(state, &due);
-    let tx = &burned.first()?.tx;
+    let Some(tx) = burned.first().map(|sent| &sent.tx) else {
+        let then = wox(["recover", "burn", id.as_str()]);
+        return state.chain.scanned_since(&due).is_none().then(|| super::scan_next(state, &due, &then));
+    };
     Some(format!(
         "look at {tx}: where it burned this share, append BurnScheduled and BurnTxBroadcast with that hash to burn-{id}; where it \
          burned none of it, two people say so: wox recover transfer {} --second NAME --why WHAT-IT-PAID; then {}",
@@ -114,7 +119,7 @@ impl Doubt<'_> {
         match self.burn.phase {
             BurnPhase::Settled | BurnPhase::Cancelled => None,
             BurnPhase::Scheduled if released() => Some(self.call_off()),
-            BurnPhase::Scheduled => self.overdue(),
+            BurnPhase::Scheduled => self.burned_unsaid().or_else(|| self.overdue()),
             BurnPhase::InDoubt if released() && state.is_burn_dead(self.id, self.burn) => Some(self.call_off()),
             BurnPhase::InDoubt => self.open(released()),
         }
@@ -148,6 +153,17 @@ impl Doubt<'_> {
             finding,
             repair: Steps::on(self.evidence, stream("burn", self.id)).add(cause, "", cancelled, says).repair(),
         }
+    }
+
+    /// It waits to be burned, and may be burned already.
+    fn burned_unsaid(&self) -> Option<Case> {
+        let due = Due::burn(self.id, self.burn)?;
+        let first = outgoing::says(unexplained(&self.evidence.replay.state, &due).first()?);
+        let finding =
+            self.finding(Severity::High, &format!("it waits to be burned, and {first}, which no event explains"));
+        let next = super::burn_next(self.evidence, self.id, &wox(["recover", "burn", self.id]))?;
+        let repair = hold("it may be burned already: to burn it again would burn twice", next);
+        Some(Case { finding: Finding { outcome_unknown: true, ..finding }, repair })
     }
 
     /// It should have been burned long ago: who burns has lost it, or burned it and said nothing.
