@@ -5,11 +5,12 @@ use wox_events::Digest;
 
 use strum::VariantArray as _;
 
+use super::settle::tables_of;
 use crate::{
     tables::Table,
     world::game_db::{
         GameDbError, Session,
-        shadow::{OLD, UNDONE},
+        shadow::{OLD, UNDONE, old_name},
         switch::Control,
     },
 };
@@ -37,12 +38,25 @@ pub async fn kept(session: &mut Session, last: Option<&Control>) -> Result<Kept,
     all.extend(session.tables_called(UNDONE).await?);
     // What is called so and was not made by a rebuild is nobody's to drop.
     all.retain(|name| epoch_of(name, OLD).or(epoch_of(name, UNDONE)).is_some());
-    // Also of one that was given up or cut off later: the newest whole copies stay.
-    let newest = match last.map(|last| last.phase.as_str()) {
-        Some("reverted") => None,
-        _ => all.iter().filter_map(|name| epoch_of(name, OLD)).max(),
+    let needed: Vec<String> = match last {
+        Some(control) if control.phase == "reverted" => Vec::new(),
+        // Of one that came to nothing later the control row still names the one before.
+        Some(control) if control.last_switched().is_some() => {
+            let old = control
+                .last_switched()
+                .into_iter()
+                .flat_map(|last| tables_of(&last.tables).into_iter().map(move |table| old_name(last.epoch, table)));
+            let old: Vec<String> = old.collect();
+            // A table that was lost before cannot be put back, and the others not without it.
+            if old.iter().all(|name| all.contains(name)) { old } else { Vec::new() }
+        }
+        // Nobody knows which of them belong together: the newest stay.
+        _ => {
+            let newest = all.iter().filter_map(|name| epoch_of(name, OLD)).max();
+            all.iter().filter(|name| newest.is_some() && epoch_of(name, OLD) == newest).cloned().collect()
+        }
     };
-    let (needed, spare) = all.into_iter().partition(|name| newest.is_some() && epoch_of(name, OLD) == newest);
+    let spare = all.into_iter().filter(|name| !needed.contains(name)).collect();
     Ok(Kept { spare, needed })
 }
 

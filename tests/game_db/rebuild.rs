@@ -456,11 +456,20 @@ async fn an_edit_that_comes_while_it_is_built_ends_it_and_the_games_own_rows_do_
 #[tokio::test]
 async fn a_lost_table_cannot_be_put_back_and_nobody_is_told_that_it_can() {
     let game = Game::in_step(DEMO).await;
+    spoil(&game).await;
+    said(&confirmed(&game), 0, &[]);
     game.db.run("DROP TABLE burn_queue").await;
     let done = confirmed(&game);
     said(&done, 0, &["burn_queue was lost", "no command undoes it", "the names above"]);
     assert!(!errors(&done).contains("--revert"), "{}", errors(&done));
     said(&game.run("rebuild --revert"), 4, &["burn_queue was lost before the rebuild"]);
+    // What no command can put back is kept for nobody.
+    let kept = game.json("rebuild --drop-kept", 3);
+    assert_eq!(
+        (kept["needed"].as_array().unwrap().len(), kept["spare"].as_array().unwrap().len() >= 5),
+        (0, true),
+        "{kept}"
+    );
 }
 
 #[tokio::test]
