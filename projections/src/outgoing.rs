@@ -468,15 +468,22 @@ pub fn unexplained_by_anything(state: &State) -> impl Iterator<Item = (&Outgoing
 
 /// Whether a transaction has a transfer to the address of what is due that nothing else explains. Of a burn only one that it
 /// could be in, because shares may be burned together: what all burns are sent to is no sign of this one. Of what has no
-/// address only one of its amount, unless the transaction is named for it.
+/// address only one of its amount, unless the transaction is named for it or went to a wallet of its own player.
 pub(crate) fn pays_it(state: &State, due: &Due<'_>, sent: &Outgoing) -> bool {
     let is_burn = due.stream.category() == "burn";
     let any_sum = is_address(&due.to) || is_own(state, due, sent);
     let could_be = |part: &Transfer| match is_burn {
         true => due.amount.is_none_or(|share| part.value >= share),
-        false => any_sum || due.fits(part),
+        false => any_sum || due.fits(part) || has_players_wallet(state, due, &part.to) == Some(true),
     };
     left_over(state, sent, Some(&due.stream)).any(|part| due.is_to(part) && could_be(part))
+}
+
+/// Whether an address is a wallet that the player of a withdrawal proved to hold; `None` where nobody did.
+pub(crate) fn has_players_wallet(state: &State, due: &Due<'_>, address: &Label) -> Option<bool> {
+    let holder = state.players.holder(address)?;
+    let withdrawal = state.withdrawals.get(due.stream.subject()).filter(|_| due.stream.category() == "withdrawal");
+    Some(withdrawal.is_some_and(|known| known.player == *holder))
 }
 
 /// Whether a call of our token by a wallet of ours is known that no source shows in a block, and that nothing names: no scan

@@ -7,7 +7,8 @@ use crate::{
     burns::Burn,
     chain::Look,
     outgoing::{
-        self, Due, FOUND_MAX, is_used_up, named_for_it, pays_it, perhaps_pending, unexplained, unexplained_elsewhere,
+        self, Due, FOUND_MAX, has_players_wallet, is_address, is_used_up, named_for_it, pays_it, perhaps_pending,
+        unexplained, unexplained_elsewhere,
     },
     projection::EventRef,
     replay::Judgement,
@@ -113,7 +114,16 @@ impl State {
         }
         // What is final on chain, named for it, exactly what is due and nobody else's has paid it, whatever became of its slot.
         let mut named = due.slots.iter().flat_map(|slot| &slot.attempts).chain(without_slot);
-        let paid = |tx: &TxHash| self.chain.paid_without_slot(due, tx).filter(|_| !is_used_up(self, due, tx));
+        // Where the destination is no address, what went to a wallet that another player holds is no payment of this one.
+        let anothers = |tx: &TxHash| {
+            let sent = self.chain.outgoing().get(tx).filter(|_| !is_address(&due.to));
+            sent.is_some_and(|sent| {
+                let mut fitting = sent.transfers.iter().filter(|one| due.fits(one));
+                fitting.all(|one| has_players_wallet(self, due, &one.to) == Some(false))
+            })
+        };
+        let paid =
+            |tx: &TxHash| self.chain.paid_without_slot(due, tx).filter(|_| !is_used_up(self, due, tx) && !anothers(tx));
         if let Some((tx, (block, look))) = named.find_map(|tx| Some((tx, paid(tx)?))) {
             seen.push(look.event.clone());
             verdicts.push(WithdrawalVerdict::Executed { tx: tx.clone(), block });

@@ -283,6 +283,33 @@ fn a_destination_that_is_no_address_may_be_paid_by_whatever_has_the_amount() {
     });
 }
 
+#[test]
+fn a_handle_is_paid_by_its_players_wallet_and_by_no_other_players() {
+    // Less than the amount, to the wallet that ann proved to hold: it may be hers.
+    asked_for_at("@ann", async |anvil, table| {
+        bot_asked(table).await;
+        anvil.send(&pay(HOT, 0, wallet(PLAYER).as_str(), cents(9_550))).await;
+        anvil.finalize().await;
+        scanned(table, HOT).await;
+        let (says, _) = stays(table).await;
+        assert!(says.contains("no event says what it paid"), "{says}");
+    });
+    // The amount, by its name, to a wallet of ben's: it did not pay ann.
+    asked_for_at("@ann", async |anvil, table| {
+        table.game.player("ben", 0).await;
+        let bound = wox_events::PlayerEvent::WalletBound { wallet: wallet(STRANGER), method: label("signed-message") };
+        table.game.tell("player-ben", bound).await;
+        let paid = pay(HOT, 0, wallet(STRANGER).as_str(), cents(9_600));
+        bot_named(table, &paid.tx).await;
+        anvil.send(&paid).await;
+        anvil.finalize().await;
+        table.look_into(W).await;
+        let found = plan(table).await;
+        assert!(!found.changes, "{found:#?}");
+        stays(table).await;
+    });
+}
+
 /// The bank's bot is asked, and names its transaction.
 async fn bot_named(table: &Table, tx: &wox_events::TxHash) {
     let named = WithdrawalEvent::TxBroadcast { tx: Some(tx.clone()), post: Some(label("post-5")) };
