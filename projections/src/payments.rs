@@ -105,6 +105,9 @@ impl State {
                 Some(says) => {
                     format!("{tx} was named without its slot, and did not pay it ({says}); another may be tried")
                 }
+                None if self.chain.paid_without_slot(due, tx).is_some() => {
+                    format!("{tx} was named without its slot, is final, and paid something else that names it")
+                }
                 None => format!("{tx} was named without its slot, and its transfer is not final"),
             };
             verdicts.push(WithdrawalVerdict::Unknown { why });

@@ -441,3 +441,23 @@ fn s5_a_busy_wallet_is_shown_to_its_end_and_a_source_without_old_state_stops_nob
         two_people_decide(table).await;
     });
 }
+
+#[test]
+fn w11_a_payment_that_two_withdrawals_name_settles_one_and_is_said_to_be_its() {
+    asked_for(async |anvil, table| {
+        super::payment_of_ann::asked_too(table, "8", g(96)).await;
+        for stream in [W, "withdrawal-8"] {
+            let named = WithdrawalEvent::TxBroadcast { tx: Some(payment(0).tx), post: Some(label("post-5")) };
+            table.game.tell(stream, named).await;
+        }
+        anvil.send(&payment(0)).await;
+        anvil.finalize().await;
+        table.look_into(W).await;
+        table.game.carry_out(&plan(table).await).await;
+        let other = table.game.plan_for(&Scope::Subject(game::stream("withdrawal-8"))).await;
+        assert!(
+            !other.changes && other.held[0].finding.says.contains("paid something else that names it"),
+            "{other:#?}"
+        );
+    });
+}
