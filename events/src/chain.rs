@@ -584,6 +584,19 @@ impl<T> Answer<T> {
     }
 }
 
+/// Whether a text is an address as events keep it, `0x` and forty hexadecimal digits; a handle or a name is none.
+///
+/// ```
+/// use wox_events::{chain::is_address, id::Label};
+/// assert!(is_address(&Label::new("0x000000000000000000000000000000000000dead").unwrap()));
+/// assert!(!is_address(&Label::new("@ann").unwrap()));
+/// ```
+#[must_use]
+pub fn is_address(text: &Label) -> bool {
+    let hex = text.as_str().strip_prefix("0x");
+    hex.is_some_and(|hex| hex.len() == 40 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 /// The stream of the policy, and of sums, of a chain.
 #[must_use]
 pub fn stream(chain: u64) -> StreamId {

@@ -64,6 +64,12 @@ pub struct Burn {
 pub const DEAD_ADDRESS: &str = "0x000000000000000000000000000000000000dead";
 
 impl Burn {
+    /// Whether it waits to be burned, or may be burned already.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self.phase, BurnPhase::Scheduled | BurnPhase::InDoubt)
+    }
+
     /// What is known of one of its slots.
     #[must_use]
     pub fn payment(&self, wallet: &Label, nonce: u64) -> Option<&Payment> {

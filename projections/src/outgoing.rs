@@ -2,28 +2,24 @@
 //! explains may have paid whatever is open, so nobody says that nothing was sent while one is known. To forbid a release
 //! the word of one source is enough, and nothing is forgotten before it is beyond change; to raise an alarm a quorum is.
 //!
-//! A transfer is explained when something that was due names its transaction and it is of that amount to that address, one
-//! transfer for each; or when two people have said what it paid.
+//! Here is what left and who names it; `explained` says which transfer paid what.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
-    Amount, BurnEvent, Event, Position, StreamId, Timestamp, TxHash, WithdrawalEvent,
-    chain::{Receipt, Transaction},
+    BurnEvent, Event, Position, StreamId, Timestamp, TxHash, WithdrawalEvent,
+    chain::{Receipt, Transaction, is_address},
     id::Label,
 };
 
 use crate::{
-    burns::{Burn, BurnPhase, DEAD_ADDRESS},
+    due::{Due, Since},
     projection::EventRef,
-    state::State,
     verdict::{
         WithdrawalVerdict,
         quorum::{Policy, Transfer, transfers},
-        withdrawal::Payment,
     },
-    withdrawals::{Withdrawal, WithdrawalPhase},
 };
 
 /// One transaction that moved our tokens out of our wallets, or may.
@@ -45,24 +41,16 @@ pub struct Outgoing {
     pub event: EventRef,
 }
 
-/// Since when something could have been paid: behind this place of the log, or shown by the sources since this time. An
-/// event may reach the log long after it happened, so neither alone proves that a payment was made before it was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Since {
-    /// The place of the event that asked for it.
-    pub position: Position,
-    /// When that happened.
-    pub time: Timestamp,
-}
-
-impl Since {
-    /// Of what was taken over nobody knows since when.
-    pub const EVER: Since = Since { position: Position(0), time: Timestamp(i64::MIN) };
-
-    /// Whether something that the log had at a place, of a time, was there before.
+impl Outgoing {
+    /// What it sent, in one phrase.
     #[must_use]
-    pub fn is_after(&self, position: Position, time: Timestamp) -> bool {
-        position < self.position && time < self.time
+    pub fn says(&self) -> String {
+        let (wallet, slot) = &self.sender;
+        let parts = self.transfers.iter().map(|one| format!("{} G to {}", one.value, one.to));
+        match self.transfers.is_empty() {
+            true => format!("{} of {wallet} (slot {slot}) calls our token and is in no block yet", self.tx),
+            false => format!("{} (slot {slot} of {wallet}) sent {}", self.tx, parts.collect::<Vec<_>>().join(", ")),
+        }
     }
 }
 
@@ -263,39 +251,51 @@ impl Register {
         self.explained.get(tx)
     }
 
+    /// The withdrawals and burns whose events name a transaction, by name.
+    pub(crate) fn named_for(&self, tx: &TxHash) -> impl Iterator<Item = &StreamId> {
+        self.named.get(tx).into_iter().flatten()
+    }
+
+    /// Whether an event of anything names a transaction.
+    pub(crate) fn is_named(&self, tx: &TxHash) -> bool {
+        self.named.contains_key(tx)
+    }
+
     /// Whether events of something else name a transaction, and none of this.
     pub(crate) fn is_named_for_another(&self, due: &Due<'_>, tx: &TxHash) -> bool {
-        self.named.get(tx).is_some_and(|streams| !streams.is_empty() && !streams.contains(&due.stream))
+        self.is_named(tx) && self.named_for(tx).all(|stream| *stream != due.stream)
     }
 
     /// A slot that was taken by what was signed for something else here: no stranger has its key.
     pub(crate) fn signed_for_another(&self, due: &Due<'_>, verdict: WithdrawalVerdict) -> WithdrawalVerdict {
         match verdict {
             WithdrawalVerdict::ForeignConsumer { tx, paid_destination, of: None } => {
-                let others = self.named.get(&tx).into_iter().flatten();
-                let of = others.filter(|stream| **stream != due.stream).min().cloned();
+                let of = self.named_for(&tx).filter(|stream| **stream != due.stream).min().cloned();
                 WithdrawalVerdict::ForeignConsumer { tx, paid_destination, of }
             }
             other => other,
         }
     }
 
+    /// All of them, in the order the log had them first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Outgoing> {
+        self.in_order.by_position.iter().filter_map(|(_, tx)| self.known.get(tx))
+    }
+
+    /// Those that no source shows in a block.
+    pub(crate) fn pending(&self) -> impl Iterator<Item = &Outgoing> {
+        self.pending.iter().filter_map(|tx| self.known.get(tx))
+    }
+
     /// What paid an address since something was asked for.
-    fn to(&self, receiver: &Label, since: Since) -> impl Iterator<Item = &Outgoing> {
+    pub(crate) fn to(&self, receiver: &Label, since: Since) -> impl Iterator<Item = &Outgoing> {
         self.by_receiver.get(receiver).into_iter().flat_map(move |paid| paid.since(&self.known, since))
     }
 
     /// What was sent to anybody since something was asked for.
-    fn since(&self, since: Since) -> impl Iterator<Item = &Outgoing> {
+    pub(crate) fn since(&self, since: Since) -> impl Iterator<Item = &Outgoing> {
         self.in_order.since(&self.known, since)
     }
-}
-
-/// Whether a destination is an address of the chain; what is none (a handle, a name) no transfer can be held against.
-#[must_use]
-pub fn is_address(destination: &Label) -> bool {
-    let hex = destination.as_str().strip_prefix("0x");
-    hex.is_some_and(|hex| hex.len() == 40 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn slot_key(wallet: &Label, nonce: u64) -> String {
@@ -316,262 +316,5 @@ fn named_by(event: &Event) -> Option<&TxHash> {
             BurnEvent::BurnTxSigned { tx, .. } | BurnEvent::BurnTxBroadcast { tx } | BurnEvent::BurnSettled { tx, .. },
         ) => Some(tx),
         _ => None,
-    }
-}
-
-/// Something our wallets were to pay: a withdrawal to its address, or a burn to the dead one.
-#[derive(Clone, Debug)]
-pub struct Due<'a> {
-    /// Its stream.
-    pub stream: StreamId,
-    /// Whom to pay.
-    pub to: Label,
-    /// How much; unknown of what nothing is held for, such as what was over before the game's tables were taken over.
-    pub amount: Option<Amount>,
-    /// What was there before it was asked for cannot be its payment.
-    pub since: Since,
-    /// True once something was signed for it, or the bank's bot was asked.
-    pub sent: bool,
-    /// True once the bank's bot was asked by a post; what it tries is not ours to enumerate.
-    pub asked_by_post: bool,
-    /// True once it is booked as paid.
-    pub settled: bool,
-    /// The slots that transactions were signed for.
-    pub slots: &'a [Payment],
-    /// Payments whose hash was named without a slot of ours.
-    pub asked: &'a [TxHash],
-    /// The payment that is booked.
-    pub settled_by: Option<&'a TxHash>,
-    /// When something last happened, and where the log has it.
-    pub last_activity: (Timestamp, Position),
-}
-
-impl<'a> Due<'a> {
-    /// What a withdrawal is to pay. `None` when its id is no name of a stream.
-    #[must_use]
-    pub fn withdrawal(id: &str, withdrawal: &'a Withdrawal) -> Option<Due<'a>> {
-        Some(Due {
-            stream: StreamId::new(format!("withdrawal-{id}")).ok()?,
-            to: withdrawal.destination.clone(),
-            amount: withdrawal.hold.as_ref().map(|hold| hold.net),
-            since: match withdrawal.imported {
-                true => Since::EVER,
-                false => Since { position: withdrawal.requested.position, time: withdrawal.requested_at },
-            },
-            sent: withdrawal.sent,
-            asked_by_post: withdrawal.asked_by_post,
-            settled: withdrawal.phase == WithdrawalPhase::Settled,
-            slots: &withdrawal.slots,
-            asked: &withdrawal.asked,
-            settled_by: withdrawal.settled_by.as_ref(),
-            last_activity: (withdrawal.last_activity, withdrawal.last.position),
-        })
-    }
-
-    /// What a burn is to pay. `None` when its id is no name of a stream.
-    #[must_use]
-    pub fn burn(id: &str, burn: &'a Burn) -> Option<Due<'a>> {
-        Some(Due {
-            stream: StreamId::new(format!("burn-{id}")).ok()?,
-            to: Label::new(DEAD_ADDRESS).expect("an address is an identity"),
-            amount: Some(burn.amount),
-            since: match burn.imported {
-                true => Since::EVER,
-                false => Since { position: burn.scheduled.position, time: burn.scheduled_at },
-            },
-            sent: burn.phase != BurnPhase::Scheduled,
-            asked_by_post: false,
-            settled: burn.phase == BurnPhase::Settled,
-            slots: &burn.slots,
-            asked: &burn.asked,
-            settled_by: burn.settled_by.as_ref(),
-            last_activity: (burn.last_activity, burn.last.position),
-        })
-    }
-
-    /// What a withdrawal or burn is to pay, by the name of its stream.
-    #[must_use]
-    pub fn of(state: &'a State, stream: &StreamId) -> Option<Due<'a>> {
-        let id = stream.subject();
-        match stream.category() {
-            "withdrawal" => Due::withdrawal(id, state.withdrawals.get(id)?),
-            "burn" => Due::burn(id, state.burns.get(id)?),
-            _ => None,
-        }
-    }
-
-    /// The transactions that are named for it: attempts, cancels, hashes without a slot, the payment that is booked.
-    pub fn names(&self) -> impl Iterator<Item = &TxHash> {
-        let signed = self.slots.iter().flat_map(|slot| slot.attempts.iter().chain(&slot.cancels));
-        signed.chain(self.asked).chain(self.settled_by)
-    }
-
-    /// Whether a transfer could be its payment: of its amount, to its address. Where its destination is no address, whoever
-    /// got the amount may be meant.
-    #[must_use]
-    pub fn fits(&self, transfer: &Transfer) -> bool {
-        self.is_to(transfer) && self.amount.is_none_or(|amount| amount == transfer.value)
-    }
-
-    fn is_to(&self, transfer: &Transfer) -> bool {
-        transfer.to == self.to || !is_address(&self.to) && transfer.to.as_str() != DEAD_ADDRESS
-    }
-
-    /// The transaction that paid it, as far as the register knows: what is due is paid once, and everything else that
-    /// it names explains nothing.
-    fn paid_by(&self, register: &'a Register) -> Option<&'a TxHash> {
-        let fitting =
-            |tx: &&TxHash| register.get(tx).is_some_and(|sent| sent.transfers.iter().any(|one| self.fits(one)));
-        if let Some(tx) = self.settled_by {
-            return register.get(tx).map(|sent| &sent.tx);
-        }
-        let paid = self.names().filter(fitting).filter_map(|tx| register.get(tx));
-        paid.min_by_key(|sent| (!sent.is_final, sent.first, &sent.tx)).map(|sent| &sent.tx)
-    }
-}
-
-/// What left our wallets for the address of something that is due, since it was asked for, and nothing explains: it may
-/// be its payment. What was signed for it itself is judged by its slots. The first of them, at most [`FOUND_MAX`]: one is
-/// enough to say that nobody knows, and a lost journal may leave thousands.
-#[must_use]
-pub fn unexplained<'a>(state: &'a State, due: &Due<'_>) -> Vec<&'a Outgoing> {
-    let register = state.chain.outgoing();
-    let may_pay = |sent: &&Outgoing| !is_own(state, due, sent) && pays_it(state, due, sent);
-    match is_address(&due.to) {
-        true => register.to(&due.to, due.since).filter(may_pay).take(FOUND_MAX).collect(),
-        false => register.since(due.since).filter(may_pay).take(FOUND_MAX).collect(),
-    }
-}
-
-/// How many transfers are named that may have paid one thing.
-pub const FOUND_MAX: usize = 8;
-
-/// What is named for something that is due and has a transfer to its address that nothing else explains: where its slots do
-/// not say that it was paid, it may be paid all the same, or in part.
-#[must_use]
-pub fn named_for_it<'a>(state: &'a State, due: &Due<'_>) -> Vec<&'a Outgoing> {
-    let register = state.chain.outgoing();
-    let mut found: Vec<&Outgoing> = due.names().filter_map(|tx| register.get(tx)).collect();
-    found.retain(|sent| pays_it(state, due, sent));
-    found.sort_by_key(|sent| (sent.first, &sent.tx));
-    found.dedup();
-    found
-}
-
-/// Every final transaction with transfers out of our wallets that nothing explains, in the order they were first seen.
-pub fn unexplained_by_anything(state: &State) -> impl Iterator<Item = (&Outgoing, Vec<&Transfer>)> {
-    let register = state.chain.outgoing();
-    let all = register.in_order.by_position.iter().filter_map(|(_, tx)| register.get(tx));
-    let all = all.filter(|sent| sent.is_final);
-    all.map(|sent| (sent, left_over(state, sent, None).collect::<Vec<_>>())).filter(|(_, parts)| !parts.is_empty())
-}
-
-/// Whether a transaction has a transfer to the address of what is due that nothing else explains. Of a burn only one that it
-/// could be in, because shares may be burned together: what all burns are sent to is no sign of this one. Of what has no
-/// address only one of its amount, unless the transaction is named for it or went to a wallet of its own player.
-pub(crate) fn pays_it(state: &State, due: &Due<'_>, sent: &Outgoing) -> bool {
-    let is_burn = due.stream.category() == "burn";
-    let any_sum = is_address(&due.to) || is_own(state, due, sent);
-    let could_be = |part: &Transfer| match is_burn {
-        true => due.amount.is_none_or(|share| part.value >= share),
-        false => any_sum || due.fits(part) || has_players_wallet(state, due, &part.to) == Some(true),
-    };
-    left_over(state, sent, Some(&due.stream)).any(|part| due.is_to(part) && could_be(part))
-}
-
-/// Whether an address is a wallet that the player of a withdrawal proved to hold; `None` where nobody did.
-pub(crate) fn has_players_wallet(state: &State, due: &Due<'_>, address: &Label) -> Option<bool> {
-    let holder = state.players.holder(address)?;
-    let withdrawal = state.withdrawals.get(due.stream.subject()).filter(|_| due.stream.category() == "withdrawal");
-    Some(withdrawal.is_some_and(|known| known.player == *holder))
-}
-
-/// Whether a call of our token by a wallet of ours is known that no source shows in a block, and that nothing names: no scan
-/// of what is final shows where it goes.
-pub(crate) fn perhaps_pending(state: &State, due: &Due<'_>) -> bool {
-    let register = state.chain.outgoing();
-    let unnamed = |tx: &TxHash| !register.named.contains_key(tx) && register.explained(tx).is_none();
-    let open = register.pending.iter().filter_map(|tx| register.get(tx));
-    open.into_iter().any(|sent| !due.since.is_after(sent.first, sent.first_at) && unnamed(&sent.tx))
-}
-
-/// What a transaction is the payment of, by its name, its address and its amount.
-#[must_use]
-pub fn paid_for(state: &State, tx: &TxHash) -> Option<StreamId> {
-    let register = state.chain.outgoing();
-    named_dues(state, tx).find(|due| due.paid_by(register) == Some(tx)).map(|due| due.stream)
-}
-
-/// Whether a payment that is booked as another's has nothing left for this: one transfer pays one thing.
-pub(crate) fn is_used_up(state: &State, due: &Due<'_>, tx: &TxHash) -> bool {
-    let Some(sent) = state.chain.outgoing().get(tx) else { return false };
-    let mut parts: Vec<&Transfer> = sent.transfers.iter().collect();
-    for other in named_dues(state, tx).filter(|other| other.settled && other.stream != due.stream) {
-        if let Some(part) = parts.iter().position(|part| other.fits(part)) {
-            parts.remove(part);
-        }
-    }
-    !parts.into_iter().any(|part| due.fits(part))
-}
-
-fn named_dues<'a>(state: &'a State, tx: &TxHash) -> impl Iterator<Item = Due<'a>> {
-    let named = state.chain.outgoing().named.get(tx).into_iter().flatten();
-    named.filter_map(|stream| Due::of(state, stream))
-}
-
-/// What left our wallets for anybody since something was asked for that nothing was ever signed for, could be its payment by
-/// its amount, or cannot be told yet, and nothing explains.
-#[must_use]
-pub fn unexplained_elsewhere<'a>(state: &'a State, due: &Due<'_>) -> Vec<&'a Outgoing> {
-    let Some(amount) = due.amount.filter(|_| !due.sent) else { return Vec::new() };
-    let register = state.chain.outgoing();
-    let ours = |address: &Label| {
-        register.is_wallet(address) || state.chain.policies().any(|policy| policy.watched.contains(address))
-    };
-    let could_be = |sent: &&Outgoing| match sent.transfers.is_empty() {
-        true => !register.named.contains_key(&sent.tx) && register.explained(&sent.tx).is_none(),
-        false => left_over(state, sent, Some(&due.stream)).any(|part| part.value == amount && !ours(&part.to)),
-    };
-    register.since(due.since).filter(could_be).take(FOUND_MAX).collect()
-}
-
-fn is_own(state: &State, due: &Due<'_>, sent: &Outgoing) -> bool {
-    state.chain.outgoing().named.get(&sent.tx).is_some_and(|streams| streams.contains(&due.stream))
-}
-
-/// The transfers of a transaction that nothing explains, one stream left out of account.
-fn left_over<'a>(state: &'a State, sent: &'a Outgoing, but: Option<&StreamId>) -> impl Iterator<Item = &'a Transfer> {
-    let register = state.chain.outgoing();
-    let mut parts: Vec<&Transfer> = match register.explained(&sent.tx) {
-        Some(_) => Vec::new(),
-        None => sent.transfers.iter().collect(),
-    };
-    for other in named_dues(state, &sent.tx).filter(|other| Some(&other.stream) != but) {
-        if other.paid_by(register) == Some(&sent.tx)
-            && let Some(part) = parts.iter().position(|part| other.fits(part))
-        {
-            parts.remove(part);
-        }
-    }
-    parts.into_iter()
-}
-
-/// Whether something else that is open could have been paid by a transfer to the same address.
-#[must_use]
-pub fn has_rivals(state: &State, id: &str, withdrawal: &Withdrawal) -> bool {
-    state.withdrawals.iter().any(|(other, known)| {
-        let open = matches!(known.phase, WithdrawalPhase::Held | WithdrawalPhase::InDoubt | WithdrawalPhase::Failed);
-        open && other.as_str() != id && known.destination == withdrawal.destination
-    })
-}
-
-/// What a transaction sent, in one phrase.
-#[must_use]
-pub fn says(sent: &Outgoing) -> String {
-    let (wallet, slot) = &sent.sender;
-    let parts = sent.transfers.iter().map(|one| format!("{} G to {}", one.value, one.to));
-    match sent.transfers.is_empty() {
-        true => format!("{} of {wallet} (slot {slot}) calls our token and is in no block yet", sent.tx),
-        false => format!("{} (slot {slot} of {wallet}) sent {}", sent.tx, parts.collect::<Vec<_>>().join(", ")),
     }
 }

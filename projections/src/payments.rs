@@ -1,20 +1,27 @@
 //! What became of what is due: its own slots and hashes, what else left our wallets, and what others were paid with, judged
 //! together. The table (`verdict`) judges one slot; here is what all of them come to.
 
-use wox_events::{TxHash, chain::SlotAnswer};
+use wox_events::{
+    Amount, TxHash,
+    chain::{BlockId, SlotAnswer, TransactionAnswer, is_address},
+};
 
 use crate::{
     burns::Burn,
     chain::Look,
-    outgoing::{
-        self, Due, FOUND_MAX, has_players_wallet, is_address, is_used_up, named_for_it, pays_it, perhaps_pending,
+    due::Due,
+    explained::{
+        FOUND_MAX, has_players_wallet, is_burned_together, is_used_up, named_for_it, pays_it, perhaps_pending,
         unexplained, unexplained_elsewhere,
     },
+    outgoing::Outgoing,
     projection::EventRef,
     replay::Judgement,
     state::State,
     verdict::{
         WithdrawalVerdict,
+        deposit::{Before, DepositVerdict},
+        quorum::{Policy, Transfer},
         withdrawal::{self, Payment},
     },
     withdrawals::Withdrawal,
@@ -67,7 +74,7 @@ impl State {
             FOUND_MAX => " and others".to_owned(),
             more => format!(" and {} more", more - 1),
         };
-        let why = format!("{}{more}, {why}", outgoing::says(first));
+        let why = format!("{}{more}, {why}", first.says());
         looks.extend(found.iter().map(|sent| sent.event.clone()));
         Some((WithdrawalVerdict::Unknown { why }, looks))
     }
@@ -95,17 +102,17 @@ impl State {
         }
         let without_slot = due.asked.iter().filter(|tx| !due.slots.iter().any(|slot| slot.attempts.contains(tx)));
         for tx in without_slot.clone() {
-            if let Some(paid) = self.chain.paid_in_part(due, tx) {
-                verdicts.push(WithdrawalVerdict::Anomaly { tx: tx.clone(), paid });
-                continue;
-            }
             let looks = self.chain.policies().filter_map(|policy| self.chain.transaction(policy.chain, tx));
             seen.extend(looks.map(|look| look.event.clone()));
-            let why = match self.chain.did_not_pay(due, tx) {
+            if let Some((block, paid)) = self.paid_in_part(due, tx) {
+                verdicts.push(WithdrawalVerdict::Anomaly { tx: tx.clone(), block, paid });
+                continue;
+            }
+            let why = match self.did_not_pay(due, tx) {
                 Some(says) => {
                     format!("{tx} was named without its slot, and did not pay it ({says}); another may be tried")
                 }
-                None if self.chain.paid_without_slot(due, tx).is_some() => {
+                None if self.paid_without_slot(due, tx).is_some() => {
                     format!("{tx} was named without its slot, is final, and paid something else that names it")
                 }
                 None => format!("{tx} was named without its slot, and its transfer is not final"),
@@ -126,7 +133,7 @@ impl State {
             })
         };
         let paid =
-            |tx: &TxHash| self.chain.paid_without_slot(due, tx).filter(|_| !is_used_up(self, due, tx) && !anothers(tx));
+            |tx: &TxHash| self.paid_without_slot(due, tx).filter(|_| !is_used_up(self, due, tx) && !anothers(tx));
         if let Some((tx, (block, look))) = named.find_map(|tx| Some((tx, paid(tx)?))) {
             seen.push(look.event.clone());
             verdicts.push(WithdrawalVerdict::Executed { tx: tx.clone(), block });
@@ -150,6 +157,12 @@ impl State {
             {
                 WithdrawalVerdict::ForeignConsumer { tx, paid_destination: true, of: None }
             }
+            // The signer burned it with other shares: what its slot shows alone is another sum.
+            WithdrawalVerdict::Anomaly { tx, block, .. }
+                if self.chain.outgoing().get(&tx).is_some_and(|sent| is_burned_together(self, due, sent)) =>
+            {
+                WithdrawalVerdict::Executed { tx, block }
+            }
             verdict => verdict,
         };
         let verdict = match self.chain.outgoing().signed_for_another(due, verdict) {
@@ -163,6 +176,62 @@ impl State {
         Some((verdict, look))
     }
 
+    /// The block of a final transfer from a wallet that ever paid for us, of exactly what is due, to its address; or of one that
+    /// burned it together with all other shares that name it.
+    pub(crate) fn paid_without_slot(&self, due: &Due<'_>, tx: &TxHash) -> Option<(BlockId, &Look<TransactionAnswer>)> {
+        due.amount?;
+        let chain = &self.chain;
+        let known = chain.outgoing().get(tx);
+        // What was there before it was asked for, what two people called the payment of another thing, and what stayed ours
+        // paid nothing of it, whoever names it.
+        if known.is_some_and(|sent| due.since.is_later_than(sent.first, sent.first_at))
+            || chain.outgoing().explained(tx).is_some()
+        {
+            return None;
+        }
+        chain.policies().find_map(|policy| {
+            let look = chain.transaction(policy.chain, tx)?;
+            let (block, transfers) = chain.moved(policy, look)?;
+            let ours = |transfer: &Transfer| chain.outgoing().is_wallet(&transfer.from) && !chain.is_ours(&transfer.to);
+            let paid = transfers.iter().any(|transfer| ours(transfer) && due.fits(transfer));
+            let together = || known.is_some_and(|sent| sent.is_final && is_burned_together(self, due, sent));
+            (paid || together()).then_some((block, look))
+        })
+    }
+
+    /// What a look at a transaction that is booked as the payment of something says otherwise: it is final, and did not pay
+    /// it. `None` while it may have, or nobody has looked.
+    #[must_use]
+    pub fn did_not_pay(&self, due: &Due<'_>, tx: &TxHash) -> Option<String> {
+        let look = self.chain.policies().find_map(|policy| self.chain.transaction(policy.chain, tx))?;
+        if self.paid_without_slot(due, tx).is_some() {
+            return None;
+        }
+        match self.chain.deposit_verdict(look, &Before::default()) {
+            verdict @ (DepositVerdict::Reverted { .. } | DepositVerdict::NotADeposit { .. }) => {
+                Some(format!("{}, {}", verdict.row(), verdict.says()))
+            }
+            _ => None,
+        }
+    }
+
+    /// What a transaction that is named for something paid its address, final, where that is not what is due: it is known,
+    /// and neither the whole nor nothing goes back. Of a share only one that it could be in: the rest may be others'.
+    fn paid_in_part(&self, due: &Due<'_>, tx: &TxHash) -> Option<(BlockId, Amount)> {
+        let chain = &self.chain;
+        if !is_address(&due.to) || chain.outgoing().explained(tx).is_some() || self.paid_without_slot(due, tx).is_some()
+        {
+            return None;
+        }
+        let sent = chain.outgoing().get(tx).filter(|sent| sent.is_final)?;
+        let paid = Amount::checked_sum(sent.transfers.iter().filter(|one| one.to == due.to).map(|one| one.value))?;
+        if paid.is_zero() || due.is_burn() && !pays_it(self, due, sent) {
+            return None;
+        }
+        let block = |policy: &Policy| Some(chain.moved(policy, chain.transaction(policy.chain, tx)?)?.0);
+        Some((chain.policies().find_map(block)?, paid))
+    }
+
     /// Why a payment must not be made from a slot: something else has paid what is due, or still may. `None` where only this
     /// slot is left. To ask a signer about one slot is to pay, so all that the whole knows counts, not the slot alone.
     #[must_use]
@@ -172,7 +241,7 @@ impl State {
         }
         let without_slot = due.asked.iter().filter(|tx| !due.slots.iter().any(|slot| slot.attempts.contains(tx)));
         for tx in without_slot {
-            if self.chain.did_not_pay(due, tx).is_none() {
+            if self.did_not_pay(due, tx).is_none() {
                 return Some(format!("{tx} is named for it, and is not known to have failed"));
             }
         }
@@ -195,9 +264,9 @@ impl State {
                     .into(),
             );
         }
-        let own = |sent: &&outgoing::Outgoing| slot.attempts.contains(&sent.tx) || slot.cancels.contains(&sent.tx);
+        let own = |sent: &&Outgoing| slot.attempts.contains(&sent.tx) || slot.cancels.contains(&sent.tx);
         let sent = unexplained(self, due).into_iter().chain(named_for_it(self, due)).find(|sent| !own(sent))?;
-        Some(format!("{}, and no event says that it paid another thing", outgoing::says(sent)))
+        Some(format!("{}, and no event says that it paid another thing", sent.says()))
     }
 
     /// The scans on which people may decide about a payment that nobody can prove (S5): asked of the bank's bot, or of
@@ -213,10 +282,28 @@ impl State {
         };
         let perhaps_paid =
             || !unexplained(self, due).is_empty() || !named_for_it(self, due).is_empty() || perhaps_pending(self, due);
-        if due.sent && !asked_elsewhere || alive() || perhaps_paid() || self.chain.named_may_land(due) {
+        if due.sent && !asked_elsewhere || alive() || perhaps_paid() || self.named_may_land(due) {
             return None;
         }
         self.chain.scanned_since(due)
+    }
+
+    /// Whether a payment that is named without a slot of ours may still land: somebody has seen it, and its slot is not known
+    /// to be used up.
+    fn named_may_land(&self, due: &Due<'_>) -> bool {
+        let asked = due.asked.iter().filter(|tx| !due.slots.iter().any(|slot| slot.attempts.contains(tx)));
+        asked.filter(|tx| self.did_not_pay(due, tx).is_none()).any(|tx| {
+            self.chain.policies().filter_map(|policy| Some((policy, self.chain.transaction(policy.chain, tx)?))).any(
+                |(policy, look)| {
+                    let Some((wallet, nonce)) = &look.sender else { return false };
+                    let verdict = self.chain.deposit_verdict(look, &Before::default());
+                    if matches!(verdict, DepositVerdict::Replaced { .. }) || !self.chain.outgoing().is_wallet(wallet) {
+                        return false;
+                    }
+                    self.chain.sent_finally(policy.chain, wallet).is_none_or(|finalized| finalized <= *nonce)
+                },
+            )
+        })
     }
 
     /// Whether nothing can burn a share any more: by the proof of every slot that was signed for it; or, of one that

@@ -12,7 +12,7 @@ use wox_events::{
 use crate::{
     Table,
     burns::Burn,
-    outgoing::Due,
+    due::Due,
     projection::{EventRef, Rejection},
     state::State,
     verdict::{WithdrawalVerdict, withdrawal::Reversible},

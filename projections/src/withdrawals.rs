@@ -137,6 +137,12 @@ impl std::fmt::Display for WithdrawalPhase {
 }
 
 impl Withdrawal {
+    /// Whether it is held and neither paid nor given back.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self.phase, WithdrawalPhase::Held | WithdrawalPhase::InDoubt | WithdrawalPhase::Failed)
+    }
+
     /// What is known of one of its slots.
     #[must_use]
     pub fn payment(&self, wallet: &Label, nonce: u64) -> Option<&Payment> {

@@ -11,7 +11,8 @@ use wox_events::{
 use wox_projections::{
     EventRef, Replay, State,
     chain::{before, judged},
-    outgoing::{Due, unexplained, unexplained_elsewhere},
+    due::Due,
+    explained::{unexplained, unexplained_elsewhere},
     verdict::{
         deposit,
         quorum::{Policy, View, view, voters},

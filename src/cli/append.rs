@@ -16,8 +16,6 @@ use wox_events::{
     StreamId, Timestamp, WithdrawalEvent, chain, upcast::current_version, withdrawal::ReversalProof,
 };
 
-use wox_projections::outgoing::is_address;
-
 use crate::{
     cli::{
         CliError, Context,
@@ -299,7 +297,7 @@ fn ready(name: &str, line: Line, allow_unknown: bool, now: Timestamp) -> Result<
         Ok(
             Event::Withdrawal(WithdrawalEvent::TxSigned { wallet, .. })
             | Event::Burn(BurnEvent::BurnTxSigned { wallet, .. }),
-        ) if !is_address(&wallet) => {
+        ) if !chain::is_address(&wallet) => {
             return Err(bad("wox::append::payload", "`wallet` is no address of the chain, so nobody could look at it".into())
                 .next("the sender of the transaction is 0x and 40 hex digits; what a service sends is TxBroadcast with its post")
                 .next(again));

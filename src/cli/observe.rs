@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use wox_events::{StreamId, id::Label};
-use wox_projections::{Replay, outgoing::Due, verdict::WithdrawalVerdict};
+use wox_projections::{Replay, due::Due, verdict::WithdrawalVerdict};
 
 use crate::{
     cli::{

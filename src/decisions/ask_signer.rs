@@ -9,7 +9,7 @@ use wox_events::{
 use wox_projections::{
     burns::BurnPhase,
     chain::Look,
-    outgoing::Due,
+    due::Due,
     verdict::{WithdrawalVerdict, withdrawal::Payment},
     withdrawals::WithdrawalPhase,
 };

@@ -2,7 +2,10 @@
 //! move to a new wallet. Until they do it may be the payment of whatever is open, and forbids its release (law 2).
 
 use wox_events::{ChainEvent, EventId, Label, StreamId, TxHash, chain};
-use wox_projections::outgoing;
+use wox_projections::{
+    State,
+    explained::{FOUND_MAX, paid_for, perhaps_paid_by},
+};
 
 use crate::{
     command::{word, wox},
@@ -27,7 +30,7 @@ pub(super) fn cases(evidence: &Evidence, (chain, tx): (u64, &TxHash), decided: &
             first: decided.first.clone(),
             second: decided.second.clone(),
         };
-        let says = format!("record what it paid: {}", decided.purpose);
+        let says = format!("record what it paid: {}{}", decided.purpose, then_unpaid(&evidence.replay.state, tx));
         let repair = Steps::on(evidence, stream.clone()).add(evidence_of, tx.as_str(), event, says).repair();
         vec![Case { finding, repair }]
     };
@@ -45,8 +48,8 @@ pub(super) fn cases(evidence: &Evidence, (chain, tx): (u64, &TxHash), decided: &
             format!("have it looked at: wox observe transaction {}, or wox observe wallet 0x… --from 0", word(tx));
         return vec![Case { finding: finding(&stream, says), repair: hold("there is nothing to explain", next) }];
     };
-    let finding = Finding { since: Some(sent.event.clone()), ..finding(&stream, outgoing::says(sent)) };
-    if let Some(named) = outgoing::paid_for(&evidence.replay.state, tx) {
+    let finding = Finding { since: Some(sent.event.clone()), ..finding(&stream, sent.says()) };
+    if let Some(named) = paid_for(&evidence.replay.state, tx) {
         let next = wox(["recover", named.as_str()]);
         return vec![Case { finding, repair: hold(format!("it is the payment of {named}, by name and amount"), next) }];
     }
@@ -55,6 +58,18 @@ pub(super) fn cases(evidence: &Evidence, (chain, tx): (u64, &TxHash), decided: &
         return vec![Case { finding, repair: hold("it is not final, and may still become another", next) }];
     }
     explain(finding, sent.event.id)
+}
+
+/// What then counts as not paid by it: two people who mean one of these must not say so here.
+fn then_unpaid(state: &State, tx: &TxHash) -> String {
+    let Some(sent) = state.chain.outgoing().get(tx) else { return String::new() };
+    let unpaid: Vec<String> = perhaps_paid_by(state, sent).map(|due| due.stream.to_string()).collect();
+    let named = unpaid[..unpaid.len().min(FOUND_MAX)].join(", ");
+    match unpaid.len() {
+        0 => String::new(),
+        1..=FOUND_MAX => format!("; so it is no payment of {named}"),
+        more => format!("; so it is no payment of {named} and {} more", more - FOUND_MAX),
+    }
 }
 
 /// Who says so, and what.

@@ -14,7 +14,8 @@ pub mod withdrawal_in_doubt;
 use wox_events::{Label, StreamId, chain::Intent};
 use wox_projections::{
     State,
-    outgoing::{Due, unexplained, unexplained_elsewhere},
+    due::Due,
+    explained::{unexplained, unexplained_elsewhere},
     verdict::{WithdrawalVerdict, withdrawal::Payment},
 };
 
@@ -79,7 +80,12 @@ pub(crate) fn next(
              have it append its TxSigned, and wox recover {what} {typed} settles it; else stop paying from this wallet"
         ),
         // Paid, but not what was due: neither the whole nor nothing goes back.
-        WithdrawalVerdict::Anomaly { tx, paid } if !paid.is_zero() => format!(
+        WithdrawalVerdict::Anomaly { tx, paid, .. } if !paid.is_zero() && what == "burn" => format!(
+            "{tx} burned {paid} G: where it burned other shares too, append BurnTxBroadcast with that hash to each of \
+             them, and once they are its sum, wox recover {what} {typed} settles it; else find out what was burned, {}",
+            as_incident(&stream(what, id))
+        ),
+        WithdrawalVerdict::Anomaly { tx, paid, .. } if !paid.is_zero() => format!(
             "never give it back whole: {tx} paid {paid} G of it; stop paying from this wallet, agree with the player on the \
              difference, {}",
             as_incident(&stream(what, id))
@@ -114,6 +120,10 @@ fn unexplained_next(state: &State, due: &Due<'_>, then: &str) -> Option<String> 
             "burn" => ("BurnTxSigned", "BurnTxBroadcast"),
             _ => ("TxSigned", "TxBroadcast"),
         };
+        let another = match what {
+            "burn" => "if it burned other shares, these alone or too, append it to each of them",
+            _ => "if it paid something else that was due, append it to that",
+        };
         let decide = match to_it.is_empty() {
             true => format!("; or {}", scan_next(state, due, then)),
             false => String::new(),
@@ -121,7 +131,7 @@ fn unexplained_next(state: &State, due: &Due<'_>, then: &str) -> Option<String> 
         return Some(format!(
             "never give it back unless it is known what {tx} paid: if it is this payment, have the signer append \
              {signed} (wallet {wallet}, slot {nonce}, that hash) to {what}-{id}, or for what the bank's bot sent \
-             {named} with that hash; if it paid something else that was due, append it to that; if it paid nothing of \
+             {named} with that hash; {another}; if it paid nothing of \
              these, two people say what it was: wox recover transfer {} --second NAME --why WHAT-IT-PAID; then \
              {then}{decide}",
             word(tx)

@@ -10,7 +10,7 @@ use wox_events::{
 };
 use wox_projections::{
     EventRef, Projection as _,
-    outgoing::Due,
+    due::Due,
     recoveries::{PlanRecord, Recoveries},
     verdict::WithdrawalVerdict,
 };

@@ -15,7 +15,7 @@ use wox_projections::{
     burns::BurnPhase,
     chain::{Look, before},
     deposits::{Deposit, DepositPhase},
-    outgoing::Due,
+    due::Due,
     verdict::{
         DepositVerdict, HoldingsVerdict, WithdrawalVerdict, deposit::Before, quorum::Policy, withdrawal::Payment,
     },

@@ -1,6 +1,6 @@
 //! E1: burns, by the table of the payments.
 
-use wox_events::{BurnEvent, WithdrawalEvent, WithdrawalId, chain::Intent};
+use wox_events::{Amount, BurnEvent, TxHash, WithdrawalEvent, WithdrawalId, chain::Intent};
 use wox_recovery::recovery::{Scope, Targets};
 
 use super::{
@@ -285,5 +285,83 @@ fn e1_a_burn_is_of_the_share_that_was_held() {
         let scheduled = BurnEvent::BurnScheduled { withdrawal, amount: g(5), due: table.game.now() };
         table.game.tell("burn-8", scheduled).await;
         assert!(table.game.look().await.replay.held().contains_key(&stream("burn-8")));
+    });
+}
+
+/// Another share, of 0.02 G, that waits to be burned, and one transfer of both.
+async fn burned_together(table: &Table) -> Signed {
+    asked_too(table, "8", g(5)).await;
+    waits(table, "8", Amount::cents(2)).await;
+    pay(HOT, 0, wox_projections::burns::DEAD_ADDRESS, cents(202))
+}
+
+async fn waits(table: &Table, id: &str, amount: Amount) {
+    let due = wox_events::Timestamp(table.game.now().0 + 50_000_000_000);
+    let waits = BurnEvent::BurnScheduled { withdrawal: WithdrawalId::new(id).unwrap(), amount, due };
+    table.game.tell(&format!("burn-{id}"), waits).await;
+}
+
+fn burn_sent(tx: &TxHash, slot: Option<u64>) -> BurnEvent {
+    match slot {
+        Some(nonce) => BurnEvent::BurnTxSigned { wallet: wallet(HOT), nonce, tx: tx.clone(), fees: None },
+        None => BurnEvent::BurnTxBroadcast { tx: tx.clone() },
+    }
+}
+
+#[test]
+fn e1_shares_that_were_burned_together_settle_once_all_of_them_are_named() {
+    // By the slot, by the hash, and one by each.
+    for slots in [[Some(0), Some(0)], [None, None], [Some(0), None]] {
+        asked_for(async |anvil, table| {
+            let both = burned_together(table).await;
+            table.game.tell("burn-7", burn_sent(&both.tx, slots[0])).await;
+            anvil.send(&both).await;
+            anvil.finalize().await;
+            table.look_into("burn-7").await;
+            // Of one that is named it is not known what else it burned.
+            let first = table.game.plan_for(&Scope::Subject(stream("burn-7"))).await;
+            assert!(!first.changes && first.held[0].next.contains("to each of them"), "{first:#?}");
+            table.game.tell("burn-8", burn_sent(&both.tx, slots[1])).await;
+            table.look_into("burn-8").await;
+            let all = table.game.plan().await;
+            assert_eq!(kinds(&all), ["BurnSettled", "BurnSettled"], "{slots:?} {all:#?}");
+            table.game.carry_out(&all).await;
+            let state = table.game.look().await.replay.state;
+            assert_eq!((state.burns.settled(), state.conservation.drift.0), (Amount::cents(202), 0));
+            let after = table.game.plan().await;
+            assert!(!after.changes && after.held.is_empty(), "{after:#?}");
+        });
+    }
+}
+
+#[test]
+fn e1_what_a_transaction_does_not_hold_for_all_it_is_named_for_settles_none_of_it() {
+    asked_for(async |anvil, table| {
+        let both = burned_together(table).await;
+        asked_too(table, "9", g(5)).await;
+        waits(table, "9", Amount::cents(2)).await;
+        for stream in ["burn-7", "burn-8", "burn-9"] {
+            table.game.tell(stream, burn_sent(&both.tx, Some(0))).await;
+        }
+        anvil.send(&both).await;
+        anvil.finalize().await;
+        table.look_into("burn-7").await;
+        let all = table.game.plan().await;
+        assert!(!kinds(&all).contains(&"BurnSettled".to_owned()), "{all:#?}");
+    });
+}
+
+#[test]
+fn e1_two_people_are_told_what_counts_as_not_burned_by_what_they_explain() {
+    asked_for(async |anvil, table| {
+        let both = burned_together(table).await;
+        anvil.send(&both).await;
+        anvil.finalize().await;
+        table.look_at(&both.tx).await;
+        let (chain, tx) = (8453, both.tx.clone());
+        let (first, second, why) = (label("alice"), label("bob"), "a gift to nobody".to_owned());
+        let plan = table.game.plan_for(&Scope::Explain { chain, tx, first, second, why }).await;
+        let says = &plan.items[0].steps[0].says;
+        assert!(says.ends_with("so it is no payment of burn-7, burn-8"), "{says}");
     });
 }

@@ -10,8 +10,8 @@ use wox_events::{
 
 use super::{Adjusted, Chain, Look, judge::transaction_key};
 use crate::{
+    due::Due,
     ledger::Drift,
-    outgoing::Due,
     projection::EventRef,
     state::State,
     verdict::holdings::{self, HoldingsVerdict},

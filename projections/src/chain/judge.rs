@@ -1,7 +1,7 @@
 //! What the newest looks come to, and whether they bear out what a recovery does.
 
 use wox_events::{
-    Amount, DepositEvent, Digest, TxHash,
+    DepositEvent, Digest, TxHash,
     chain::{BlockId, Intent, SlotAnswer, TransactionAnswer},
     id::Label,
 };
@@ -9,7 +9,7 @@ use wox_events::{
 use super::{Chain, Closed, Kept, Look};
 use crate::{
     deposits::{Deposit, reference},
-    outgoing::{Due, is_address},
+    due::Due,
     projection::{EventRef, Rejection},
     state::State,
     verdict::{
@@ -49,7 +49,7 @@ impl Chain {
     }
 
     /// The block and the transfers of our tokens of a transaction that a quorum shows final and successful.
-    pub(super) fn moved(&self, policy: &Policy, look: &Look<TransactionAnswer>) -> Option<(BlockId, Vec<Transfer>)> {
+    pub(crate) fn moved(&self, policy: &Policy, look: &Look<TransactionAnswer>) -> Option<(BlockId, Vec<Transfer>)> {
         match &look.closed {
             None => deposit::final_transfers(policy, look.at, &look.answers),
             Some(closed) => match (self.holds(look.chain, closed), &closed.kept) {
@@ -62,22 +62,6 @@ impl Chain {
     /// Whether a look was closed under the rules that count now.
     pub(super) fn holds(&self, chain: u64, closed: &Closed) -> bool {
         self.declared.get(&chain) == Some(&closed.under)
-    }
-
-    /// What a look at a transaction that is booked as the payment of something says otherwise: it is final, and did not pay
-    /// it. `None` while it may have, or nobody has looked.
-    #[must_use]
-    pub fn did_not_pay(&self, due: &Due<'_>, tx: &TxHash) -> Option<String> {
-        let look = self.policies.values().find_map(|policy| self.transaction(policy.chain, tx))?;
-        if self.paid_without_slot(due, tx).is_some() {
-            return None;
-        }
-        match self.deposit_verdict(look, &Before::default()) {
-            verdict @ (DepositVerdict::Reverted { .. } | DepositVerdict::NotADeposit { .. }) => {
-                Some(format!("{}, {}", verdict.row(), verdict.says()))
-            }
-            _ => None,
-        }
     }
 
     /// The verdict over the newest look at a payment's slot; `None` when nobody has looked.
@@ -96,31 +80,15 @@ impl Chain {
         })
     }
 
-    /// The block of a final transfer from a wallet that ever paid for us, of exactly what is due, to its address.
-    pub(crate) fn paid_without_slot(&self, due: &Due<'_>, tx: &TxHash) -> Option<(BlockId, &Look<TransactionAnswer>)> {
-        due.amount?;
-        self.policies.values().find_map(|policy| {
-            let look = self.transaction(policy.chain, tx)?;
-            let (block, transfers) = self.moved(policy, look)?;
-            // What was there before it was asked for, what two people called the payment of another thing, and what stayed
-            // ours paid nothing of it, whoever names it.
-            let known = self.outgoing.get(tx);
-            if known.is_some_and(|sent| due.since.is_after(sent.first, sent.first_at))
-                || self.outgoing.explained(tx).is_some()
-            {
-                return None;
-            }
-            let ours = |transfer: &Transfer| self.outgoing.is_wallet(&transfer.from) && !self.is_ours(&transfer.to);
-            let paid = transfers.iter().any(|transfer| ours(transfer) && due.fits(transfer));
-            paid.then_some((block, look))
-        })
-    }
-
     /// The block of the transaction that something due is booked as paid with, where a quorum shows it or its slot final.
     pub(super) fn final_block(&self, due: &Due<'_>, tx: &TxHash) -> Option<u64> {
         let moved = |policy: &Policy| Some(self.moved(policy, self.transaction(policy.chain, tx)?)?.0.number);
         let shown = |slot: &Payment| match self.payment_verdict(slot)?.0 {
-            WithdrawalVerdict::Executed { tx: paid, block } if paid == *tx => Some(block.number),
+            WithdrawalVerdict::Executed { tx: taken, block } | WithdrawalVerdict::Anomaly { tx: taken, block, .. }
+                if taken == *tx =>
+            {
+                Some(block.number)
+            }
             _ => None,
         };
         self.policies.values().find_map(moved).or_else(|| due.slots.iter().find_map(shown))
@@ -142,36 +110,6 @@ impl Chain {
             | DepositVerdict::FinalityViolation { .. }
             | DepositVerdict::Unknown { .. } => look.seen.clone(),
         }
-    }
-
-    /// What a transaction that is named for something paid its address, final, where that is not what is due: it is known,
-    /// and neither the whole nor nothing goes back.
-    pub(crate) fn paid_in_part(&self, due: &Due<'_>, tx: &TxHash) -> Option<Amount> {
-        if !is_address(&due.to) || self.outgoing.explained(tx).is_some() || self.paid_without_slot(due, tx).is_some() {
-            return None;
-        }
-        let sent = self.outgoing.get(tx).filter(|sent| sent.is_final)?;
-        let paid = Amount::checked_sum(sent.transfers.iter().filter(|one| one.to == due.to).map(|one| one.value))?;
-        (!paid.is_zero() && due.stream.category() == "withdrawal").then_some(paid)
-    }
-
-    /// Whether a payment that is named without a slot of ours may still land: somebody has seen it, and its slot is not known
-    /// to be used up.
-    pub(crate) fn named_may_land(&self, due: &Due<'_>) -> bool {
-        let asked = due.asked.iter().filter(|tx| !due.slots.iter().any(|slot| slot.attempts.contains(tx)));
-        asked.filter(|tx| self.did_not_pay(due, tx).is_none()).any(|tx| {
-            self.policies.values().filter_map(|policy| Some((policy, self.transaction(policy.chain, tx)?))).any(
-                |(policy, look)| {
-                    let Some((wallet, nonce)) = &look.sender else { return false };
-                    let verdict = self.deposit_verdict(look, &Before::default());
-                    if matches!(verdict, DepositVerdict::Replaced { .. }) || !self.outgoing.is_wallet(wallet) {
-                        return false;
-                    }
-                    let scan = self.scans.get(&format!("{}:wallet:{wallet}", policy.chain));
-                    scan.and_then(|scan| scan.finalized).is_none_or(|finalized| finalized <= *nonce)
-                },
-            )
-        })
     }
 
     /// Whether money that a recovery books for a deposit is borne out by the newest look at its transaction, where there

@@ -5,7 +5,7 @@ use wox_events::{Position, Timestamp, id::Label};
 
 use super::Chain;
 use crate::{
-    outgoing::{Due, Since},
+    due::{Due, Since},
     projection::EventRef,
     verdict::quorum::Transfer,
 };
@@ -56,7 +56,7 @@ impl Chain {
     #[must_use]
     pub fn is_journaled_since(&self, asked: Since) -> bool {
         let since = self.policies.keys().filter_map(|chain| self.journaled_since.get(chain));
-        since.into_iter().next().is_some_and(|(position, time)| asked.is_after(*position, *time))
+        since.into_iter().next().is_some_and(|(position, time)| asked.is_later_than(*position, *time))
     }
 
     /// A token that was taken out of the rules since something was asked for: it may have been paid in that, and no look
@@ -67,6 +67,11 @@ impl Chain {
         gone.find(|(_, position)| *position > asked.position).map(|(token, _)| token)
     }
 
+    /// How often a wallet had sent up to the newest final block that a scan showed.
+    pub(crate) fn sent_finally(&self, chain: u64, wallet: &Label) -> Option<u64> {
+        self.scans.get(&format!("{chain}:wallet:{wallet}")).and_then(|scan| scan.finalized)
+    }
+
     /// From which slot a scan of a wallet has to show all it sent, so that it shows every payment of what is due; where a
     /// scan that counts still has shown some of it, from where that ended.
     #[must_use]
@@ -75,7 +80,8 @@ impl Chain {
         let subject = format!("{}:wallet:{wallet}", policy.chain);
         let begun = self.scans.get(&subject).filter(|scan| self.is_whole(due, &subject, scan) && scan.is_complete());
         let known = self.counts.get(&subject).into_iter().flatten();
-        let before = known.filter(|known| due.since.is_after(known.position, known.at)).map(|known| known.sent).max();
+        let before =
+            known.filter(|known| due.since.is_later_than(known.position, known.at)).map(|known| known.sent).max();
         begun.map(|scan| scan.until).or(before).unwrap_or(0)
     }
 
@@ -85,7 +91,7 @@ impl Chain {
         // What was final before it was asked for cannot be its payment: a later scan may begin there.
         let mut before = self.counts.get(subject).into_iter().flatten();
         let begins = scan.from == 0
-            || before.any(|known| due.since.is_after(known.position, known.at) && known.sent >= scan.from);
+            || before.any(|known| due.since.is_later_than(known.position, known.at) && known.sent >= scan.from);
         begins && scan.under.as_ref() == under
     }
 

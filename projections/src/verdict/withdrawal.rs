@@ -5,12 +5,12 @@
 use serde::{Deserialize, Serialize};
 use wox_events::{
     Amount, Digest, EventId, PlayerId, StreamId, Timestamp, TxHash, WithdrawalEvent,
-    chain::{Answer, BlockId, Consumer, Fees, Intent, ScanAnswer, SlotAnswer, Transaction},
+    chain::{Answer, BlockId, Consumer, Fees, Intent, ScanAnswer, SlotAnswer, Transaction, is_address},
     id::Label,
     withdrawal::ReversalProof,
 };
 
-use crate::{outgoing::is_address, projection::EventRef, withdrawals::Hold};
+use crate::{projection::EventRef, withdrawals::Hold};
 
 use super::quorum::{Agreement, Policy, Transfer, View, Vote, agree, reached, transfers, view, voters};
 
@@ -113,6 +113,8 @@ pub enum WithdrawalVerdict {
     Anomaly {
         /// The transaction.
         tx: TxHash,
+        /// Its block.
+        block: BlockId,
         /// What it paid the same address all the same: releasing would pay that twice.
         paid: Amount,
     },
@@ -184,10 +186,10 @@ impl WithdrawalVerdict {
             WithdrawalVerdict::Reverted { tx, block } => {
                 format!("its payment {tx} failed, final in block {}", block.number)
             }
-            WithdrawalVerdict::Anomaly { tx, paid } if paid.is_zero() => {
+            WithdrawalVerdict::Anomaly { tx, paid, .. } if paid.is_zero() => {
                 format!("{tx} is final without the transfer it was made for")
             }
-            WithdrawalVerdict::Anomaly { tx, paid } => {
+            WithdrawalVerdict::Anomaly { tx, paid, .. } => {
                 format!("{tx} is final and paid {paid} G to its address, not what it was made for")
             }
             WithdrawalVerdict::Cancelled { tx, block } => {
@@ -571,7 +573,7 @@ fn taken_by(
             (false, _) => WithdrawalVerdict::Reverted { tx, block },
             (true, false) => {
                 let paid = Amount::checked_sum(to_it.iter().map(|transfer| transfer.value));
-                WithdrawalVerdict::Anomaly { tx, paid: paid.unwrap_or(payment.amount) }
+                WithdrawalVerdict::Anomaly { tx, block, paid: paid.unwrap_or(payment.amount) }
             }
         };
     }

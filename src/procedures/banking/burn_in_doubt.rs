@@ -6,7 +6,8 @@
 use wox_events::{Amount, BurnEvent, Label, Timestamp, WithdrawalId};
 use wox_projections::{
     burns::{Burn, BurnPhase, DEAD_ADDRESS},
-    outgoing::{self, Due, Since, unexplained},
+    due::{Due, Since},
+    explained::unexplained,
     verdict::WithdrawalVerdict,
     withdrawals::{Withdrawal, WithdrawalPhase},
 };
@@ -158,7 +159,7 @@ impl Doubt<'_> {
     /// It waits to be burned, and may be burned already.
     fn burned_unsaid(&self) -> Option<Case> {
         let due = Due::burn(self.id, self.burn)?;
-        let first = outgoing::says(unexplained(&self.evidence.replay.state, &due).first()?);
+        let first = unexplained(&self.evidence.replay.state, &due).first()?.says();
         let finding =
             self.finding(Severity::High, &format!("it waits to be burned, and {first}, which no event explains"));
         let next = super::burn_next(self.evidence, self.id, &wox(["recover", "burn", self.id]))?;

@@ -7,7 +7,9 @@ use wox_events::{Amount, Label, StreamId, TxHash};
 use wox_projections::{
     State,
     burns::BurnPhase,
-    outgoing::{Due, Outgoing, says, unexplained, unexplained_by_anything},
+    due::Due,
+    explained::{is_burned_together, unexplained, unexplained_by_anything},
+    outgoing::Outgoing,
     verdict::WithdrawalVerdict,
     withdrawals::WithdrawalPhase,
 };
@@ -94,7 +96,7 @@ impl Over<'_> {
     fn otherwise(&self, state: &State) -> Option<String> {
         let verdict = match (self.slot_verdict(state), self.due.settled_by) {
             (Some(verdict), _) => verdict,
-            (None, Some(tx)) => return state.chain.did_not_pay(&self.due, tx),
+            (None, Some(tx)) => return state.did_not_pay(&self.due, tx),
             (None, None) => return None,
         };
         match verdict {
@@ -187,7 +189,7 @@ impl Over<'_> {
 
     fn paid_twice(&self, sent: &Outgoing) -> Case {
         let paid = self.due.settled_by.map(TxHash::as_str).unwrap_or_default();
-        let what = format!("it is paid by {paid}, and {}: it may be paid twice", says(sent));
+        let what = format!("it is paid by {paid}, and {}: it may be paid twice", sent.says());
         let next = format!(
             "stop paying from the wallet; if that transfer paid something else that was due, append it to that; if it paid \
              nothing of these, two people say what it was: wox recover transfer {} --second NAME --why WHAT-IT-PAID; else \
@@ -227,14 +229,12 @@ fn booked_twice(state: &State, dues: &[Over<'_>]) -> Vec<Case> {
     for (tx, mut group) in booked.into_iter().filter(|(_, group)| group.len() > 1) {
         group.sort_by_key(|over| over.due.since.position);
         let mut parts = state.chain.outgoing().get(tx).map(|sent| sent.transfers.iter().collect::<Vec<_>>());
-        // Shares may be burned together, by one transfer of their sum.
-        let sum = Amount::checked_sum(group.iter().filter_map(|over| over.due.amount));
-        let burns = group.iter().all(|over| over.due.stream.category() == "burn");
-        if burns && parts.iter().flatten().any(|part| part.to == group[0].due.to && Some(part.value) == sum) {
-            continue;
-        }
+        let together = |over: &Over<'_>| {
+            state.chain.outgoing().get(tx).is_some_and(|sent| is_burned_together(state, &over.due, sent))
+        };
+        group.retain(|over| !together(over));
         let looked = state.chain.policies().any(|policy| state.chain.transaction(policy.chain, tx).is_some());
-        let first = group[0];
+        let Some(&first) = group.first() else { continue };
         for over in group {
             let part = parts.as_ref().and_then(|parts| parts.iter().position(|part| over.due.fits(part)));
             let (what, next) = match (&mut parts, part) {
@@ -279,7 +279,7 @@ fn paid_again(state: &State, dues: &[Over<'_>]) -> Vec<Case> {
         let again = parts.iter().find_map(|part| {
             let group = alike.get(&(&part.to, part.value))?;
             let named = group.iter().find(|over| over.due.names().any(|tx| *tx == sent.tx));
-            named.or_else(|| group.iter().rfind(|over| !over.due.since.is_after(sent.first, sent.first_at)))
+            named.or_else(|| group.iter().rfind(|over| !over.due.since.is_later_than(sent.first, sent.first_at)))
         });
         cases.extend(again.map(|over| over.paid_twice(sent)));
     }

@@ -11,7 +11,9 @@ use wox_events::{
 use wox_projections::{
     EventRef,
     burns::BurnPhase,
-    outgoing::{self, Due, Outgoing, has_rivals, unexplained},
+    due::{Due, has_rivals},
+    explained::unexplained,
+    outgoing::Outgoing,
     verdict::{
         WithdrawalVerdict,
         withdrawal::{Payment, Reversible},
@@ -180,7 +182,7 @@ impl Doubt<'_> {
         let found = unexplained(state, &due);
         let left_out = self.evidence.replay.unseen_payment(&self.stream);
         let (what, why) = match (found.first(), left_out) {
-            (Some(first), _) => (outgoing::says(first), "it may be its payment, and no event says so"),
+            (Some(first), _) => (first.says(), "it may be its payment, and no event says so"),
             (None, Some(event)) => (
                 format!("{event} is not in the state, and it or what is behind it may be about a payment"),
                 "what is not in the state may have been its payment: an unknown outcome is never compensated",
@@ -432,8 +434,7 @@ impl Doubt<'_> {
         if let Some(sent) = found.iter().find(|sent| sent.is_final && to_it(sent) && !rivals) {
             return Some(Ok((sent, net)));
         }
-        let what =
-            format!("it was given back, and {} since it was asked for: it may be paid twice", outgoing::says(first));
+        let what = format!("it was given back, and {} since it was asked for: it may be paid twice", first.says());
         let finding = Finding {
             code: "WOX-BANK-TX-004".into(),
             outcome_unknown: true,
