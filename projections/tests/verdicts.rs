@@ -7,8 +7,8 @@ use wox_events::{
     Actor, Amount, ChainEvent, Digest, Duration, EventId, Position, Provenance, Recorded, Revision, StreamId,
     Timestamp, TxHash,
     chain::{
-        self, Answer, Attempt, BlockId, Consumer, Fault, Fees, Head, Intent, Log, Membership, Receipt, SlotAnswer,
-        SlotUse, Source, SourceKind, Standing, Transaction, TransactionAnswer,
+        self, Answer, Attempt, BlockId, Consumer, Fault, Fees, Head, Intent, Log, Membership, Receipt, ScanAnswer,
+        SlotAnswer, SlotUse, Source, SourceKind, Standing, Transaction, TransactionAnswer,
     },
     deposit::Finality,
     id::Label,
@@ -410,6 +410,27 @@ fn is_payment(row: &str, answers: &[SlotAnswer], payment: &Payment) -> Withdrawa
     assert_eq!(verdict.row(), row, "{verdict:?}");
     assert_eq!(verdict.proof().is_some(), ["W0", "W2", "W4"].contains(&row), "{verdict:?}");
     verdict
+}
+
+/// One scan from slot 7 on: what took it, where the source says so.
+fn scan(source: &str, (finalized, latest): (u64, u64), slots: Vec<Answer<Consumer>>) -> ScanAnswer {
+    let found = Answer::Found;
+    let (finalized, latest, pending) = (found(finalized), found(latest), found(latest));
+    ScanAnswer { standing: standing(source), finalized, latest, pending, slots }
+}
+
+#[test]
+fn s5_a_source_that_does_not_know_of_what_another_calls_final_hides_nothing() {
+    let sent = || vec![taken_by("foreign", true, vec![log(0, "token", "wallet", "stranger", 3)])];
+    let segment = |answers: &[ScanAnswer]| withdrawal::segment(&policy(), AT, 7, answers).unwrap();
+    let all = segment(&everybody(|node| scan(node, (8, 8), sent())));
+    assert!(all.shows_all && all.slots == 1 && all.finalized == 8, "{all:?}");
+    let quorum_without = [scan("one", (8, 8), sent()), scan("two", (7, 7), vec![]), scan("three", (7, 7), vec![])];
+    let hidden = segment(&quorum_without);
+    assert!(!hidden.shows_all && hidden.behind == [label("two"), label("three")], "{hidden:?}");
+    // Who stands a block behind and knows of it contradicts nobody.
+    let late = segment(&[scan("one", (8, 8), sent()), scan("two", (7, 8), sent()), scan("three", (8, 8), sent())]);
+    assert!(late.behind.is_empty() && late.shows_all, "{late:?}");
 }
 
 #[test]

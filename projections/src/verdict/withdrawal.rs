@@ -417,6 +417,8 @@ pub struct Segment {
     pub covers: Timestamp,
     /// True when each who votes shows what the wallet has sent behind that too, and nothing of it waits in a pool.
     pub shows_all: bool,
+    /// Who does not know of what another calls final: one of the two is wrong, and nobody can say that all is shown.
+    pub behind: Vec<Label>,
     /// What took each of them, with the transfers of our tokens in it; nothing that the wallet signed, where it is none.
     pub taken: Vec<Option<(Transaction, Vec<Transfer>)>>,
 }
@@ -447,7 +449,14 @@ pub fn segment(policy: &Policy, at: Timestamp, from_nonce: u64, answers: &[ScanA
     };
     let all_shown: Vec<u64> = voting.iter().filter_map(|said| shown(said)).collect();
     let most = all_shown.iter().max().copied().unwrap_or(0);
-    let shows_all = all_shown.len() as u64 >= u64::from(policy.quorum)
+    let final_for_one = voting.iter().filter_map(|said| said.finalized.found()).max().copied().unwrap_or(0);
+    let behind: Vec<Label> = voting
+        .iter()
+        .filter(|said| sent(said).is_some_and(|sent| sent < final_for_one))
+        .map(|said| said.standing.source.clone())
+        .collect();
+    let shows_all = behind.is_empty()
+        && all_shown.len() as u64 >= u64::from(policy.quorum)
         && voting.iter().filter_map(|said| sent(said)).all(|sent| sent <= most);
     let whole = voting.into_iter().filter_map(|said| {
         let finalized = *said.finalized.found()?;
@@ -472,7 +481,7 @@ pub fn segment(policy: &Policy, at: Timestamp, from_nonce: u64, answers: &[ScanA
         (source, taken)
     });
     match agree(policy.quorum, shown.collect()) {
-        Agreement::Agreed(taken) => Some(Segment { slots: slots as u64, finalized, covers, shows_all, taken }),
+        Agreement::Agreed(taken) => Some(Segment { slots: slots as u64, finalized, covers, shows_all, behind, taken }),
         Agreement::Contradiction(_) | Agreement::Missing => None,
     }
 }
