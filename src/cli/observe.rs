@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use wox_events::{StreamId, id::Label};
+use wox_events::{StreamId, Timestamp, id::Label};
 use wox_projections::{Replay, due::Due, verdict::WithdrawalVerdict};
 
 use crate::{
@@ -15,12 +15,14 @@ use crate::{
     exit_code::ExitCode,
     import::base_receipts::checked_address,
     log::EventLog as _,
-    recovery::{self, Seen, Targets},
+    recovery::{self, Seen, Targets, policy::FINAL_WATCHED},
 };
 
 /// Ask the chain and record what it says
 ///
-/// Asks every configured source about what is open: deposits on their way, payments and burns that nobody has confirmed.
+/// Asks every configured source about what is open: deposits on their way, payments and burns that nobody has confirmed;
+/// about what was final since yesterday, which is told where it is so no more; and about what our wallets send on, where
+/// something was given back because they had not paid it.
 /// What is new becomes an event, with each source's answer; nothing else is changed. `wox plan` then decides on what is
 /// in the log.
 ///
@@ -205,7 +207,10 @@ pub(super) async fn look(
 fn targets(args: &ObserveArgs, replay: &Replay) -> Result<Targets, CliError> {
     let unnamed = |next: &str| CliError::usage("wox::observe::what", "that names nothing to look at").next(next);
     match (args.what.as_deref(), args.id.as_deref()) {
-        (None, None) => Ok(Targets::open(&replay.state)),
+        (None, None) => {
+            let since = Timestamp(time::now().0.saturating_sub(FINAL_WATCHED.0));
+            Ok(Targets::open(&replay.state).and_final_since(&replay.state, since))
+        }
         (Some("holdings"), None) => Ok(Targets { holdings: true, ..Targets::default() }),
         (Some("wallet"), Some(address)) => {
             let wallet: Label = checked_address(address).map_err(|error| {

@@ -36,8 +36,12 @@ pub struct Targets {
     pub payments: Vec<Payment>,
     /// Wallets, with the first slot: all they sent from there on.
     pub wallets: Vec<(Label, u64)>,
+    /// The same of wallets that are watched: nothing sent is no news.
+    pub watched: Vec<(Label, u64)>,
     /// What our addresses hold.
     pub holdings: bool,
+    /// True when only what is news, open or unknown is told.
+    pub quiet: bool,
 }
 
 /// What was seen of one thing.
@@ -131,6 +135,7 @@ impl Targets {
         for (slots, settled_by) in withdrawals.chain(burns) {
             targets.payments.extend(slots.iter().filter(|slot| may_pay_again(state, slot, settled_by)).cloned());
         }
+        targets.watched = watched(state);
         targets
     }
 
@@ -158,6 +163,20 @@ impl Targets {
         targets
     }
 
+    /// And what was shown final since a time: that its block went away all the same (D10) is found by nobody who does not look
+    /// again.
+    #[must_use]
+    pub fn and_final_since(mut self, state: &State, since: Timestamp) -> Targets {
+        let looks = state.chain.transactions().filter(|look| look.at >= since);
+        self.transactions.extend(looks.filter_map(|look| TxHash::new(look.subject.as_str()).ok()));
+        let withdrawals = state.withdrawals.iter().flat_map(|(_, known)| &known.slots);
+        let slots = withdrawals.chain(state.burns.iter().flat_map(|(_, known)| &known.slots));
+        let shown = |slot: &&Payment| state.chain.payment_verdict(slot).is_some_and(|(_, look)| look.at >= since);
+        let more: Vec<_> = slots.filter(shown).filter(|slot| !self.payments.contains(slot)).cloned().collect();
+        self.payments.extend(more);
+        Targets { quiet: true, ..self }
+    }
+
     /// And what two people need to have seen who decide that a withdrawal goes back: where no slot of ours says what became of
     /// it, all that our wallets sent (S5). A scan of yesterday says nothing of today.
     #[must_use]
@@ -172,8 +191,24 @@ impl Targets {
     /// True when there is nothing to look at.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.transactions.is_empty() && self.payments.is_empty() && self.wallets.is_empty() && !self.holdings
+        let Targets { transactions, payments, wallets, watched, holdings, quiet: _ } = self;
+        transactions.is_empty() && payments.is_empty() && wallets.is_empty() && watched.is_empty() && !holdings
     }
+}
+
+/// What our wallets send on, where something went back on a scan of all they had sent: it has no slot that could be watched.
+fn watched(state: &State) -> Vec<(Label, u64)> {
+    let released = state.withdrawals.iter().filter(|(_, known)| known.phase == WithdrawalPhase::Released);
+    let released = released.filter_map(|(id, known)| Due::withdrawal(id.as_str(), known));
+    let called_off = state.burns.iter().filter(|(_, burn)| burn.phase == BurnPhase::Cancelled);
+    let called_off = called_off.filter_map(|(id, burn)| Due::burn(id.as_str(), burn));
+    let on_a_scan = |due: &Due<'_>| {
+        let elsewhere = due.asked_by_post || !due.asked.is_empty();
+        elsewhere || !due.sent && !state.chain.is_journaled_since(due.since)
+    };
+    let over: Vec<Due<'_>> = released.chain(called_off).filter(on_a_scan).collect();
+    let from = |wallet: &Label| over.iter().map(|due| state.chain.scan_from(due, wallet)).min();
+    state.chain.outgoing().wallets().filter_map(|wallet| Some((wallet.clone(), from(wallet)?))).collect()
 }
 
 /// Whether a slot of something that is over has to be looked at: it did not pay it and may, or it paid and that went away.
@@ -327,14 +362,16 @@ pub async fn observe(
     for (subject, answers) in subjects.iter().zip(network.look_at_transactions(&subjects).await) {
         seen.push(recorder.transaction(policy, &subject.tx, answers).await?.0);
     }
-    for (wallet, from_nonce) in &targets.wallets {
+    let watched = targets.watched.iter().filter(|(wallet, _)| targets.wallets.iter().all(|(other, _)| other != wallet));
+    let scans = targets.wallets.iter().map(|asked| (asked, true)).chain(watched.map(|watched| (watched, false)));
+    for ((wallet, from_nonce), asked) in scans {
         // Part by part: an event holds what every source says of each slot, and is bounded.
         let part = (SCAN_ANSWERS_MAX / policy.sources.len().max(1)).clamp(1, SCAN_TOGETHER);
         let mut scan = Scanned { from: *from_nonce, until: *from_nonce, transfers: 0 };
         let mut most = part;
         loop {
             let answers = network.scan(wallet, scan.until, most).await;
-            let (found, goes_on) = recorder.scan(policy, wallet, &mut scan, answers).await?;
+            let (found, goes_on) = recorder.scan(policy, wallet, &mut scan, (answers, asked)).await?;
             // What a busy wallet sent since the final block is shown in one piece or not at all.
             let tail = (SCAN_TAIL_MAX / policy.sources.len().max(1)).max(part);
             if found.open && !goes_on && most < tail {
@@ -356,7 +393,8 @@ pub async fn observe(
             seen.push(recorder.holdings(policy, token, looked).await?);
         }
     }
-    Ok(seen.into_iter().map(|seen| as_far_as_read(replay, seen)).collect())
+    let told = |seen: &Seen| !targets.quiet || seen.recorded || seen.open || seen.unknown;
+    Ok(seen.into_iter().map(|seen| as_far_as_read(replay, seen)).filter(told).collect())
 }
 
 /// What stands in a stream that is held is in no state: whatever was seen, nothing follows from it.
@@ -474,13 +512,14 @@ impl<'a> Recorder<'a> {
         Ok((seen, verdict))
     }
 
-    /// Records one part of a scan; true when the next one has more to show.
+    /// Records one part of a scan, where it was asked for or shows that something was sent; true when the next one has more to
+    /// show.
     async fn scan(
         &mut self,
         policy: &Policy,
         wallet: &Label,
         scan: &mut Scanned,
-        answers: Vec<chain::ScanAnswer>,
+        (answers, asked): (Vec<chain::ScanAnswer>, bool),
     ) -> Result<(Seen, bool), ObserveError> {
         let from_nonce = scan.until;
         let shown = wox_projections::verdict::withdrawal::segment(policy, self.now, from_nonce, &answers);
@@ -491,19 +530,29 @@ impl<'a> Recorder<'a> {
             scan.transfers += shown.transfers().count();
         }
         let complete = end.is_some_and(|(until, finalized)| until >= finalized);
-        let says = match end {
-            Some((until, finalized)) if until < finalized => format!(
+        let behind = shown.as_ref().and_then(|shown| shown.behind.first());
+        let says = match (behind, end) {
+            (Some(behind), _) => format!(
+                "{behind} does not know of all that another source calls final of {wallet}: look again; where it stays so one \
+                 of them is wrong"
+            ),
+            (None, Some((until, finalized))) if until < finalized => format!(
                 "{wallet} is shown from slot {} up to {until} of {finalized}: wox observe wallet {wallet} --from {until}",
                 scan.from
             ),
-            Some(_) if !shows_all => format!(
+            (None, Some(_)) if !shows_all => format!(
                 "{wallet} sent {} transfers from slot {} on that are final, and what it sent since is not all shown: look again",
                 scan.transfers, scan.from
             ),
-            Some(_) => format!("{wallet} sent {} transfers from slot {} on, none missing", scan.transfers, scan.from),
-            None => format!("what {wallet} sent from slot {from_nonce} on is not complete, or sources disagree"),
+            (None, Some(_)) => {
+                format!("{wallet} sent {} transfers from slot {} on, none missing", scan.transfers, scan.from)
+            }
+            (None, None) => {
+                format!("what {wallet} sent from slot {from_nonce} on is not complete, or sources disagree")
+            }
         };
         let stream = chain::wallet_stream(policy.chain, wallet).unwrap_or_else(|| chain::stream(policy.chain));
+        let news = asked || answers.iter().any(|said| !said.slots.is_empty());
         let event = ChainEvent::WalletScanned {
             chain: policy.chain,
             wallet: wallet.clone(),
@@ -511,10 +560,12 @@ impl<'a> Recorder<'a> {
             at: self.now,
             answers,
         };
-        self.append(stream.clone(), event, Provenance::Observed).await?;
+        if news {
+            self.append(stream.clone(), event, Provenance::Observed).await?;
+        }
         let goes_on = scan.until > from_nonce && !complete;
         let open = !(complete && shows_all);
-        Ok((Seen { stream, row: "S5", says, unknown: open, open, recorded: true }, goes_on))
+        Ok((Seen { stream, row: "S5", says, unknown: open, open, recorded: news }, goes_on))
     }
 
     async fn holdings(

@@ -19,6 +19,9 @@ pub const PRIZE_GRACE: Duration = Duration::seconds(300);
 pub const CONFIRMATION_TIMEOUT: Duration = Duration::seconds(300);
 /// How old a scan of what the wallets sent may be when a release that rests on it is carried out: they go on sending.
 pub const SCAN_AGE_MAX: Duration = Duration::seconds(3600);
+/// How long after the look that showed it final a thing is looked at again by every sweep of the chain: finality is broken
+/// soon or not at all (banking.md 3.1).
+pub const FINAL_WATCHED: Duration = Duration::seconds(24 * 3600);
 /// A burn that is late by more is looked after (domain.md "Burn": it waits 12 to 48 hours, drawn once).
 pub const BURN_OVERDUE: Duration = Duration::seconds(24 * 3600);
 /// How long a share waits to be burned at most: when one is scheduled again, nobody draws.

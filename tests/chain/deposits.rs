@@ -636,6 +636,28 @@ async fn decided(table: &Table, tx: &wox_events::TxHash, expected: &[&str]) {
 }
 
 #[test]
+fn d10_is_found_by_a_sweep_that_nobody_told_what_to_look_at() {
+    use wox_recovery::recovery::Targets;
+    on_chain(async |anvil, table| {
+        let payment = pay(PLAYER, 0, WATCHED, cents(5_000));
+        anvil.send(&payment).await;
+        anvil.finalize().await;
+        table.look_at(&payment.tx).await;
+        table.game.carry_out(&table.plan(&payment.tx).await).await;
+        let sweep = async || {
+            let state = table.game.look().await.replay.state;
+            let yesterday = wox_events::Timestamp(table.game.now().0 - 24 * 3_600_000_000);
+            table.observe(&Targets::open(&state).and_final_since(&state, yesterday)).await
+        };
+        assert_eq!(sweep().await, [], "as before is not told");
+        anvil.reorg(9).await;
+        anvil.finalize().await;
+        let rows: Vec<_> = sweep().await.iter().map(|seen| seen.row).collect();
+        assert_eq!(rows, ["D10"]);
+    });
+}
+
+#[test]
 fn d10_that_is_final_again_in_another_block_stands() {
     on_chain(async |anvil, table| {
         let payment = pay(PLAYER, 0, WATCHED, cents(5_000));

@@ -58,6 +58,29 @@ fn s5_a_complete_scan_lets_two_people_decide_about_the_bank() {
 }
 
 #[test]
+fn s5_what_was_given_back_on_a_scan_stays_watched() {
+    asked_for(async |anvil, table| {
+        table.game.tell(W, WithdrawalEvent::TxBroadcast { tx: None, post: Some(label("post-5")) }).await;
+        anvil.finalize().await;
+        table.observe(&Targets { wallets: vec![(wallet(HOT), 0)], ..Targets::default() }).await;
+        two_people_decide(table).await;
+        let sweep = async || {
+            let open = Targets::open(&table.game.look().await.replay.state);
+            assert_eq!(open.watched.len(), 1, "{open:?}");
+            table.observe(&open).await
+        };
+        let nothing = sweep().await;
+        assert!(!nothing[0].recorded && !nothing[0].unknown, "{}", nothing[0].says);
+        // The bot pays after all.
+        anvil.send(&payment(0)).await;
+        anvil.finalize().await;
+        assert!(sweep().await[0].recorded);
+        assert!(!sweep().await[0].recorded, "told once");
+        assert_eq!(kinds(&plan(table).await), ["DoublePayment"]);
+    });
+}
+
+#[test]
 fn s5_a_busy_wallet_is_scanned_part_by_part_and_none_is_missing() {
     asked_for(async |anvil, table| {
         table.game.tell(W, WithdrawalEvent::TxBroadcast { tx: None, post: Some(label("post-5")) }).await;
