@@ -36,6 +36,7 @@ pub const ALL: &[Procedure] = &[
     banking::duplicate_deposit::PROCEDURE,
     banking::uncredited_deposit::PROCEDURE,
     banking::vanished_deposit::PROCEDURE,
+    banking::misbooked_deposit::PROCEDURE,
     banking::withdrawal_in_doubt::PROCEDURE,
     banking::burn_in_doubt::PROCEDURE,
     banking::settled_payment::PROCEDURE,

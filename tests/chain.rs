@@ -28,6 +28,8 @@ mod game;
 mod https;
 #[path = "chain/intents.rs"]
 mod intents;
+#[path = "chain/misbooked.rs"]
+mod misbooked;
 #[path = "chain/outgoing.rs"]
 mod outgoing;
 #[path = "chain/payment_of_ann.rs"]

@@ -120,6 +120,9 @@ pub struct Credit {
     pub duplicate_of: Option<EventRef>,
     /// True when it was taken back.
     pub debited: bool,
+    /// True when a recovery booked it, by the chain's final word or a person's decision.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_recovery: bool,
 }
 
 /// What is known of one outside reference.
@@ -427,6 +430,7 @@ impl Projection for Deposits {
                     event: EventRef::of(at),
                     duplicate_of: first.or_else(|| before.clone()),
                     debited: false,
+                    by_recovery: at.provenance == Provenance::Recovery,
                 });
                 known.credits.push(EventRef::of(at));
                 deposit.phase = DepositPhase::Credited;
@@ -450,9 +454,15 @@ impl Projection for Deposits {
                 deposit.phase = DepositPhase::Credited;
                 deposit.suspended = None;
                 deposit.player = Some(player.clone());
-                let (player, event) = (player.clone(), EventRef::of(at));
-                let mut credit =
-                    Credit { player, amount: *amount, dust: *dust, event, duplicate_of: None, debited: false };
+                let mut credit = Credit {
+                    player: player.clone(),
+                    amount: *amount,
+                    dust: *dust,
+                    event: EventRef::of(at),
+                    duplicate_of: None,
+                    debited: false,
+                    by_recovery: at.provenance == Provenance::Recovery,
+                };
                 if let Some(known) = deposit.reference.as_ref().and_then(|named| self.references.get_mut(named)) {
                     credit.duplicate_of = known.credits.first().cloned();
                     known.credits.push(EventRef::of(at));
@@ -482,6 +492,7 @@ impl Projection for Deposits {
                 deposit.player = Some(to.clone());
                 if let Some(credit) = deposit.credits.iter_mut().find(|credit| credit.event.id == *corrects) {
                     credit.player = to.clone();
+                    credit.by_recovery = at.provenance == Provenance::Recovery;
                 }
             }
         }

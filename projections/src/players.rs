@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
-    Amount, Handle, PlayerEvent, PlayerId, Recorded,
+    Amount, Handle, PlayerEvent, PlayerId, Position, Recorded,
     id::{Label, Name},
     player::House,
 };
@@ -18,11 +18,18 @@ pub struct Players {
     players: Table<PlayerId, Player>,
     /// Who proved to hold which wallet.
     #[serde(default, skip_serializing_if = "Table::is_empty")]
-    wallets: Table<Label, PlayerId>,
+    wallets: Table<Label, Bound>,
     /// Everything the game granted, for conservation.
     granted: Amount,
     /// Everything taken over from the game's tables, for conservation.
     imported: Amount,
+}
+
+/// Who proved to hold a wallet, and since where the log says so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Bound {
+    player: PlayerId,
+    since: Position,
 }
 
 /// One player.
@@ -56,7 +63,13 @@ impl Players {
     /// The player who proved to hold a wallet.
     #[must_use]
     pub fn holder(&self, wallet: &Label) -> Option<&PlayerId> {
-        self.wallets.get(wallet)
+        self.wallets.get(wallet).map(|bound| &bound.player)
+    }
+
+    /// The same, with the place of the log since which it is so.
+    #[must_use]
+    pub fn holder_since(&self, wallet: &Label) -> Option<(&PlayerId, Position)> {
+        self.wallets.get(wallet).map(|bound| (&bound.player, bound.since))
     }
 
     /// A player by id.
@@ -111,7 +124,7 @@ impl Projection for Players {
                 Err(Rejection::exists("wallet", wallet))
             }
             (PlayerEvent::WalletUnbound { wallet, .. }, Some(_)) => match self.wallets.get(wallet) {
-                Some(holder) if holder.as_str() == id => Ok(()),
+                Some(bound) if bound.player.as_str() == id => Ok(()),
                 _ => Err(Rejection::unknown("wallet", wallet)),
             },
             (PlayerEvent::PlayerRenamed { old, .. }, Some(player)) => match &player.name {
@@ -205,7 +218,10 @@ impl Projection for Players {
             PlayerEvent::HandleChanged { new, .. } => {
                 player.former_handles.push(std::mem::replace(&mut player.handle, new.clone()));
             }
-            PlayerEvent::WalletBound { wallet, .. } => drop(self.wallets.insert(wallet.clone(), id)),
+            PlayerEvent::WalletBound { wallet, .. } => {
+                let bound = Bound { player: id, since: at.position };
+                self.wallets.insert(wallet.clone(), bound);
+            }
             PlayerEvent::WalletUnbound { wallet, .. } => drop(self.wallets.shift_remove(wallet)),
             PlayerEvent::PlayerRenamed { new, .. } => player.name = Some(new.clone()),
             PlayerEvent::ExperienceGained { xp, level, .. } => {

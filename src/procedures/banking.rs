@@ -5,18 +5,24 @@ pub mod changed_rules;
 pub mod custody_drift;
 pub mod duplicate_deposit;
 pub mod finality_violation;
+pub mod misbooked_deposit;
 pub mod pool_drift;
 pub mod settled_payment;
 pub mod uncredited_deposit;
 pub mod vanished_deposit;
 pub mod withdrawal_in_doubt;
 
-use wox_events::{Label, StreamId, chain::Intent};
+use wox_events::{
+    DepositEvent, Label, StreamId, TxHash,
+    chain::{BlockId, Intent},
+    deposit::Finality,
+};
 use wox_projections::{
     State,
+    chain::Judged,
     due::Due,
     explained::{unexplained, unexplained_elsewhere},
-    verdict::{WithdrawalVerdict, withdrawal::Payment},
+    verdict::{WithdrawalVerdict, quorum::Transfer, withdrawal::Payment},
 };
 
 use super::{as_incident, stream};
@@ -25,6 +31,32 @@ use crate::{
     recovery::Evidence,
     rfc3339,
 };
+
+/// The transaction and the chain of a look, where its subject is a hash.
+fn transaction(judged: &Judged<'_>) -> Option<(TxHash, u64)> {
+    Some((TxHash::new(judged.look.subject.as_str()).ok()?, judged.look.chain))
+}
+
+/// What a recovery writes of a transfer that came in for good; `None` where no answer has it any more.
+fn observed(evidence: &Evidence, judged: &Judged<'_>, came: &Transfer, block: &BlockId) -> Option<DepositEvent> {
+    let (source, digest) = evidence.replay.state.chain.witness(judged.look, block)?;
+    let (tx, chain) = transaction(judged)?;
+    Some(DepositEvent::DepositObserved {
+        chain,
+        tx,
+        ordinal: came.ordinal,
+        log_index: came.log_index,
+        block: block.number,
+        block_hash: block.hash.clone(),
+        token: came.token.clone(),
+        from: came.from.clone(),
+        to: came.to.clone(),
+        value: came.value,
+        finality: Finality::Finalized,
+        source,
+        digest,
+    })
+}
 
 /// What a person does next about a withdrawal or a burn whose outcome is unknown: what can be asked of the signer, as it is
 /// typed, or what to wait for.

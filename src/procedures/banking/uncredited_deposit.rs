@@ -15,7 +15,10 @@ use wox_projections::{
     verdict::{DepositVerdict, quorum::Transfer},
 };
 
-use super::super::{Procedure, Steps, as_incident, hold, stopped, stream};
+use super::{
+    super::{Procedure, Steps, as_incident, hold, stopped, stream},
+    misbooked_deposit,
+};
 use crate::{
     command::{word, wox},
     recovery::{Case, Evidence, Finding, Repair, Severity},
@@ -126,16 +129,26 @@ impl Came<'_> {
                 let Some((_, player)) = decided.filter(|(stream, _)| **stream == self.stream) else {
                     return self.credited_by_one_of_the_posts();
                 };
-                let known = self.known?.player.as_ref().filter(|known| *known != player)?;
-                let next = format!(
-                    "wox explain player {} shows it; where the game credited it to the wrong player, two people record \
-                     an incident and agree with both",
-                    word(known)
-                );
-                (
-                    "was dealt with before",
-                    hold(format!("it is player {known}'s by the log, not player {player}'s"), next),
-                )
+                let mut credits = self.known?.credits.iter();
+                match credits.find(|credit| !credit.debited && credit.duplicate_of.is_none()) {
+                    Some(credit) if credit.player == *player => return None,
+                    Some(credit) if self.is_proven(&credit.player) => {
+                        let why = format!("its sender or the bank says that it is player {}'s", credit.player);
+                        let next = format!(
+                            "wox explain player {} shows it; where that is wrong, unbind the wallet or ask the bank first",
+                            word(&credit.player)
+                        );
+                        ("was dealt with before", hold(why, next))
+                    }
+                    Some(credit) => {
+                        let repair = misbooked_deposit::moved_to(self.evidence, &self.stream, credit, player);
+                        ("was credited to another", repair)
+                    }
+                    None => {
+                        let next = format!("{} has its events", wox(["show", self.stream.as_str()]));
+                        ("was dealt with before", hold("it was credited and taken back", next))
+                    }
+                }
             }
             Some(DepositPhase::Quarantined | DepositPhase::Dust) => match owner {
                 // Dust is too little to credit, whoever sent it, until a person says otherwise.
@@ -293,29 +306,14 @@ impl Came<'_> {
         }
     }
 
+    /// Whether a bound wallet or the bank, and not just an earlier decision, says that it is a player's.
+    fn is_proven(&self, player: &PlayerId) -> bool {
+        matches!(self.owner(), Owner::Player(owner, "bound-wallet" | "bank-post") if owner == *player)
+    }
+
     /// What every id of these steps follows from: the deposit itself, so that it is booked once for ever.
     fn cause(&self) -> EventId {
         EventId::derived(&["wox/deposit", self.stream.as_str()])
-    }
-
-    fn observed(&self) -> Option<DepositEvent> {
-        let look = self.judged.look;
-        let (source, digest) = self.evidence.replay.state.chain.witness(look, self.block)?;
-        Some(DepositEvent::DepositObserved {
-            chain: look.chain,
-            tx: self.tx()?,
-            ordinal: self.transfer.ordinal,
-            log_index: self.transfer.log_index,
-            block: self.block.number,
-            block_hash: self.block.hash.clone(),
-            token: self.transfer.token.clone(),
-            from: self.transfer.from.clone(),
-            to: self.transfer.to.clone(),
-            value: self.transfer.value,
-            finality: Finality::Finalized,
-            source,
-            digest,
-        })
     }
 
     fn book(&self, owner: Owner, by_operator: bool) -> Repair {
@@ -327,7 +325,7 @@ impl Came<'_> {
                 && deposit.value == Some(value)
         });
         if !seen {
-            let Some(observed) = self.observed() else {
+            let Some(observed) = super::observed(self.evidence, self.judged, self.transfer, self.block) else {
                 return hold(
                     "no source's answer has the receipt any more",
                     "have the chain looked at again: wox observe",
