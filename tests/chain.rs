@@ -38,6 +38,8 @@ mod payment_of_ann;
 mod sources;
 #[path = "support/storm.rs"]
 mod storm;
+#[path = "chain/unsaid.rs"]
+mod unsaid;
 #[path = "chain/withdrawals.rs"]
 mod withdrawals;
 

@@ -5,7 +5,7 @@
 //! This file says what is kept. `fold` takes events in; `judge` says what looks come to, and whether they bear out what a
 //! recovery does; `scans` what is known of all that a wallet sent; `custody` what we hold against what is owed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
@@ -60,9 +60,6 @@ pub struct Chain {
     counts: Table<String, Vec<Counted>>,
     /// What left our wallets, by all looks.
     outgoing: Register,
-    /// Every address that was ever declared as ours: what one sent another came from nobody.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    ours: BTreeSet<Label>,
     /// The newest look at what is held, by chain id and token.
     holdings: Table<String, Look<HoldingsAnswer>>,
     /// What the bank's bot confirmed, by transaction.
@@ -208,10 +205,11 @@ impl Chain {
         &self.outgoing
     }
 
-    /// Whether an address was ever declared as one of ours.
+    /// Whether an address was ever declared as one of ours, or named as a wallet that pays for us: what one of these sent
+    /// another came from nobody.
     #[must_use]
     pub fn is_ours(&self, address: &Label) -> bool {
-        self.ours.contains(address)
+        self.outgoing.is_ours(address)
     }
 
     /// The look that shows a transaction final, with what it moved out of an address of ours; `None` where none does.
@@ -228,7 +226,8 @@ impl Chain {
 
     /// Notes which withdrawal or burn an event says a transaction pays.
     pub(crate) fn note_named(&mut self, stream: &StreamId, event: &Event) {
-        self.outgoing.name(stream, event);
+        let new = self.outgoing.name(stream, event);
+        self.look_back(new.as_slice());
     }
 
     /// The newest looks at what our addresses hold, a token each.

@@ -1,14 +1,17 @@
 //! What our wallets are to pay: a withdrawal to its address, a burn to the dead one; since when, how much, and which transactions
 //! are named for it.
 
-use wox_events::{Amount, Position, StreamId, Timestamp, TxHash, chain::is_address, id::Label};
+use wox_events::{Amount, Duration, Position, StreamId, Timestamp, TxHash, chain::is_address, id::Label};
 
 use crate::{
     burns::{Burn, BurnPhase, DEAD_ADDRESS},
     state::State,
     verdict::{quorum::Transfer, withdrawal::Payment},
-    withdrawals::{Withdrawal, WithdrawalPhase},
+    withdrawals::{Told, Withdrawal, WithdrawalPhase},
 };
+
+/// How far the game's clock and that of whoever looks at the chain may be apart.
+const CLOCKS_APART: Duration = Duration::seconds(3600);
 
 /// Since when something could have been paid: behind this place of the log, or shown by the sources since this time. An
 /// event may reach the log long after it happened, so neither alone proves that a payment was made before it was asked for.
@@ -24,10 +27,23 @@ impl Since {
     /// Of what was taken over nobody knows since when.
     pub const EVER: Since = Since { position: Position(0), time: Timestamp(i64::MIN) };
 
-    /// Whether it is later than something that the log had at a place, of a time: that was there before.
+    /// The earliest time at which something may have been shown that was paid for it, by whatever clock.
+    #[must_use]
+    pub fn earliest(&self) -> Timestamp {
+        Timestamp(self.time.0.saturating_sub(CLOCKS_APART.0))
+    }
+
+    /// Whether the log had something before, by both.
     #[must_use]
     pub fn is_later_than(&self, position: Position, time: Timestamp) -> bool {
         position < self.position && time < self.time
+    }
+
+    /// Whether what the log had at a place, shown by the chain at a time, cannot be its payment: it was there before, however
+    /// far the clocks are apart.
+    #[must_use]
+    pub fn rules_out(&self, position: Position, time: Timestamp) -> bool {
+        position < self.position && time < self.earliest()
     }
 }
 
@@ -54,8 +70,8 @@ pub struct Due<'a> {
     pub asked: &'a [TxHash],
     /// The payment that is booked.
     pub settled_by: Option<&'a TxHash>,
-    /// When something last happened, and where the log has it.
-    pub last_activity: (Timestamp, Position),
+    /// When something of it was last told, and where the log has it: of all that was sent since, a scan has to show all.
+    pub told: Told,
 }
 
 impl<'a> Due<'a> {
@@ -76,7 +92,7 @@ impl<'a> Due<'a> {
             slots: &withdrawal.slots,
             asked: &withdrawal.asked,
             settled_by: withdrawal.settled_by.as_ref(),
-            last_activity: (withdrawal.last_activity, withdrawal.last.position),
+            told: withdrawal.told,
         })
     }
 
@@ -97,7 +113,25 @@ impl<'a> Due<'a> {
             slots: &burn.slots,
             asked: &burn.asked,
             settled_by: burn.settled_by.as_ref(),
-            last_activity: (burn.last_activity, burn.last.position),
+            told: Told { time: burn.last_activity, position: burn.last.position },
+        })
+    }
+
+    /// What a burn of a withdrawal's share would be to pay, where none is known.
+    #[must_use]
+    pub fn share(id: &str, withdrawal: &Withdrawal) -> Option<Due<'a>> {
+        Some(Due {
+            stream: StreamId::new(format!("burn-{id}")).ok()?,
+            to: Label::new(DEAD_ADDRESS).expect("an address is an identity"),
+            amount: Some(withdrawal.hold.as_ref()?.burn_share),
+            since: Since { position: withdrawal.requested.position, time: withdrawal.requested_at },
+            sent: false,
+            asked_by_post: false,
+            settled: false,
+            slots: &[],
+            asked: &[],
+            settled_by: None,
+            told: withdrawal.told,
         })
     }
 

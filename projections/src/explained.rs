@@ -65,7 +65,7 @@ pub(crate) fn has_players_wallet(state: &State, due: &Due<'_>, address: &Label) 
 /// of what is final shows where it goes.
 pub(crate) fn perhaps_pending(state: &State, due: &Due<'_>) -> bool {
     let register = state.chain.outgoing();
-    let mut open = register.pending().filter(|sent| !due.since.is_later_than(sent.first, sent.first_at));
+    let mut open = register.pending().filter(|sent| !due.since.rules_out(sent.first, sent.first_at));
     open.any(|sent| !register.is_named(&sent.tx) && register.explained(&sent.tx).is_none())
 }
 
@@ -81,7 +81,7 @@ pub fn perhaps_paid_by<'a>(state: &'a State, sent: &'a Outgoing) -> impl Iterato
     let withdrawals = withdrawals.filter_map(|(id, known)| Due::withdrawal(id.as_str(), known));
     let burns = state.burns.iter().filter(|(_, known)| known.is_open());
     let burns = burns.filter_map(|(id, known)| Due::burn(id.as_str(), known));
-    let open = withdrawals.chain(burns).filter(|due| !due.since.is_later_than(sent.first, sent.first_at));
+    let open = withdrawals.chain(burns).filter(|due| !due.since.rules_out(sent.first, sent.first_at));
     open.filter(|due| pays_it(state, due, sent))
 }
 
@@ -160,6 +160,7 @@ fn paid_by<'a>(state: &'a State, due: &Due<'_>) -> Option<&'a TxHash> {
     let fitting =
         |sent: &&Outgoing| sent.transfers.iter().any(|one| due.fits(one)) || is_burned_together(state, due, sent);
     let paid = due.names().filter_map(|tx| register.get(tx)).filter(fitting);
+    let paid = paid.filter(|sent| !is_used_up(state, due, &sent.tx));
     paid.min_by_key(|sent| (!sent.is_final, sent.first, &sent.tx)).map(|sent| &sent.tx)
 }
 

@@ -54,6 +54,20 @@ impl Outgoing {
     }
 }
 
+/// What is known of a transaction wherever it is shown: its hash, its sender and its slot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sent<'a> {
+    pub(crate) tx: &'a TxHash,
+    pub(crate) from: &'a Label,
+    pub(crate) nonce: u64,
+}
+
+impl<'a> Sent<'a> {
+    pub(crate) fn of(shown: &'a Transaction) -> Sent<'a> {
+        Sent { tx: &shown.tx, from: &shown.from, nonce: shown.nonce }
+    }
+}
+
 /// Transactions in the order the log had them first, and by the time at which sources showed them first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Order {
@@ -77,7 +91,7 @@ impl Order {
         // The least text that a hash can be: what stands behind that place begins here.
         let least = || TxHash::new("!").expect("one printable character is an identity");
         let later = self.by_position.range((Position(since.position.0.saturating_add(1)), least())..);
-        let shown_later = self.by_time.range((since.time, least())..).filter_map(|(_, tx)| known.get(tx));
+        let shown_later = self.by_time.range((since.earliest(), least())..).filter_map(|(_, tx)| known.get(tx));
         let shown_later = shown_later.filter(move |sent| sent.first <= since.position);
         later.filter_map(|(_, tx)| known.get(tx)).chain(shown_later)
     }
@@ -88,6 +102,9 @@ impl Order {
 pub struct Register {
     /// Every address that was ever declared as a wallet that pays, or that a signer named as one: what one sent stays ours.
     wallets: BTreeSet<Label>,
+    /// Every address that was ever declared as ours: what left one for somebody else left us.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    ours: BTreeSet<Label>,
     known: BTreeMap<TxHash, Outgoing>,
     /// Those that no source shows in a block.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -105,9 +122,12 @@ pub struct Register {
 }
 
 impl Register {
-    /// Takes in wallets that pay.
-    pub(crate) fn declare(&mut self, wallets: &[Label]) {
+    /// Takes in wallets that pay, and addresses that receive; gives those that nobody had named before.
+    pub(crate) fn declare(&mut self, wallets: &[Label], watched: &[Label]) -> Vec<Label> {
+        let new: Vec<Label> = wallets.iter().chain(watched).filter(|one| !self.is_ours(one)).cloned().collect();
         self.wallets.extend(wallets.iter().cloned());
+        self.ours.extend(new.iter().cloned());
+        new
     }
 
     /// Takes in what one source shows of a transaction that is not beyond change, and was not before.
@@ -130,14 +150,14 @@ impl Register {
             return;
         }
         let moved = if moved.is_empty() { before.unwrap_or_default() } else { moved };
-        self.set(shown, moved, false, at);
+        self.set(Sent::of(shown), moved, false, at);
     }
 
     /// Takes in a transaction that a quorum shows final, with all it moved: nothing else can have its slot.
-    pub(crate) fn note_final(&mut self, shown: &Transaction, moved: Vec<Transfer>, at: (&EventRef, Timestamp)) {
+    pub(crate) fn note_final(&mut self, shown: Sent<'_>, moved: Vec<Transfer>, at: (&EventRef, Timestamp)) {
         let moved = self.ours(moved);
-        let rivals = self.by_slot.get(&slot_key(&shown.from, shown.nonce)).cloned().unwrap_or_default();
-        for rival in rivals.iter().filter(|rival| moved.is_empty() || **rival != shown.tx) {
+        let rivals = self.by_slot.get(&slot_key(shown.from, shown.nonce)).cloned().unwrap_or_default();
+        for rival in rivals.iter().filter(|rival| moved.is_empty() || *rival != shown.tx) {
             self.forget(rival);
         }
         if !moved.is_empty() {
@@ -161,17 +181,19 @@ impl Register {
     }
 
     fn ours(&self, moved: Vec<Transfer>) -> Vec<Transfer> {
-        moved.into_iter().filter(|one| self.wallets.contains(&one.from)).collect()
+        let leaves =
+            |one: &Transfer| self.wallets.contains(&one.from) || self.is_ours(&one.from) && !self.is_ours(&one.to);
+        moved.into_iter().filter(leaves).collect()
     }
 
     fn set(
         &mut self,
-        shown: &Transaction,
+        shown: Sent<'_>,
         transfers: Vec<Transfer>,
         is_final: bool,
         (event, asked): (&EventRef, Timestamp),
     ) {
-        let before = self.known.remove(&shown.tx);
+        let before = self.known.remove(shown.tx);
         if let Some(before) = &before {
             self.unlink(before);
         }
@@ -210,7 +232,8 @@ impl Register {
     }
 
     /// Notes which withdrawal or burn an event says a transaction pays.
-    pub(crate) fn name(&mut self, stream: &StreamId, event: &Event) {
+    /// Gives the wallet that nobody had named before, where there is one.
+    pub(crate) fn name(&mut self, stream: &StreamId, event: &Event) -> Option<Label> {
         if let Some(tx) = named_by(event) {
             self.named.entry(tx.clone()).or_default().insert(stream.clone());
         }
@@ -219,8 +242,17 @@ impl Register {
         | Event::Burn(BurnEvent::BurnTxSigned { wallet, .. }) = event
             && is_address(wallet)
         {
+            let new = !self.is_ours(wallet);
             self.wallets.insert(wallet.clone());
+            return new.then(|| wallet.clone());
         }
+        None
+    }
+
+    /// Whether an address was ever declared as one of ours, or named as a wallet that pays for us.
+    #[must_use]
+    pub fn is_ours(&self, address: &Label) -> bool {
+        self.ours.contains(address) || self.wallets.contains(address)
     }
 
     /// Every address that ever was a wallet that pays for us.
@@ -303,7 +335,7 @@ fn slot_key(wallet: &Label, nonce: u64) -> String {
 }
 
 /// The transaction that an event of a withdrawal or burn says is about its payment.
-fn named_by(event: &Event) -> Option<&TxHash> {
+pub(crate) fn named_by(event: &Event) -> Option<&TxHash> {
     match event {
         Event::Withdrawal(
             WithdrawalEvent::TxSigned { tx, .. }

@@ -4,6 +4,7 @@
 use wox_events::{
     Amount, TxHash,
     chain::{BlockId, SlotAnswer, TransactionAnswer, is_address},
+    id::Label,
 };
 
 use crate::{
@@ -58,6 +59,15 @@ impl State {
         if due.settled || verdict.rank() < 2 {
             return Some((verdict, looks));
         }
+        // What is dead in one slot proves nothing of a slot that nobody journaled.
+        if verdict.rank() > 2 && !self.sees_all(due) {
+            let why = format!(
+                "{}, {}; but its signer did not journal here when it was asked for, and nobody has seen all that was sent since",
+                verdict.row(),
+                verdict.says()
+            );
+            return Some((WithdrawalVerdict::Unknown { why }, looks));
+        }
         let mut found = unexplained(self, due);
         let mut why = "to its address, and no event says what it paid";
         if found.is_empty() && matches!(verdict, WithdrawalVerdict::NotSent) {
@@ -79,6 +89,13 @@ impl State {
         Some((WithdrawalVerdict::Unknown { why }, looks))
     }
 
+    /// Whether every payment of something that is due would be seen: its signer journaled here when it was asked for, or all
+    /// that our wallets sent since is shown.
+    #[must_use]
+    pub fn sees_all(&self, due: &Due<'_>) -> bool {
+        self.chain.is_journaled_since(due.since) || self.chain.scanned_since(due).is_some()
+    }
+
     /// The verdict over its slots and hashes, with the looks it rests on.
     ///
     /// Every slot that was ever signed for it counts: one that paid settles it, and only when each is proven dead, nothing
@@ -91,7 +108,7 @@ impl State {
         }
         let mut seen = Vec::new();
         let mut verdicts = Vec::new();
-        for payment in due.slots {
+        for payment in due.slots.iter().filter(|slot| !self.is_misfiled(due, slot)) {
             let Some((verdict, look)) = self.slot_verdict(due, payment) else {
                 let why = format!("nobody has looked at slot {} of {}", payment.nonce, payment.wallet);
                 verdicts.push(WithdrawalVerdict::Unknown { why });
@@ -115,7 +132,13 @@ impl State {
                 None if self.paid_without_slot(due, tx).is_some() => {
                     format!("{tx} was named without its slot, is final, and paid something else that names it")
                 }
-                None => format!("{tx} was named without its slot, and its transfer is not final"),
+                None => match self.paid_by_a_stranger(due, tx) {
+                    Some(from) => format!(
+                        "{tx} was named without its slot, is final and pays it from {from}, which no rules name: if that is \
+                         ours, name it in `wallets`"
+                    ),
+                    None => format!("{tx} was named without its slot, and its transfer is not final"),
+                },
             };
             verdicts.push(WithdrawalVerdict::Unknown { why });
         }
@@ -145,6 +168,21 @@ impl State {
         Some((verdicts.into_iter().min_by_key(WithdrawalVerdict::rank).unwrap_or_else(unknown), seen))
     }
 
+    /// Whether all that was journaled for a slot was mined in another slot of the same thing: nothing is signed for this one.
+    fn is_misfiled(&self, due: &Due<'_>, slot: &Payment) -> bool {
+        let mined_in = |other: &Payment, tx: &TxHash| match self.chain.payment_verdict(other) {
+            Some((
+                WithdrawalVerdict::Executed { tx: taken, .. }
+                | WithdrawalVerdict::Reverted { tx: taken, .. }
+                | WithdrawalVerdict::Anomaly { tx: taken, .. },
+                _,
+            )) => taken == *tx,
+            _ => false,
+        };
+        let others = || due.slots.iter().filter(|other| (&other.wallet, other.nonce) != (&slot.wallet, slot.nonce));
+        !slot.attempts.is_empty() && slot.attempts.iter().all(|tx| others().any(|other| mined_in(other, tx)))
+    }
+
     /// The verdict over one slot of what is due. One that something else of this log took is no stranger's, and what another
     /// was paid with is no payment of this one.
     #[must_use]
@@ -156,6 +194,10 @@ impl State {
                 if !slot.attempts.contains(&tx) && self.chain.outgoing().is_named_for_another(due, &tx) =>
             {
                 WithdrawalVerdict::ForeignConsumer { tx, paid_destination: true, of: None }
+            }
+            // The same bytes, signed for two things: they paid the one that is booked.
+            WithdrawalVerdict::Executed { tx, .. } if !due.settled && is_used_up(self, due, &tx) => {
+                WithdrawalVerdict::ForeignConsumer { tx, paid_destination: false, of: None }
             }
             // The signer burned it with other shares: what its slot shows alone is another sum.
             WithdrawalVerdict::Anomaly { tx, block, .. }
@@ -184,7 +226,7 @@ impl State {
         let known = chain.outgoing().get(tx);
         // What was there before it was asked for, what two people called the payment of another thing, and what stayed ours
         // paid nothing of it, whoever names it.
-        if known.is_some_and(|sent| due.since.is_later_than(sent.first, sent.first_at))
+        if known.is_some_and(|sent| due.since.rules_out(sent.first, sent.first_at))
             || chain.outgoing().explained(tx).is_some()
         {
             return None;
@@ -192,7 +234,7 @@ impl State {
         chain.policies().find_map(|policy| {
             let look = chain.transaction(policy.chain, tx)?;
             let (block, transfers) = chain.moved(policy, look)?;
-            let ours = |transfer: &Transfer| chain.outgoing().is_wallet(&transfer.from) && !chain.is_ours(&transfer.to);
+            let ours = |transfer: &Transfer| chain.is_ours(&transfer.from) && !chain.is_ours(&transfer.to);
             let paid = transfers.iter().any(|transfer| ours(transfer) && due.fits(transfer));
             let together = || known.is_some_and(|sent| sent.is_final && is_burned_together(self, due, sent));
             (paid || together()).then_some((block, look))
@@ -204,7 +246,7 @@ impl State {
     #[must_use]
     pub fn did_not_pay(&self, due: &Due<'_>, tx: &TxHash) -> Option<String> {
         let look = self.chain.policies().find_map(|policy| self.chain.transaction(policy.chain, tx))?;
-        if self.paid_without_slot(due, tx).is_some() {
+        if self.paid_without_slot(due, tx).is_some() || self.paid_by_a_stranger(due, tx).is_some() {
             return None;
         }
         match self.chain.deposit_verdict(look, &Before::default()) {
@@ -213,6 +255,19 @@ impl State {
             }
             _ => None,
         }
+    }
+
+    /// The sender of a final transfer of exactly what is due to its address that is named for it, where that is an address
+    /// nobody said is ours: a wallet that pays for us may be missing from the rules.
+    fn paid_by_a_stranger(&self, due: &Due<'_>, tx: &TxHash) -> Option<Label> {
+        let chain = &self.chain;
+        if due.amount.is_none() || !is_address(&due.to) || chain.outgoing().explained(tx).is_some() {
+            return None;
+        }
+        chain.policies().find_map(|policy| {
+            let (_, transfers) = chain.moved(policy, chain.transaction(policy.chain, tx)?)?;
+            transfers.into_iter().find(|one| due.fits(one) && !chain.is_ours(&one.from)).map(|one| one.from)
+        })
     }
 
     /// What a transaction that is named for something paid its address, final, where that is not what is due: it is known,
@@ -236,6 +291,10 @@ impl State {
     /// slot is left. To ask a signer about one slot is to pay, so all that the whole knows counts, not the slot alone.
     #[must_use]
     pub fn paid_otherwise(&self, due: &Due<'_>, slot: &Payment) -> Option<String> {
+        let mut named = due.slots.iter().flat_map(|slot| &slot.attempts);
+        if let Some(tx) = named.find(|tx| self.paid_without_slot(due, tx).is_some()) {
+            return Some(format!("{tx} is final and paid it, whatever slot it was journaled for"));
+        }
         if due.asked_by_post {
             return Some("the bank's bot was asked for it too, and its attempts are not ours to enumerate".into());
         }
@@ -246,7 +305,7 @@ impl State {
             }
         }
         let others = due.slots.iter().filter(|other| (&other.wallet, other.nonce) != (&slot.wallet, slot.nonce));
-        for other in others {
+        for other in others.filter(|other| !self.is_misfiled(due, other)) {
             let which = format!("slot {} of {}", other.nonce, other.wallet);
             match self.slot_verdict(due, other) {
                 None => return Some(format!("nobody has looked at {which}, from which it may be paid too")),
@@ -258,13 +317,15 @@ impl State {
         }
         // Without a journal another slot may have paid it that nobody here knows of; a bump takes the place of its own.
         let adds = self.slot_verdict(due, slot).is_none_or(|(verdict, _)| verdict != WithdrawalVerdict::Pending);
-        if adds && !self.chain.is_journaled_since(due.since) && self.chain.scanned_since(due).is_none() {
+        if adds && !self.sees_all(due) {
             return Some(
                 "its signer did not journal here when it was asked for, and nobody has seen all that was sent since"
                     .into(),
             );
         }
-        let own = |sent: &&Outgoing| slot.attempts.contains(&sent.tx) || slot.cancels.contains(&sent.tx);
+        let of_slot = |sent: &Outgoing| sent.sender.0 == slot.wallet && sent.sender.1 == slot.nonce;
+        let own =
+            |sent: &&Outgoing| (slot.attempts.contains(&sent.tx) || slot.cancels.contains(&sent.tx)) && of_slot(sent);
         let sent = unexplained(self, due).into_iter().chain(named_for_it(self, due)).find(|sent| !own(sent))?;
         Some(format!("{}, and no event says that it paid another thing", sent.says()))
     }
@@ -280,8 +341,13 @@ impl State {
                 self.slot_verdict(due, slot).is_none_or(|(verdict, _)| verdict.is_alive() || verdict.rank() < 2)
             })
         };
-        let perhaps_paid =
-            || !unexplained(self, due).is_empty() || !named_for_it(self, due).is_empty() || perhaps_pending(self, due);
+        let stranger = || due.names().any(|tx| self.paid_by_a_stranger(due, tx).is_some());
+        let perhaps_paid = || {
+            stranger()
+                || !unexplained(self, due).is_empty()
+                || !named_for_it(self, due).is_empty()
+                || perhaps_pending(self, due)
+        };
         if due.sent && !asked_elsewhere || alive() || perhaps_paid() || self.named_may_land(due) {
             return None;
         }
@@ -297,8 +363,12 @@ impl State {
                 |(policy, look)| {
                     let Some((wallet, nonce)) = &look.sender else { return false };
                     let verdict = self.chain.deposit_verdict(look, &Before::default());
-                    if matches!(verdict, DepositVerdict::Replaced { .. }) || !self.chain.outgoing().is_wallet(wallet) {
+                    if matches!(verdict, DepositVerdict::Replaced { .. }) {
                         return false;
+                    }
+                    // Of a wallet that nobody named nobody scanned what it sent.
+                    if !self.chain.outgoing().is_wallet(wallet) {
+                        return !verdict.is_final();
                     }
                     self.chain.sent_finally(policy.chain, wallet).is_none_or(|finalized| finalized <= *nonce)
                 },

@@ -29,7 +29,7 @@ pub struct Players {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Bound {
     player: PlayerId,
-    since: Position,
+    position: Position,
 }
 
 /// One player.
@@ -69,7 +69,7 @@ impl Players {
     /// The same, with the place of the log since which it is so.
     #[must_use]
     pub fn holder_since(&self, wallet: &Label) -> Option<(&PlayerId, Position)> {
-        self.wallets.get(wallet).map(|bound| (&bound.player, bound.since))
+        self.wallets.get(wallet).map(|bound| (&bound.player, bound.position))
     }
 
     /// A player by id.
@@ -219,7 +219,7 @@ impl Projection for Players {
                 player.former_handles.push(std::mem::replace(&mut player.handle, new.clone()));
             }
             PlayerEvent::WalletBound { wallet, .. } => {
-                let bound = Bound { player: id, since: at.position };
+                let bound = Bound { player: id, position: at.position };
                 self.wallets.insert(wallet.clone(), bound);
             }
             PlayerEvent::WalletUnbound { wallet, .. } => drop(self.wallets.shift_remove(wallet)),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
-    Event, EventId, Family, Position, Provenance, Recorded, Revision, StreamId, Timestamp, WithdrawalEvent,
+    Event, EventId, Family, Position, Provenance, Recorded, Revision, StreamId, Timestamp, TxHash, WithdrawalEvent,
     WithdrawalId, id::Label,
 };
 
@@ -13,6 +13,7 @@ use crate::{
     Table,
     burns::Burn,
     due::Due,
+    outgoing::named_by,
     projection::{EventRef, Rejection},
     state::State,
     verdict::{WithdrawalVerdict, withdrawal::Reversible},
@@ -37,9 +38,9 @@ pub struct Replay {
     held: BTreeMap<StreamId, HeldStream>,
     refused: BTreeMap<EventId, EventRef>,
     waivers: Waivers,
-    /// Of streams about payments, the first event that was left out and may have said that one was tried.
+    /// Of streams about payments, what was left out and may have said that one was tried, with the transaction that it named.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    left_out: BTreeMap<StreamId, EventRef>,
+    left_out: BTreeMap<StreamId, Vec<(EventRef, Option<TxHash>)>>,
 }
 
 /// Where every event that was read went.
@@ -136,6 +137,7 @@ impl Replay {
             Judged::Accepted(accepted) => {
                 self.state.evolve(at, accepted);
                 self.accounting.applied += 1;
+                self.journaled_again(at);
                 // Somebody looking at the chain is no sign of life of the game: an outage must not age because it is looked at.
                 let looked = matches!(at.event, Ok(Event::Chain(_)));
                 let alive = matches!(at.provenance, Provenance::Game | Provenance::Observed) && !looked;
@@ -147,7 +149,8 @@ impl Replay {
             Judged::Waived => {
                 self.accounting.waived += 1;
                 if may_be_payment(at) {
-                    self.left_out.entry(at.stream.clone()).or_insert_with(|| EventRef::of(at));
+                    let named = at.event.as_ref().ok().and_then(named_by).cloned();
+                    self.left_out.entry(at.stream.clone()).or_default().push((EventRef::of(at), named));
                 }
             }
             Judged::Refused(reason) => {
@@ -188,9 +191,25 @@ impl Replay {
                 return Judged::Refused(Rejection::CauseHeld { cause });
             }
         }
+        if let (Ok(Event::Withdrawal(WithdrawalEvent::HoldReleased { .. })), Some(event)) =
+            (&at.event, self.unseen_payment(&at.stream))
+        {
+            let what = format_args!("{}", at.stream);
+            return Judged::Refused(Rejection::state(what, format_args!("without {event}, left out by name"), "whole"));
+        }
         match self.state.check(at) {
             Ok(accepted) => Judged::Accepted(accepted),
             Err(reason) => Judged::Refused(reason),
+        }
+    }
+
+    /// What was left out and is said again hides nothing any more.
+    fn journaled_again(&mut self, at: &Recorded) {
+        let Some(known) = self.left_out.get_mut(&at.stream) else { return };
+        let Some(tx) = at.event.as_ref().ok().and_then(named_by) else { return };
+        known.retain(|(_, named)| named.as_ref() != Some(tx));
+        if known.is_empty() {
+            self.left_out.remove(&at.stream);
         }
     }
 
@@ -219,7 +238,8 @@ impl Replay {
     /// its stream, or was left out by name. Behind it nobody can say that nothing was signed.
     #[must_use]
     pub fn unseen_payment(&self, stream: &StreamId) -> Option<&EventRef> {
-        self.left_out.get(stream).or_else(|| self.held.get(stream).map(|held| &held.since))
+        let left_out = self.left_out.get(stream).and_then(|known| known.first()).map(|(event, _)| event);
+        left_out.or_else(|| self.held.get(stream).map(|held| &held.since))
     }
 
     /// The verdict over all that is known of a withdrawal's payment, its own stream included: what the fold could not take

@@ -20,7 +20,7 @@ use crate::{
     deposits::Deposits,
     due::Due,
     duels::Duels,
-    explained::{is_used_up, paid_for},
+    explained::{is_used_up, paid_for, unexplained},
     ledger::{Drift, Ledger, Posting},
     ops::Ops,
     outbox::Outbox,
@@ -258,6 +258,19 @@ impl State {
         }
     }
 
+    /// What is scheduled is burned: a share only where all that our wallets sent is shown, and nothing of it may be its burn.
+    fn check_scheduled_again(&self, what: &str, id: &str) -> Result<(), Rejection> {
+        let due = self.withdrawals.get(id).and_then(|known| Due::share(id, known));
+        let Some(due) = due.filter(|_| self.chain.policies().next().is_some()) else { return Ok(()) };
+        match unexplained(self, &due).first() {
+            Some(sent) => Err(Rejection::state(what, format!("perhaps burned: {}", sent.says()), "not burned")),
+            None if self.chain.scanned_since(&due).is_none() => {
+                Err(Rejection::state(what, "not known not to be burned", "shown by a scan of all our wallets"))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The same for a burn.
     fn check_burn(&self, at: &Recorded, event: &BurnEvent) -> Result<(), Rejection> {
         let id = at.stream.subject();
@@ -266,6 +279,9 @@ impl State {
             && let Some(held) = self.withdrawals.get(id).and_then(|known| known.hold.as_ref())
         {
             Rejection::same("burn share of the withdrawal", &held.burn_share, amount)?;
+        }
+        if let (BurnEvent::BurnScheduled { .. }, Provenance::Recovery) = (event, at.provenance) {
+            self.check_scheduled_again(&what, id)?;
         }
         let Some(burn) = self.burns.get(id) else { return Ok(()) };
         if let BurnEvent::BurnCancelled { .. } = event {

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use wox_events::{
-    Amount, EventId, PlayerId, Provenance, Recorded, Timestamp, TxHash, WithdrawalEvent, WithdrawalId,
+    Amount, EventId, PlayerId, Position, Provenance, Recorded, Timestamp, TxHash, WithdrawalEvent, WithdrawalId,
     chain::Intent,
     deposit::Finality,
     id::{Label, is_same_person},
@@ -88,6 +88,8 @@ pub struct Withdrawal {
     pub requested_at: Timestamp,
     /// When something last happened.
     pub last_activity: Timestamp,
+    /// When the game or the world last told something of it, and where: what a recovery wrote of it paid nothing.
+    pub told: Told,
     /// The last event of the stream.
     pub last: EventAt,
 }
@@ -103,6 +105,15 @@ pub struct Hold {
     pub pool_share: Amount,
     /// In the burn queue.
     pub burn_share: Amount,
+}
+
+/// When something was told, and where the log has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// When.
+    pub time: Timestamp,
+    /// Its place.
+    pub position: Position,
 }
 
 /// Where a withdrawal stands.
@@ -244,6 +255,7 @@ impl Withdrawals {
                 requested: EventAt::of(at),
                 requested_at: requested_at.unwrap_or(at.time),
                 last_activity: completed_at.or(*requested_at).unwrap_or(at.time),
+                told: Told { time: completed_at.or(*requested_at).unwrap_or(at.time), position: at.position },
                 last: EventAt::of(at),
             },
         );
@@ -411,6 +423,7 @@ impl Projection for Withdrawals {
                     requested: EventAt::of(at),
                     requested_at: at.time,
                     last_activity: at.time,
+                    told: Told { time: at.time, position: at.position },
                     last: EventAt::of(at),
                 },
             );
@@ -428,6 +441,9 @@ impl Projection for Withdrawals {
             withdrawal.last_activity = at.time;
             withdrawal.last = EventAt::of(at);
         }
+        if at.provenance != Provenance::Recovery {
+            withdrawal.told = Told { time: at.time, position: at.position };
+        }
         match event {
             WithdrawalEvent::WithdrawalRequested { .. }
             | WithdrawalEvent::WithdrawalImported { .. }
@@ -442,7 +458,8 @@ impl Projection for Withdrawals {
                 payment_tried(withdrawal, Some(tx));
             }
             WithdrawalEvent::TxBroadcast { tx, post } => {
-                withdrawal.asked_by_post |= post.is_some();
+                // Without a hash nobody can say which transaction it is, whoever sent it.
+                withdrawal.asked_by_post |= post.is_some() || tx.is_none();
                 let signed = |tx: &TxHash| withdrawal.slots.iter().any(|slot| slot.attempts.contains(tx));
                 if let Some(tx) = tx.as_ref().filter(|tx| !signed(tx) && !withdrawal.asked.contains(tx)) {
                     withdrawal.asked.push(tx.clone());

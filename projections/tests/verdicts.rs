@@ -700,7 +700,7 @@ proptest! {
             None => prop_assert!(!["D4", "D5"].contains(&whole.row()) || looks.iter().any(|said| said.earlier.found().is_some())),
         }
         let whole = withdrawal::verdict(&rules, AT, &slots, &asked);
-        match withdrawal::Taken::of(&rules, AT, 7, &slots) {
+        match withdrawal::Taken::of(&rules, AT, (&address("wallet"), 7), &slots) {
             Some(taken) => prop_assert_eq!(taken.verdict(&rules, &asked), whole),
             None => prop_assert!(!["W1", "W2", "W3", "W4", "W5", "W6"].contains(&whole.row()), "{:?}", whole),
         }

@@ -170,7 +170,7 @@ fn unexplained_next(state: &State, due: &Due<'_>, then: &str) -> Option<String> 
         ));
     }
     let nobody_can_say = match due.sent {
-        true => due.slots.is_empty() && due.asked.is_empty() && due.asked_by_post,
+        true => due.slots.is_empty() && due.asked.is_empty() && due.asked_by_post || !state.sees_all(due),
         false => true,
     };
     nobody_can_say.then(|| {
@@ -192,7 +192,9 @@ pub(crate) fn perhaps_paid(evidence: &Evidence, subject: &StreamId) -> Option<St
 
 /// What makes a payment that nobody can enumerate one to decide about: all our wallets are scanned.
 fn scan_next(state: &State, due: &Due<'_>, then: &str) -> String {
+    let by_slots = due.sent && !due.asked_by_post && due.asked.is_empty();
     let decide = match due.stream.category() {
+        _ if by_slots => format!("then {then}"),
         "burn" => format!("where that shows none of it: {then}"),
         _ => format!("where that shows no payment two people decide: {then} --second NAME --why REASON"),
     };
@@ -208,7 +210,7 @@ pub(crate) fn scans(state: &State, due: &Due<'_>) -> String {
         true => "name them in `wallets` of the section [chain] of wox.toml".to_owned(),
         false => scans.join(" and "),
     };
-    let since = rfc3339::text(due.last_activity.0);
+    let since = rfc3339::text(due.told.time);
     format!("see all that our wallets sent, once a block younger than {since} is final: {scans}")
 }
 

@@ -5,11 +5,11 @@
 use std::{num::NonZeroUsize, sync::Arc};
 
 use wox_events::{
-    Actor, Digest, Event, EventId, Label, NewEvent, OpsEvent, Position, Provenance, RecoveryEvent, Revision, StreamId,
-    Timestamp, record::JsonError,
+    Actor, BurnEvent, Digest, Event, EventId, Label, NewEvent, OpsEvent, Position, Provenance, RecoveryEvent, Revision,
+    StreamId, Timestamp, WithdrawalEvent, chain::Intent, record::JsonError,
 };
 use wox_projections::{
-    EventRef, Projection as _,
+    EventRef, Projection as _, State,
     due::Due,
     recoveries::{PlanRecord, Recoveries},
     verdict::WithdrawalVerdict,
@@ -317,24 +317,52 @@ fn measured_today(pending: &[Item], today: &Evidence, recorded: &Recorded) -> Re
     Ok(())
 }
 
-/// Two people who decide on what the wallets did not send decide on what they did not send until now.
+/// What rests on what our wallets did not send rests on what they did not send until now.
 fn scanned_lately(pending: &[Item], today: &Evidence, plan: &Plan, now: Timestamp) -> Result<(), ApplyError> {
-    let Scope::Release { withdrawal, .. } = &plan.scope else { return Ok(()) };
-    let state = &today.replay.state;
-    let rests_on_scans = |due: &Due<'_>| matches!(state.verdict_of(due), Some((WithdrawalVerdict::Unknown { .. }, _)));
-    let due = Due::of(state, withdrawal).filter(rests_on_scans);
-    let old = due.and_then(|due| state.chain.scanned_at(&due)).filter(|at| now.since(*at) > SCAN_AGE_MAX);
-    match (old, pending.first()) {
-        (Some(at), Some(item)) => Err(ApplyError::NoLongerFits {
-            plan: plan.short_id(),
-            stream: item.stream.clone(),
-            why: format!(
-                "what our wallets sent was looked at at {}, and they may have sent more since: decide again, which looks",
-                rfc3339::text(at)
-            ),
-        }),
-        _ => Ok(()),
+    let chain = &today.replay.state.chain;
+    for item in pending {
+        let old = on_scans(&today.replay.state, item).and_then(|due| chain.scanned_at(&due));
+        if let Some(at) = old.filter(|at| now.since(*at) > SCAN_AGE_MAX) {
+            return Err(ApplyError::NoLongerFits {
+                plan: plan.short_id(),
+                stream: item.stream.clone(),
+                why: format!(
+                    "what our wallets sent was looked at at {}, and they may have sent more since: look again, and decide again",
+                    rfc3339::text(at)
+                ),
+            });
+        }
     }
+    Ok(())
+}
+
+/// What an item pays, gives back or calls off because a scan of our wallets did not show it paid; a journal needs none.
+fn on_scans<'a>(state: &'a State, item: &Item) -> Option<Due<'a>> {
+    let (mut again, mut on_scan) = (false, false);
+    for step in &item.steps {
+        match Event::decode(&item.stream, &step.kind, step.version, step.data.as_str()) {
+            Ok(Event::Burn(BurnEvent::BurnScheduled { .. })) => again = true,
+            Ok(
+                Event::Withdrawal(
+                    WithdrawalEvent::HoldReleased { .. }
+                    | WithdrawalEvent::RebroadcastRequested { .. }
+                    | WithdrawalEvent::BumpRequested { .. },
+                )
+                | Event::Burn(
+                    BurnEvent::BurnCancelled { .. }
+                    | BurnEvent::BurnIntentRequested { intent: Intent::Rebroadcast | Intent::Bump, .. },
+                ),
+            ) => on_scan = true,
+            _ => {}
+        }
+    }
+    if again {
+        let id = item.stream.subject();
+        return Due::share(id, state.withdrawals.get(id)?);
+    }
+    let due = Due::of(state, &item.stream).filter(|_| on_scan)?;
+    let unproven = matches!(state.verdict_of(&due), Some((WithdrawalVerdict::Unknown { .. }, _)));
+    (unproven || !state.chain.is_journaled_since(due.since)).then_some(due)
 }
 
 /// A look since the plan was made may show that a final block is gone; the alarm need not be recorded.

@@ -177,15 +177,20 @@ impl Targets {
         Targets { quiet: true, ..self }
     }
 
-    /// And what two people need to have seen who decide that a withdrawal goes back: where no slot of ours says what became of
-    /// it, all that our wallets sent (S5). A scan of yesterday says nothing of today.
+    /// And what has to be seen before a withdrawal goes back of which the slots do not say what became of it: all that our
+    /// wallets sent (S5). A scan of yesterday says nothing of today.
     #[must_use]
     pub fn and_all_sent(self, state: &State, withdrawal: &StreamId) -> Targets {
-        let due = Due::of(state, withdrawal).filter(|due| due.asked_by_post || !due.asked.is_empty() || !due.sent);
-        let Some(due) = due else { return self };
+        let Some(due) = Due::of(state, withdrawal) else { return self };
         let wallets = state.chain.outgoing().wallets();
         let wallets = wallets.map(|wallet| (wallet.clone(), state.chain.scan_from(&due, wallet))).collect();
-        Targets { wallets, ..self }
+        let elsewhere = due.asked_by_post || !due.asked.is_empty();
+        match (elsewhere || !state.chain.is_journaled_since(due.since), due.sent) {
+            (true, _) => Targets { wallets, ..self },
+            // Its journal proves it; a payment that it hides is worth a look all the same, and only that is worth an event.
+            (false, false) => Targets { watched: wallets, ..self },
+            (false, true) => self,
+        }
     }
 
     /// True when there is nothing to look at.

@@ -9,7 +9,7 @@ use super::{
     desk::{cancel, journaled, payment},
     game::{g, label, stream},
     kinds, on_chain,
-    payment_of_ann::{RELEASED, W, asked_for, asked_too, goes_back, plan, set, signed},
+    payment_of_ann::{RELEASED, W, asked_for, asked_too, chain_goes_on, goes_back, plan, set, signed},
 };
 
 /// A burn of Ann's 2 G, signed for a slot.
@@ -163,6 +163,7 @@ fn e1_without_a_journal_a_burn_is_called_off_only_after_all_that_was_sent_is_see
         anvil.send(&payment(0)).await;
         anvil.finalize().await;
         assert_eq!(table.look_into(W).await.row, "W2");
+        chain_goes_on(anvil, table).await;
         let held = plan(table).await;
         assert!(!held.changes && held.held[0].next.contains("wox observe wallet"), "{held:#?}");
         super::payment_of_ann::seen(table, &payment(0), true).await;

@@ -422,7 +422,7 @@ fn s5_a_decision_on_an_old_scan_is_not_carried_out() {
         table.game.approve(&decided).await;
         let later = wox_events::Timestamp(game::NOW.0 + 2 * 3_600_000_000);
         let refused = table.game.apply_at(&decided, later).await.unwrap_err().to_string();
-        assert!(refused.contains("decide again, which looks"), "{refused}");
+        assert!(refused.contains("look again, and decide again"), "{refused}");
         assert_eq!(table.held().await, g(0));
     });
 }

@@ -11,7 +11,8 @@ use super::{
     game::{g, label, stream, who},
     kinds, on_chain,
     payment_of_ann::{
-        W, asked_for, asked_too, asks, goes_back, plan, seen, signed, two_people, two_people_decide, waits,
+        W, asked_for, asked_too, asks, chain_goes_on, goes_back, plan, seen, signed, two_people, two_people_decide,
+        waits,
     },
 };
 
@@ -421,10 +422,11 @@ fn s5_a_scan_that_begins_too_late_is_not_complete() {
             scan(from).await;
             assert!(!table.game.plan_for(&two_people()).await.changes, "slots below {from} were not shown");
         }
-        // Asked for after a scan showed that those slots were final: they cannot be its payment.
-        table.game.wait(60);
+        // Asked for long after a scan showed that those slots were final: they cannot be its payment, whatever the clocks.
+        table.game.wait(3_700);
         asked_too(table, "8", g(5)).await;
         table.game.tell("withdrawal-8", WithdrawalEvent::TxBroadcast { tx: None, post: Some(label("post-6")) }).await;
+        chain_goes_on(anvil, table).await;
         let scan = async |from: u64| {
             table.observe(&Targets { wallets: vec![(wallet(HOT), from)], ..Targets::default() }).await
         };

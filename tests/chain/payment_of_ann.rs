@@ -32,7 +32,9 @@ pub async fn plan(table: &Table) -> wox_recovery::recovery::Plan {
 
 /// The chain goes on until its final blocks are younger than all that happened in the game.
 pub async fn chain_goes_on(anvil: &Anvil, table: &Table) {
-    let later = table.game.now().0 / 1_000_000 + 60;
+    let newest = anvil.rpc("eth_getBlockByNumber", serde_json::json!(["latest", false])).await;
+    let newest = i64::from_str_radix(newest["timestamp"].as_str().unwrap().trim_start_matches("0x"), 16).unwrap();
+    let later = newest.max(table.game.now().0 / 1_000_000) + 60;
     anvil.rpc("evm_setNextBlockTimestamp", serde_json::json!([later])).await;
     anvil.mine(10).await;
 }

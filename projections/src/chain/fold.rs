@@ -1,7 +1,7 @@
 //! How events of the chain are judged and taken in.
 
 use wox_events::{
-    ChainEvent, Recorded, Timestamp,
+    ChainEvent, Recorded, Timestamp, TxHash,
     chain::{self, Consumer},
     id::{Label, is_same_person},
 };
@@ -11,10 +11,11 @@ use super::{
     scans::{Counted, Scan},
 };
 use crate::{
+    outgoing::Sent,
     projection::{EventRef, Projection, Rejection},
     verdict::{
         deposit,
-        quorum::{Policy, transfers},
+        quorum::{Policy, Transfer, transfers},
         withdrawal,
     },
 };
@@ -128,14 +129,13 @@ impl Projection for Chain {
                     journaled: *journaled,
                 };
                 self.note_rules(&policy, at);
-                self.outgoing.declare(wallets);
+                let new = self.outgoing.declare(wallets, watched);
                 for (token, gone) in &mut self.tokens {
                     *gone = if tokens.contains(token) { None } else { gone.or(Some(at.position)) };
                 }
                 for token in tokens {
                     self.tokens.entry(token.clone()).or_default();
                 }
-                self.ours.extend(watched.iter().chain(wallets).cloned());
                 match journaled {
                     true => drop(self.journaled_since.entry(*chain).or_insert((at.position, at.time))),
                     false => drop(self.journaled_since.remove(chain)),
@@ -144,6 +144,7 @@ impl Projection for Chain {
                     self.declared.insert(*chain, at.position);
                 }
                 self.policies.insert(*chain, policy);
+                self.look_back(&new);
             }
             ChainEvent::TransactionLooked { chain, tx, at: asked, answers } => {
                 let mut look = look(*chain, tx.as_str(), 0, *asked, answers, here);
@@ -172,7 +173,7 @@ impl Projection for Chain {
                             answers.iter().find_map(|said| said.transaction.found().filter(|shown| shown.tx == *tx)),
                         ) {
                             (Some((_, moved)), Some(shown)) => {
-                                self.outgoing.note_final(shown, moved, (&look.event, *asked));
+                                self.outgoing.note_final(Sent::of(shown), moved, (&look.event, *asked));
                             }
                             _ => self.outgoing.forget(tx),
                         }
@@ -184,7 +185,7 @@ impl Projection for Chain {
             ChainEvent::SlotLooked { chain, wallet, nonce, at: asked, answers } => {
                 let mut look = look(*chain, wallet.as_str(), *nonce, *asked, answers, here);
                 let policy = self.policies.get(chain);
-                let taken = policy.and_then(|policy| withdrawal::Taken::of(policy, *asked, *nonce, answers));
+                let taken = policy.and_then(|policy| withdrawal::Taken::of(policy, *asked, (wallet, *nonce), answers));
                 if let Some(policy) = policy {
                     for said in answers {
                         let taken = said.slot.found().and_then(|slot| slot.consumer.found());
@@ -194,7 +195,11 @@ impl Projection for Chain {
                     }
                     match taken.as_ref().filter(|_| self.may_forget(*chain)) {
                         Some(withdrawal::Taken::By(found)) => {
-                            self.outgoing.note_final(&found.0, transfers(policy, &found.1), (&look.event, *asked));
+                            self.outgoing.note_final(
+                                Sent::of(&found.0),
+                                transfers(policy, &found.1),
+                                (&look.event, *asked),
+                            );
                         }
                         Some(withdrawal::Taken::Unsigned(_)) => self.outgoing.forget_slot(wallet, *nonce),
                         None => {}
@@ -217,7 +222,7 @@ impl Projection for Chain {
                 for (nonce, taken) in (*from_nonce..).zip(segment.iter().filter(|_| agreed).flat_map(|it| &it.taken)) {
                     match taken {
                         Some((transaction, moved)) => {
-                            self.outgoing.note_final(transaction, moved.clone(), (&here, *asked));
+                            self.outgoing.note_final(Sent::of(transaction), moved.clone(), (&here, *asked));
                         }
                         None => self.outgoing.forget_slot(wallet, nonce),
                     }
@@ -299,6 +304,29 @@ impl Chain {
     /// them shows: they do not see all that moved.
     fn may_forget(&self, chain: u64) -> bool {
         !self.changed.contains_key(&chain) && self.tokens.values().all(Option::is_none)
+    }
+
+    /// Takes in what was looked at before addresses were known to be ours: what they had sent had left us.
+    pub(super) fn look_back(&mut self, new: &[Label]) {
+        let sent = |moved: &[Transfer]| moved.iter().any(|one| new.contains(&one.from));
+        for look in self.transactions.values().filter(|_| !new.is_empty()) {
+            let (Ok(tx), at) = (TxHash::new(look.subject.as_str()), (&look.event, look.at)) else { continue };
+            match (look.closed.as_ref().map(|closed| &closed.kept), &look.sender) {
+                (Some(Kept::Transaction(closed)), Some((from, nonce))) => {
+                    if let Some((_, moved)) = closed.moved().filter(|(_, moved)| sent(moved)) {
+                        self.outgoing.note_final(Sent { tx: &tx, from, nonce: *nonce }, moved, at);
+                    }
+                }
+                _ => {
+                    let Some(policy) = self.policies.get(&look.chain) else { continue };
+                    for said in &look.answers {
+                        if let Some(shown) = said.transaction.found() {
+                            self.outgoing.note(policy, shown, said.receipt.found(), at);
+                        }
+                    }
+                }
+            }
+        }
     }
 
     /// Takes in who declares rules: a change stands alone until somebody else declares the same, or the old ones are back.

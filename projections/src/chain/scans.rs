@@ -8,6 +8,7 @@ use crate::{
     due::{Due, Since},
     projection::EventRef,
     verdict::quorum::Transfer,
+    withdrawals::Told,
 };
 
 /// All that a wallet sent from a slot on, as far as looks in a row have shown it. Of the looks it keeps the transfers.
@@ -80,8 +81,7 @@ impl Chain {
         let subject = format!("{}:wallet:{wallet}", policy.chain);
         let begun = self.scans.get(&subject).filter(|scan| self.is_whole(due, &subject, scan) && scan.is_complete());
         let known = self.counts.get(&subject).into_iter().flatten();
-        let before =
-            known.filter(|known| due.since.is_later_than(known.position, known.at)).map(|known| known.sent).max();
+        let before = known.filter(|known| due.since.rules_out(known.position, known.at)).map(|known| known.sent).max();
         begun.map(|scan| scan.until).or(before).unwrap_or(0)
     }
 
@@ -91,7 +91,7 @@ impl Chain {
         // What was final before it was asked for cannot be its payment: a later scan may begin there.
         let mut before = self.counts.get(subject).into_iter().flatten();
         let begins = scan.from == 0
-            || before.any(|known| due.since.is_later_than(known.position, known.at) && known.sent >= scan.from);
+            || before.any(|known| due.since.rules_out(known.position, known.at) && known.sent >= scan.from);
         begins && scan.under.as_ref() == under
     }
 
@@ -116,9 +116,9 @@ impl Chain {
         for wallet in self.outgoing.wallets() {
             let subject = format!("{}:wallet:{wallet}", policy.chain);
             let scan = self.scans.get(&subject)?;
-            let (happened, place) = due.last_activity;
-            let newer = scan.covers.is_some_and(|covers| covers > happened)
-                && scan.looks.last().is_some_and(|look| look.position > place);
+            let Told { time, position } = due.told;
+            let newer = scan.covers.is_some_and(|covers| covers > time)
+                && scan.looks.last().is_some_and(|look| look.position > position);
             if !newer || !scan.is_complete() || !scan.shows_all || !self.is_whole(due, &subject, scan) {
                 return None;
             }

@@ -370,6 +370,10 @@ pub fn verdict(policy: &Policy, at: Timestamp, answers: &[SlotAnswer], payment: 
         Err(why) => return unknown(why),
     };
     let voting: Vec<&SlotAnswer> = voting.into_iter().map(|index| &answers[index]).collect();
+    if let Some(shown) = signed_elsewhere(answers, payment) {
+        let (tx, slot, from) = (&shown.tx, shown.nonce, &shown.from);
+        return unknown(format!("{tx} is of slot {slot} of {from}, and was journaled for this one: it may have paid"));
+    }
     let uses: Vec<_> =
         voting.iter().filter_map(|said| said.slot.found().map(|slot| (&said.standing.source, slot))).collect();
     let (Some(finalized), Some(latest)) = (
@@ -404,6 +408,14 @@ pub fn verdict(policy: &Policy, at: Timestamp, answers: &[SlotAnswer], payment: 
         return WithdrawalVerdict::DroppedButValid;
     }
     unknown("not every source could say whether an attempt waits in its pool".into())
+}
+
+/// An attempt that any source shows in another slot than it was journaled for: what becomes of this slot says nothing of it.
+fn signed_elsewhere<'a>(answers: &'a [SlotAnswer], payment: &Payment) -> Option<&'a Transaction> {
+    let attempts = answers.iter().flat_map(|said| &said.attempts);
+    let shown = attempts.filter(|attempt| payment.attempts.contains(&attempt.tx));
+    let mut shown = shown.filter_map(|attempt| attempt.transaction.found());
+    shown.find(|shown| (&shown.from, shown.nonce) != (&payment.wallet, payment.nonce))
 }
 
 /// What a quorum shows of all that a wallet sent from a slot on, as far as one look went.
@@ -530,7 +542,13 @@ impl Taken {
     /// What took the slot for good, where a quorum shows it: all that a verdict over the look can need, in a fraction of
     /// the room. The answers stay in the log.
     #[must_use]
-    pub fn of(policy: &Policy, at: Timestamp, nonce: u64, answers: &[SlotAnswer]) -> Option<Taken> {
+    pub fn of(policy: &Policy, at: Timestamp, slot: (&Label, u64), answers: &[SlotAnswer]) -> Option<Taken> {
+        let nonce = slot.1;
+        let shown_attempts = answers.iter().flat_map(|said| &said.attempts).filter_map(|it| it.transaction.found());
+        // What it does not keep is which attempt is of another slot.
+        if shown_attempts.into_iter().any(|attempt| (&attempt.from, attempt.nonce) != slot) {
+            return None;
+        }
         let standings: Vec<_> = answers.iter().map(|answer| &answer.standing).collect();
         let voting: Vec<&SlotAnswer> =
             voters(policy, at, &standings).ok()?.into_iter().map(|index| &answers[index]).collect();

@@ -96,10 +96,10 @@ fn what_the_bank_says_does_not_stand_in_the_streams_of_looks() {
 #[test]
 fn a_wallet_is_bound_to_one_player_until_it_is_unbound() {
     let bound = "player-ann WalletBound wallet=0xw";
-    check(&after(&[bound]), r#"players/wallets/0xw = "ann""#);
+    check(&after(&[bound]), r#"players/wallets/0xw/player = "ann""#);
     check(
         &after(&[bound, "player-ann WalletUnbound wallet=0xw", "player-bob WalletBound wallet=0xw"]),
-        r#"players/wallets/0xw = "bob""#,
+        r#"players/wallets/0xw/player = "bob""#,
     );
     refused(
         &after(&[bound]),

@@ -3,10 +3,10 @@
 //! it any more. A share of a paid withdrawal that no burn waits for, and a burn that is long overdue, are told: a queue that
 //! was lost with the memory of who burns is found by nothing else.
 
-use wox_events::{Amount, BurnEvent, Label, Timestamp, WithdrawalId};
+use wox_events::{BurnEvent, Label, Timestamp, WithdrawalId};
 use wox_projections::{
-    burns::{Burn, BurnPhase, DEAD_ADDRESS},
-    due::{Due, Since},
+    burns::{Burn, BurnPhase},
+    due::Due,
     explained::unexplained,
     verdict::WithdrawalVerdict,
     withdrawals::{Withdrawal, WithdrawalPhase},
@@ -62,7 +62,7 @@ fn unscheduled(evidence: &Evidence, id: &WithdrawalId, known: &Withdrawal) -> Op
             "it was called off, though its withdrawal was paid",
             format!("burn the share by hand or keep it, then {}", as_incident(&stream("burn", id.as_str()))),
         ),
-        None => match (stopped(evidence), perhaps_burned(evidence, known, id, share)) {
+        None => match (stopped(evidence), perhaps_burned(evidence, known, id)) {
             (Some(repair), _) => repair,
             (None, Some(next)) => hold("it may be burned already, and no event says so", next),
             (None, None) => {
@@ -78,21 +78,9 @@ fn unscheduled(evidence: &Evidence, id: &WithdrawalId, known: &Withdrawal) -> Op
 
 /// What to do before a share of a withdrawal may be scheduled again: all that our wallets sent since it was asked for has to be
 /// seen, and nothing of it may be its burn.
-fn perhaps_burned(evidence: &Evidence, known: &Withdrawal, id: &WithdrawalId, share: Amount) -> Option<String> {
+fn perhaps_burned(evidence: &Evidence, known: &Withdrawal, id: &WithdrawalId) -> Option<String> {
     let state = &evidence.replay.state;
-    let due = Due {
-        stream: stream("burn", id.as_str()),
-        to: Label::new(DEAD_ADDRESS).expect("an address is an identity"),
-        amount: Some(share),
-        since: Since { position: known.requested.position, time: known.requested_at },
-        sent: false,
-        asked_by_post: false,
-        settled: false,
-        slots: &[],
-        asked: &[],
-        settled_by: None,
-        last_activity: (known.last_activity, known.last.position),
-    };
+    let due = Due::share(id.as_str(), known)?;
     let burned = unexplained(state, &due);
     let Some(tx) = burned.first().map(|sent| &sent.tx) else {
         let then = wox(["recover", "burn", id.as_str()]);

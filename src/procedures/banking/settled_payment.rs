@@ -279,7 +279,7 @@ fn paid_again(state: &State, dues: &[Over<'_>]) -> Vec<Case> {
         let again = parts.iter().find_map(|part| {
             let group = alike.get(&(&part.to, part.value))?;
             let named = group.iter().find(|over| over.due.names().any(|tx| *tx == sent.tx));
-            named.or_else(|| group.iter().rfind(|over| !over.due.since.is_later_than(sent.first, sent.first_at)))
+            named.or_else(|| group.iter().rfind(|over| !over.due.since.rules_out(sent.first, sent.first_at)))
         });
         cases.extend(again.map(|over| over.paid_twice(sent)));
     }

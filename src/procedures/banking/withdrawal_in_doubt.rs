@@ -317,9 +317,13 @@ impl Doubt<'_> {
             return vec![Case { finding, repair }];
         }
         let mut cases = Vec::new();
+        let unseen = super::unseen(self.evidence, "burn", self.id.as_str());
+        if let (Some(unseen), None) = (&unseen, state.burns.get(self.id.as_str())) {
+            let repair = hold("an event of its burn is not in the state, and its share may be burned", unseen.clone());
+            return vec![Case { finding: Finding { outcome_unknown: true, ..finding }, repair }];
+        }
         if let Some(burn) = state.burns.get(self.id.as_str()) {
             let dead = || state.is_burn_dead(self.id.as_str(), burn);
-            let unseen = super::unseen(self.evidence, "burn", self.id.as_str());
             match burn.phase {
                 BurnPhase::Cancelled => {}
                 BurnPhase::Scheduled | BurnPhase::InDoubt if unseen.is_none() && dead() => {
