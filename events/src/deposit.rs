@@ -106,6 +106,15 @@ pub enum DepositEvent {
         /// The DepositQuarantined or DepositDustRecorded it undoes.
         corrects: EventId,
     },
+    /// What was kept in suspense was taken out again: it never came, or not as it was kept (row D10).
+    SuspenseReversed {
+        /// What was kept.
+        value: Amount,
+        /// The DepositQuarantined or DepositDustRecorded it undoes.
+        corrects: EventId,
+        /// Why.
+        reason: Label,
+    },
     /// A wrong credit was taken back.
     DepositDebited {
         /// Who had been credited.

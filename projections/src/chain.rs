@@ -66,6 +66,9 @@ pub struct Chain {
     confirmations: Table<TxHash, Confirmation>,
     /// Deposits whose final block went away, by stream.
     violations: Table<String, EventRef>,
+    /// Deposits whose final block went away for good and that could not be taken back, by stream: two people know.
+    #[serde(default, skip_serializing_if = "Table::is_empty")]
+    lost: Table<String, EventRef>,
     /// Withdrawals that were given back and paid.
     double_payments: Table<WithdrawalId, EventRef>,
     /// Differences between ledger and chain, newest by token.
@@ -268,6 +271,12 @@ impl Chain {
     #[must_use]
     pub fn violation(&self, deposit: &str) -> Option<&EventRef> {
         self.violations.get(deposit)
+    }
+
+    /// Whether two people decided that a deposit's final block went away for good.
+    #[must_use]
+    pub fn is_lost(&self, deposit: &str) -> bool {
+        self.lost.contains_key(deposit)
     }
 
     /// True once the alarm of a finality violation is recorded for a deposit's stream.

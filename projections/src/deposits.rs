@@ -8,6 +8,7 @@ use wox_events::{
     Amount, DepositEvent, EventId, PlayerId, Provenance, Recorded, TxHash,
     chain::BlockId,
     deposit::{Finality, ImportedCredit},
+    id::Label,
 };
 
 use crate::{
@@ -71,6 +72,9 @@ pub struct Deposit {
     /// Whose it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub player: Option<PlayerId>,
+    /// How that was known when it was said first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Label>,
     /// Where it stands.
     pub phase: DepositPhase,
     /// The event that put it into suspense, while it is there.
@@ -246,6 +250,17 @@ impl Deposits {
         self.references.get(reference)?.credits.first()
     }
 
+    /// Whether a reference is credited or in suspense, under whatever name its stream goes.
+    fn is_booked(&self, reference: &str) -> bool {
+        self.references.get(reference).is_some_and(|known| known.suspended > 0 || !known.credits.is_empty())
+    }
+
+    /// Whether a reference is in suspense in another stream than this.
+    fn is_suspended_elsewhere(&self, reference: &str, this: Option<&Deposit>) -> bool {
+        let here = u32::from(this.is_some_and(|deposit| deposit.suspended.is_some()));
+        self.references.get(reference).is_some_and(|known| known.suspended > here)
+    }
+
     /// Everything that is confirmed to have come in, each reference once.
     #[must_use]
     pub fn confirmed(&self) -> Amount {
@@ -348,6 +363,21 @@ impl Projection for Deposits {
             {
                 Err(Rejection::exists("credit of", reference(*chain, tx, *ordinal)))
             }
+            // One log under two names is one deposit: what is in suspense is not credited beside that.
+            DepositEvent::DepositCredited { chain, tx, ordinal, .. }
+                if at.provenance == Provenance::Recovery
+                    && self.is_suspended_elsewhere(&reference(*chain, tx, *ordinal), known) =>
+            {
+                Err(Rejection::exists("suspense of", reference(*chain, tx, *ordinal)))
+            }
+            DepositEvent::DepositDustRecorded { .. } | DepositEvent::DepositQuarantined { .. }
+                if at.provenance == Provenance::Recovery
+                    && known
+                        .and_then(|known| known.reference.as_deref())
+                        .is_some_and(|named| self.is_booked(named)) =>
+            {
+                Err(Rejection::exists("booking of", known.and_then(|known| known.reference.as_deref()).unwrap_or(id)))
+            }
             DepositEvent::QuarantineReleased { .. }
                 if at.provenance == Provenance::Recovery
                     && known.and_then(|deposit| self.standing_credit(deposit.reference.as_deref()?)).is_some() =>
@@ -397,6 +427,7 @@ impl Projection for Deposits {
             block: None,
             finality: None,
             player: None,
+            method: None,
             phase: DepositPhase::Observed,
             suspended: None,
             credits: Vec::new(),
@@ -407,14 +438,22 @@ impl Projection for Deposits {
                 let named = reference(*chain, tx, *ordinal);
                 deposit.value = Some(*value);
                 deposit.finality = Some(*finality);
-                if matches!(deposit.phase, DepositPhase::Reorged | DepositPhase::Replaced) {
+                let reopened = at.provenance == Provenance::Recovery && deposit.phase == DepositPhase::Rejected;
+                if reopened || matches!(deposit.phase, DepositPhase::Reorged | DepositPhase::Replaced) {
                     deposit.phase = DepositPhase::Observed;
                 }
-                self.references.entry(named.clone()).or_default().value = Some(*value);
-                deposit.reference = Some(named);
+                let known = self.references.entry(named.clone()).or_default();
+                known.value = Some(*value);
+                // What was credited before anybody had observed it came in all the same.
+                let credited = *finality == Finality::Finalized && !known.credits.is_empty();
+                deposit.reference = Some(named.clone());
+                if credited {
+                    self.confirm(Some(&named), None);
+                }
             }
-            DepositEvent::DepositAttributed { player, .. } => {
+            DepositEvent::DepositAttributed { player, method } => {
                 deposit.player = Some(player.clone());
+                deposit.method = Some(method.clone());
                 if deposit.phase == DepositPhase::Observed {
                     deposit.phase = DepositPhase::Attributed;
                 }
@@ -470,6 +509,18 @@ impl Projection for Deposits {
                 }
                 deposit.credits.push(credit);
             }
+            DepositEvent::SuspenseReversed { .. } => {
+                deposit.phase = DepositPhase::Observed;
+                deposit.suspended = None;
+                let named = deposit.reference.clone();
+                if let Some(known) = named.as_ref().and_then(|named| self.references.get_mut(named)) {
+                    known.suspended = known.suspended.saturating_sub(1);
+                    if known.credits.is_empty() && known.suspended == 0 {
+                        let never_came = known.confirmed.take().unwrap_or_default();
+                        self.confirmed = self.confirmed.saturating_sub(never_came);
+                    }
+                }
+            }
             DepositEvent::CreditImported { .. } => {}
             DepositEvent::DepositReplaced { .. } => deposit.phase = DepositPhase::Replaced,
             DepositEvent::DepositReorged { .. } => {
@@ -518,6 +569,12 @@ fn check_known(id: &str, deposit: &Deposit, event: &DepositEvent) -> Result<(), 
             }
             let value = amount.checked_add(*dust).unwrap_or_default();
             Rejection::same("value", &deposit.value.unwrap_or_default(), &value)
+        }
+        DepositEvent::SuspenseReversed { value, corrects, .. } => {
+            if deposit.suspended != Some(*corrects) {
+                return Err(Rejection::state(format_args!("deposit {id}"), deposit.phase, "in suspense by that event"));
+            }
+            Rejection::same("value", &deposit.value.unwrap_or_default(), value)
         }
         DepositEvent::DepositDustRecorded { value } | DepositEvent::DepositQuarantined { value, .. } => {
             uncredited()?;

@@ -12,6 +12,7 @@ pub mod bracket;
 pub mod burns;
 pub mod chain;
 pub mod commands;
+pub mod credits;
 pub mod deposits;
 pub mod due;
 pub mod duels;

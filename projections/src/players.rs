@@ -19,6 +19,9 @@ pub struct Players {
     /// Who proved to hold which wallet.
     #[serde(default, skip_serializing_if = "Table::is_empty")]
     wallets: Table<Label, Bound>,
+    /// Who first held each wallet that was unbound once.
+    #[serde(default, skip_serializing_if = "Table::is_empty")]
+    held_before: Table<Label, PlayerId>,
     /// Everything the game granted, for conservation.
     granted: Amount,
     /// Everything taken over from the game's tables, for conservation.
@@ -70,6 +73,13 @@ impl Players {
     #[must_use]
     pub fn holder_since(&self, wallet: &Label) -> Option<(&PlayerId, Position)> {
         self.wallets.get(wallet).map(|bound| (&bound.player, bound.position))
+    }
+
+    /// Whether another player held a wallet before who holds it now.
+    #[must_use]
+    pub fn changed_hands(&self, wallet: &Label) -> bool {
+        let before = self.held_before.get(wallet);
+        before.is_some_and(|before| self.holder(wallet).is_some_and(|holder| holder != before))
     }
 
     /// A player by id.
@@ -222,7 +232,11 @@ impl Projection for Players {
                 let bound = Bound { player: id, position: at.position };
                 self.wallets.insert(wallet.clone(), bound);
             }
-            PlayerEvent::WalletUnbound { wallet, .. } => drop(self.wallets.shift_remove(wallet)),
+            PlayerEvent::WalletUnbound { wallet, .. } => {
+                self.wallets.shift_remove(wallet);
+                // Who held it first counts: hands that it went through twice are hands that it went through.
+                self.held_before.entry(wallet.clone()).or_insert(id);
+            }
             PlayerEvent::PlayerRenamed { new, .. } => player.name = Some(new.clone()),
             PlayerEvent::ExperienceGained { xp, level, .. } => {
                 player.xp = player.xp.saturating_add(u64::from(*xp));

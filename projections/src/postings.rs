@@ -170,6 +170,7 @@ fn deposit(event: &DepositEvent) -> Vec<Posting> {
         DepositEvent::DepositDustRecorded { value } | DepositEvent::DepositQuarantined { value, .. } => {
             vec![moved(IN, Account::Suspense, *value)]
         }
+        DepositEvent::SuspenseReversed { value, .. } => vec![moved(Account::Suspense, IN, *value)],
         DepositEvent::AttributionCorrected { from, to, amount, .. } => {
             vec![moved(Account::Withdrawable(from.clone()), Account::Withdrawable(to.clone()), *amount)]
         }

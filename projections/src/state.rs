@@ -128,6 +128,8 @@ impl State {
                     self.deposits.check_imported(at, event)?;
                     let id = at.stream.subject();
                     self.chain.check_deposit(id, event, self.deposits.get(id))?;
+                    self.check_owner(at, event)?;
+                    self.check_taken_back(at, event)?;
                 }
             }
             Event::Withdrawal(event) => {
@@ -149,6 +151,7 @@ impl State {
             Event::Chain(event) => {
                 self.chain.check(at, event)?;
                 self.check_explained(event)?;
+                self.check_restored(at, event)?;
             }
         }
         let postings = postings(&at.stream, event, self)?;

@@ -91,6 +91,7 @@ fn moves(event: &Event) -> bool {
             | DepositEvent::DepositRejected { .. }
             | DepositEvent::DepositReplaced { .. }
             | DepositEvent::DepositDebited { .. }
+            | DepositEvent::SuspenseReversed { .. }
             | DepositEvent::AttributionCorrected { .. }
             | DepositEvent::CreditImported { .. } => false,
         },

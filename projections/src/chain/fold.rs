@@ -278,8 +278,12 @@ impl Projection for Chain {
                 self.violations.insert(deposit.to_string(), here);
             }
             ChainEvent::TransferExplained { tx, .. } => self.outgoing.explain(tx, here),
-            ChainEvent::FinalityRestored { deposit, .. } => {
+            ChainEvent::FinalityRestored { deposit, stands, .. } => {
                 self.violations.shift_remove(deposit.as_str());
+                match stands {
+                    true => drop(self.lost.shift_remove(deposit.as_str())),
+                    false => drop(self.lost.insert(deposit.to_string(), here)),
+                }
             }
             ChainEvent::DoublePayment { withdrawal, .. } => {
                 self.double_payments.insert(withdrawal.clone(), here);

@@ -33,7 +33,9 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
 
 fn cases(evidence: &Evidence, judged: &Judged<'_>) -> Vec<Case> {
     let DepositVerdict::FinalityViolation { was } = &judged.verdict else { return Vec::new() };
-    let booked = judged.deposits.iter().filter(|(_, deposit)| deposit.is_booked());
+    // Of what two people could not take back, whose credit it is tells another procedure.
+    let lost = |subject: &str| evidence.replay.state.chain.is_lost(&format!("deposit-{subject}"));
+    let booked = judged.deposits.iter().filter(|(subject, deposit)| deposit.is_booked() && !lost(subject));
     let mut cases = Vec::new();
     for (subject, _) in booked {
         let deposit = stream("deposit", subject);
@@ -81,7 +83,8 @@ pub fn unrecorded(evidence: &Evidence) -> Option<StreamId> {
     let gone = |judged: &Judged<'_>| matches!(judged.verdict, DepositVerdict::FinalityViolation { .. });
     let booked = judged(state).into_iter().filter(gone).flat_map(|judged| judged.deposits);
     let booked = booked.filter(|(_, deposit)| deposit.is_booked()).map(|(subject, _)| stream("deposit", subject));
-    booked.into_iter().find(|deposit| !state.chain.is_violation_known(deposit.as_str()))
+    let known = |deposit: &str| state.chain.is_violation_known(deposit) || state.chain.is_lost(deposit);
+    booked.into_iter().find(|deposit| !known(deposit.as_str()))
 }
 
 /// What two people decide about a deposit whose final block went away: it is final again in another block, or it can
@@ -129,6 +132,13 @@ impl Decided<'_> {
             since: Some(self.judged.look.event.clone()),
             ..PROCEDURE.finding("WOX-BANK-VERIFY-002", self.deposit, what)
         };
+        let gone_for_good = match &now {
+            DepositVerdict::Confirmed { transfers, .. } => !transfers.iter().any(|came| self.is_it(came)),
+            DepositVerdict::Reverted { .. } | DepositVerdict::NotADeposit { .. } | DepositVerdict::Replaced { .. } => {
+                true
+            }
+            _ => false,
+        };
         let (repair, stands) = match &now {
             DepositVerdict::Confirmed { block, transfers } => match transfers.iter().find(|came| self.is_it(came)) {
                 Some(transfer) => (self.stands(block, transfer), true),
@@ -145,7 +155,8 @@ impl Decided<'_> {
                 false,
             ),
         };
-        if matches!(repair, Repair::Hold { .. }) {
+        let lost = gone_for_good.then(|| self.spent()).flatten();
+        if matches!(repair, Repair::Hold { .. }) && lost.is_none() {
             return vec![Case { finding, repair }];
         }
         let over = ChainEvent::FinalityRestored {
@@ -159,6 +170,11 @@ impl Decided<'_> {
         let over = Steps::on(self.evidence, chain::stream(self.judged.look.chain))
             .add(self.violation, "", over, "money moves again")
             .repair();
+        // What is spent cannot be taken, and all other money need not wait until it is back.
+        if let Some(spent) = lost {
+            let says = format!("{}; {spent}, so their credit stays until it is agreed with them", finding.says);
+            return vec![Case { finding: Finding { says, ..finding }, repair: over }];
+        }
         vec![Case { finding: finding.clone(), repair }, Case { finding, repair: over }]
     }
 
@@ -192,19 +208,23 @@ impl Decided<'_> {
         Steps::on(self.evidence, self.deposit.clone()).add(self.violation, "", observed, says).repair()
     }
 
+    /// Whose credit that must go back is not there any more.
+    fn spent(&self) -> Option<String> {
+        let mut open = self.known.credits.iter().filter(|credit| !credit.debited);
+        open.find_map(|credit| {
+            let held = holds(&self.evidence.replay.state, &Account::Withdrawable(credit.player.clone()));
+            let (player, amount) = (&credit.player, credit.amount);
+            (held < amount).then(|| format!("player {player} holds {held} G of the {amount} G that must go back"))
+        })
+    }
+
     fn takes_back(&self) -> Repair {
-        let open: Vec<_> = self.known.credits.iter().filter(|credit| !credit.debited).collect();
-        if open.is_empty() {
-            return hold("what is in suspense is on nobody's balance", "record what became of it as an incident");
+        if let Some(spent) = self.spent() {
+            return hold(spent, "agree with the player how the rest goes back");
         }
+        let open: Vec<_> = self.known.credits.iter().filter(|credit| !credit.debited).collect();
         let mut steps = Steps::on(self.evidence, self.deposit.clone());
         for credit in open {
-            let held = holds(&self.evidence.replay.state, &Account::Withdrawable(credit.player.clone()));
-            if held < credit.amount {
-                let why =
-                    format!("player {} holds {held} G of the {} G that must go back", credit.player, credit.amount);
-                return hold(why, "agree with the player how the rest goes back, then run the command again");
-            }
             let debited = DepositEvent::DepositDebited {
                 player: credit.player.clone(),
                 amount: credit.amount,
@@ -214,6 +234,11 @@ impl Decided<'_> {
             };
             let says = format!("take {} G back from player {}: they never came", credit.amount, credit.player);
             steps = steps.add(credit.event.id, "", debited, says);
+        }
+        if let (Some(corrects), Some(value)) = (self.known.suspended, self.known.value) {
+            let reason = Label::new("finality-violation").expect("an identity");
+            let reversed = DepositEvent::SuspenseReversed { value, corrects, reason };
+            steps = steps.add(corrects, "", reversed, format!("take {value} G out of suspense: they never came"));
         }
         steps.repair()
     }

@@ -64,7 +64,7 @@ impl Booked<'_> {
             (None, None) => return None,
         };
         if booked == came {
-            return None;
+            return self.never_observed();
         }
         let to =
             credit.map_or_else(|| "kept in suspense".to_owned(), |credit| format!("credited to {}", credit.player));
@@ -77,6 +77,21 @@ impl Booked<'_> {
             ),
         };
         Some(Case { finding: self.finding(Severity::Critical, &what), repair })
+    }
+
+    /// Credited as it came, and nobody wrote that it came: for conservation it never did.
+    fn never_observed(&self) -> Option<Case> {
+        self.credit().filter(|_| self.deposit.value.is_none())?;
+        let came = self.transfer.value;
+        let repair = match super::observed(self.evidence, self.judged, self.transfer, self.block) {
+            Some(observed) => {
+                let says = format!("observe {came} G to {} in final block {}", self.transfer.to, self.block.number);
+                let steps = Steps::on(self.evidence, self.stream.clone());
+                steps.add(self.judged.look.event.id, "", observed, says).repair()
+            }
+            None => hold("no source's answer has the receipt any more", wox(["observe", "deposit", self.tx()])),
+        };
+        Some(Case { finding: self.finding(Severity::Medium, "it is credited, and nobody wrote that it came"), repair })
     }
 
     /// Takes the whole credit back and credits what came: both stand in the log, and conservation after each.

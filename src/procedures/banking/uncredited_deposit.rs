@@ -11,6 +11,7 @@ use wox_events::{
 use wox_projections::{
     EventRef,
     chain::{Confirmation, Judged, judged},
+    credits::{BY_OPERATOR, CLAIMS_DISAGREE, Owner},
     deposits::{Deposit, DepositPhase, Imported},
     verdict::{DepositVerdict, quorum::Transfer},
 };
@@ -55,7 +56,9 @@ fn cases(evidence: &Evidence, judged: &Judged<'_>, decided: Decided<'_>) -> Vec<
     let case = |transfer: &Transfer| {
         let subject = format!("{chain}:{}:{}", judged.look.subject, transfer.ordinal);
         let named = |deposit: &Deposit| deposit.reference.as_deref() == Some(subject.as_str());
-        let known = judged.deposits.iter().find(|(stream, deposit)| *stream == subject || named(deposit));
+        let mut known = judged.deposits.iter().filter(|(stream, deposit)| *stream == subject || named(deposit));
+        // One log may stand under two names: that which is booked is the deposit.
+        let known = known.clone().find(|(_, deposit)| deposit.is_booked()).or_else(|| known.next());
         let stream = stream("deposit", known.map_or(subject.as_str(), |(stream, _)| *stream));
         let known = known.map(|(_, deposit)| *deposit);
         Came { evidence, judged, transfer, block, stream, known }.case(decided)
@@ -101,24 +104,15 @@ struct Came<'a> {
     known: Option<&'a Deposit>,
 }
 
-/// Why a deposit is nobody's though somebody says whose it is.
-const CLAIMS_DISAGREE: &str = "claims-disagree";
-
-/// Whose a deposit is, and how that is known.
-enum Owner {
-    Player(PlayerId, &'static str),
-    Nobody(&'static str),
-}
-
 impl Came<'_> {
     fn case(self, decided: Decided<'_>) -> Option<Case> {
         let phase = self.known.map(|deposit| deposit.phase);
         let owner = match decided {
-            Some((stream, player)) if *stream == self.stream => Owner::Player(player.clone(), "operator"),
+            Some((stream, player)) if *stream == self.stream => Owner::Player(player.clone(), BY_OPERATOR),
             _ => self.owner(),
         };
         let value = self.transfer.value;
-        let by_operator = matches!(&owner, Owner::Player(_, "operator"));
+        let by_operator = matches!(&owner, Owner::Player(_, BY_OPERATOR));
         let open = !self.known.is_some_and(Deposit::is_booked) && phase != Some(DepositPhase::Debited);
         let explained = self.explained();
         if open && !by_operator && self.is_within() && (explained.is_some() || matches!(owner, Owner::Nobody(_))) {
@@ -158,10 +152,18 @@ impl Came<'_> {
                     ("is in suspense, and is now known to be theirs", self.release(&player, method))
                 }
             },
-            Some(DepositPhase::Rejected) => (
-                "was refused, and the chain says it came",
-                hold("somebody refused it for a reason", "look at why it was refused; two people decide"),
-            ),
+            Some(DepositPhase::Rejected) if by_operator => {
+                ("was refused, and is theirs by a decision", self.book(owner, by_operator))
+            }
+            Some(DepositPhase::Rejected) => {
+                let next = format!(
+                    "look at why it was refused ({}); where it is a player's all the same: wox recover deposit {} --player ID \
+                     --why REASON",
+                    wox(["show", self.stream.as_str()]),
+                    word(self.judged.look.subject.as_str())
+                );
+                ("was refused, and the chain says it came", hold("somebody refused it for a reason", next))
+            }
             Some(
                 DepositPhase::Observed | DepositPhase::Attributed | DepositPhase::Reorged | DepositPhase::Replaced,
             )
@@ -282,27 +284,9 @@ impl Came<'_> {
     }
 
     fn owner(&self) -> Owner {
-        let state = &self.evidence.replay.state;
-        // Who holds the key of one of our own addresses sent nothing of theirs.
-        let within = self.is_within();
-        let bound = state.players.holder(&self.transfer.from).filter(|_| !within);
-        let posts = self.posts();
-        if posts.is_some_and(|posts| !posts.others.is_empty()) {
-            return Owner::Nobody(CLAIMS_DISAGREE);
-        }
-        let confirmed = posts.map(|posts| &posts.player);
-        let before = self.known.and_then(|deposit| deposit.player.as_ref());
-        let mut said = [(bound, "bound-wallet"), (confirmed, "bank-post"), (before, "attributed-before")]
-            .into_iter()
-            .filter_map(|(player, method)| player.map(|player| (player, method)));
-        match said.next() {
+        match self.tx() {
+            Some(tx) => self.evidence.replay.state.owner(&self.transfer.from, &tx, self.known),
             None => Owner::Nobody("no-binding"),
-            Some((player, method)) => match said.any(|(other, _)| other != player) {
-                true => Owner::Nobody(CLAIMS_DISAGREE),
-                false if within && confirmed.is_none() => Owner::Nobody("own-address"),
-                false if state.ledger.player(player).is_some() => Owner::Player(player.clone(), method),
-                false => Owner::Nobody("unknown-player"),
-            },
         }
     }
 
@@ -320,7 +304,8 @@ impl Came<'_> {
         let value = self.transfer.value;
         let mut steps = Steps::on(self.evidence, self.stream.clone());
         let seen = self.known.is_some_and(|deposit| {
-            deposit.finality == Some(Finality::Finalized)
+            deposit.phase != DepositPhase::Rejected
+                && deposit.finality == Some(Finality::Finalized)
                 && deposit.block.as_ref() == Some(self.block)
                 && deposit.value == Some(value)
         });

@@ -32,7 +32,7 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
 
 fn case(evidence: &Evidence, judged: &Judged<'_>, subject: &str, deposit: &Deposit) -> Option<Case> {
     if deposit.phase == DepositPhase::Credited {
-        return contradicted(judged, subject, deposit);
+        return contradicted(evidence, judged, subject, deposit);
     }
     // Other money that is booked is another procedure's: it does not vanish quietly.
     if deposit.is_booked() || matches!(deposit.phase, DepositPhase::Rejected | DepositPhase::Debited) {
@@ -88,8 +88,10 @@ fn is_among(transfers: &[Transfer], subject: &str, deposit: &Deposit) -> bool {
 }
 
 /// A credit for which the chain shows no money. A final block decides that; that nobody knows a transaction does not.
-fn contradicted(judged: &Judged<'_>, subject: &str, deposit: &Deposit) -> Option<Case> {
+fn contradicted(evidence: &Evidence, judged: &Judged<'_>, subject: &str, deposit: &Deposit) -> Option<Case> {
+    let lost = || evidence.replay.state.chain.is_lost(&format!("deposit-{subject}"));
     let unknown = match &judged.verdict {
+        DepositVerdict::FinalityViolation { .. } if lost() => false,
         DepositVerdict::Confirmed { transfers, .. } if is_among(transfers, subject, deposit) => return None,
         DepositVerdict::Confirmed { .. }
         | DepositVerdict::Reverted { .. }
