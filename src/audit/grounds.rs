@@ -342,7 +342,7 @@ fn word<T>(answer: &Answer<T>) -> String {
     match answer {
         Answer::Found(_) => "found".into(),
         Answer::Null {} => "null".into(),
-        Answer::Error { class } => format!("failed ({class})"),
+        Answer::Error { class } => format!("failed ({})", class.says()),
         Answer::Timeout {} => "silence".into(),
         Answer::NotAsked {} => "not asked".into(),
     }

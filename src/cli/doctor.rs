@@ -364,7 +364,7 @@ fn source(standing: &Standing, policy: &Policy, now: Timestamp) -> Check {
 fn unanswered<T>(name: String, answer: &Answer<T>) -> Check {
     let found = match answer {
         Answer::Timeout {} => "no answer in time".to_owned(),
-        Answer::Error { class } => format!("no answer: {class}"),
+        Answer::Error { class } => format!("no answer: {}", class.says()),
         Answer::Null {} => "says there is no such block".to_owned(),
         Answer::Found(_) | Answer::NotAsked {} => "was not asked".to_owned(),
     };

@@ -64,7 +64,8 @@ fn a_source_that_fails_in_any_way_leaves_no_quorum() {
         let desk = scene().await;
         for lie in [
             Lie::Silent,
-            Lie::Broken,
+            Lie::Broken(500),
+            Lie::CutOff,
             Lie::Elsewhere,
             Lie::Html,
             Lie::Endless,
@@ -79,6 +80,31 @@ fn a_source_that_fails_in_any_way_leaves_no_quorum() {
             knows_nothing(&desk, &format!("{lie:?}"));
         }
         holds_no_secret(desk.path());
+    });
+}
+
+#[test]
+fn how_a_source_failed_is_told() {
+    rt().block_on(async {
+        let desk = scene().await;
+        let tx = pay(PLAYER, 0, WATCHED, cents(5_000)).tx;
+        for (lie, says) in [
+            (Lie::Broken(401), "HTTP status 401"),
+            (Lie::Broken(429), "HTTP status 429"),
+            (Lie::Broken(500), "HTTP status 500"),
+            (Lie::CutOff, "the answer broke off"),
+        ] {
+            let liar = Between::start(&desk.anvil.url, lie).await;
+            desk.settings("timeout_seconds = 1", &[&desk.anvil.url, &format!("{}/?apikey={SECRET}", liar.url)]).await;
+            let said = desk.exits(&format!("observe deposit {tx}"), 6);
+            assert!(
+                said.contains(&format!("1 of 2 sources needed vote: two does not name its chain: {says}")),
+                "{said}"
+            );
+            assert!(desk.exits(&format!("explain deposit {tx}"), 0).contains(&format!("failed ({says})")), "{lie:?}");
+            let said = desk.exits("doctor", 1);
+            assert!(said.contains(&format!("no answer: {says}")), "{said}");
+        }
     });
 }
 

@@ -34,8 +34,12 @@ pub enum Lie {
     OtherId,
     /// A page.
     Html,
-    /// HTTP 500.
-    Broken,
+    /// This HTTP status.
+    Broken(u16),
+    /// Half a body.
+    CutOff,
+    /// It hangs up on every question.
+    HungUp,
     /// It wants to be asked elsewhere.
     Elsewhere,
     /// Never ends.
@@ -90,7 +94,12 @@ async fn serve(mut stream: TcpStream, to: &str, lie: Lie) -> Option<()> {
             let page = "<html>come back later, apikey=s3cret</html>";
             stream.write_all((head("200 OK", page.len()) + page).as_bytes()).await.ok()?;
         }
-        Lie::Broken => stream.write_all(head("500 Internal Server Error", 0).as_bytes()).await.ok()?,
+        Lie::Broken(status) => {
+            let page = "apikey=s3cret";
+            stream.write_all((head(&format!("{status} No"), page.len()) + page).as_bytes()).await.ok()?;
+        }
+        Lie::CutOff => stream.write_all((head("200 OK", 100) + "[{\"jsonrpc").as_bytes()).await.ok()?,
+        Lie::HungUp => {}
         Lie::Elsewhere => {
             let answer =
                 format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
@@ -178,7 +187,11 @@ fn every_way_to_fail_has_its_class_and_none_is_an_absence() {
         let subject = TransactionSubject { tx: payment.tx.clone(), seen: None, sender: None };
         for (lie, class) in [
             (Lie::Html, Some(Fault::NotJson)),
-            (Lie::Broken, Some(Fault::Status)),
+            (Lie::Broken(401), Some(Fault::Http(401))),
+            (Lie::Broken(429), Some(Fault::Http(429))),
+            (Lie::Broken(500), Some(Fault::Http(500))),
+            (Lie::CutOff, Some(Fault::BrokenOff)),
+            (Lie::HungUp, Some(Fault::BrokenOff)),
             (Lie::Elsewhere, Some(Fault::Redirected)),
             (Lie::Endless, Some(Fault::TooLarge)),
             (Lie::OtherId, Some(Fault::WrongId)),
@@ -271,7 +284,7 @@ fn an_explorers_error_in_a_good_answer_is_a_refusal_and_no_empty_wallet() {
 #[test]
 fn two_honest_sources_of_three_decide_whatever_the_third_says() {
     rt().block_on(async {
-        for lie in [Lie::OtherChain, Lie::Html, Lie::Silent, Lie::Broken, Lie::OtherId] {
+        for lie in [Lie::OtherChain, Lie::Html, Lie::Silent, Lie::Broken(500), Lie::OtherId] {
             let anvil = Anvil::start().await;
             let liar = Between::start(&anvil.url, lie).await;
             let sources = vec![quick("a", &anvil.url), quick("b", &anvil.url), quick("liar", &liar.url)];

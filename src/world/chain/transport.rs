@@ -214,7 +214,7 @@ impl Endpoint {
             return Err(Failure::Fault(Fault::Redirected));
         }
         if status != StatusCode::OK {
-            return Err(Failure::Fault(Fault::Status));
+            return Err(Failure::Fault(Fault::Http(status.as_u16())));
         }
         let mut bytes = Vec::new();
         let mut parts = response.bytes_stream();
@@ -237,8 +237,13 @@ enum Failure {
 }
 
 impl Failure {
+    /// What fails once there is a connection broke off, whether before the first byte or behind it.
     fn of(error: &reqwest::Error) -> Failure {
-        if error.is_timeout() { Failure::Timeout } else { Failure::Fault(Fault::Unreachable) }
+        match () {
+            () if error.is_timeout() => Failure::Timeout,
+            () if error.is_connect() => Failure::Fault(Fault::Unreachable),
+            () => Failure::Fault(Fault::BrokenOff),
+        }
     }
 
     fn to_answer<T>(self) -> Answer<T> {
