@@ -266,6 +266,8 @@ pub enum Fault {
     Malformed,
     /// It speaks of something else than was asked for.
     Unrelated,
+    /// It says two things of one: a field twice, a receipt that is not its transaction's.
+    Contradictory,
     /// The transaction does not hash to its hash.
     HashMismatch,
     /// The signature is not the sender's.
@@ -291,6 +293,7 @@ impl Fault {
             Fault::Unsupported => "it cannot answer that",
             Fault::Malformed => "an answer of another shape",
             Fault::Unrelated => "an answer about something else",
+            Fault::Contradictory => "an answer that contradicts itself",
             Fault::HashMismatch => "a transaction that does not hash to its hash",
             Fault::SenderMismatch => "a signature that is not the sender's",
             Fault::UnknownType => "a type of transaction that this build cannot judge",

@@ -11,7 +11,7 @@ use wox_events::chain::{Answer, Fault};
 
 use super::{
     Table,
-    anvil::{Anvil, PLAYER, WATCHED, cents, pay},
+    anvil::{Anvil, PLAYER, WATCHED, cents, creation, pay, sign},
     endpoint, interest, limits, on_chain, rt, source,
 };
 use wox_projections::verdict::quorum::Policy;
@@ -50,6 +50,12 @@ pub enum Lie {
     OneMissing,
     /// Both a result and an error.
     Both,
+    /// Receipts say twice how it ended.
+    Twice,
+    /// Receipts state a number with a zero in front.
+    NeedlessZero,
+    /// Receipts name another sender, or another receiver.
+    ReceiptOfOther(&'static str),
 }
 
 /// A liar between the engine and an honest chain.
@@ -114,7 +120,10 @@ async fn serve(mut stream: TcpStream, to: &str, lie: Lie) -> Option<()> {
             let request: Value = serde_json::from_slice(&body).ok()?;
             let answer =
                 reqwest::Client::new().post(to).json(&request).send().await.ok()?.json::<Value>().await.ok()?;
-            let answer = told(answer, &request, lie).to_string();
+            let mut answer = told(answer, &request, lie).to_string();
+            if lie == Lie::Twice {
+                answer = answer.replace(r#""status":"0x1""#, r#""status":"0x0","status":"0x1""#);
+            }
             stream.write_all((head("200 OK", answer.len()) + &answer).as_bytes()).await.ok()?;
         }
     }
@@ -158,6 +167,8 @@ fn told(mut answer: Value, request: &Value, lie: Lie) -> Value {
                 entry["result"]["logs"][0]["data"] = json!(format!("0x{:064x}", 7_000_000_000_000_000_000_000u128));
             }
             Lie::OtherSender if is_transaction => entry["result"]["from"] = json!(WATCHED),
+            Lie::NeedlessZero if is_receipt => entry["result"]["status"] = json!("0x01"),
+            Lie::ReceiptOfOther(end) if is_receipt => entry["result"][end] = json!(WATCHED),
             Lie::OtherChain if method == "eth_chainId" => entry["result"] = json!("0x1"),
             Lie::NothingKnown if is_receipt || is_transaction => entry["result"] = Value::Null,
             Lie::Both => entry["error"] = json!({"code": -32000, "message": "s3cret"}),
@@ -210,6 +221,38 @@ fn every_way_to_fail_has_its_class_and_none_is_an_absence() {
             }
             let told = serde_json::to_string(&answers).unwrap();
             assert!(!told.contains("s3cret") && !told.contains("127.0.0.1"), "the words of a source are not kept");
+        }
+    });
+}
+
+#[test]
+fn a_receipt_that_is_ambiguous_or_of_something_else_is_no_receipt() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let payment = pay(PLAYER, 0, WATCHED, cents(5_000));
+        // Nobody is called where a contract is made.
+        let made = sign(PLAYER, 1, None, creation(), 10);
+        for sent in [&payment, &made] {
+            anvil.send(sent).await;
+        }
+        anvil.finalize().await;
+        for (lie, class) in [
+            (Lie::Twice, Some(Fault::Contradictory)),
+            (Lie::NeedlessZero, Some(Fault::Malformed)),
+            (Lie::ReceiptOfOther("from"), Some(Fault::Contradictory)),
+            (Lie::ReceiptOfOther("to"), Some(Fault::Contradictory)),
+            (Lie::ReceiptOfOther("neither"), None),
+        ] {
+            let liar = Between::start(&anvil.url, lie).await;
+            let network = Network::new(vec![quick("liar", &liar.url)], interest());
+            for tx in [&payment.tx, &made.tx] {
+                let subject = TransactionSubject { tx: tx.clone(), seen: None, sender: None };
+                let answers = network.look_at_transactions(std::slice::from_ref(&subject)).await;
+                match (&answers[0][0].receipt, class) {
+                    (Answer::Error { class }, Some(expected)) => assert_eq!(*class, expected, "{lie:?} {tx}"),
+                    (said, expected) => assert_eq!(said.found().is_some(), expected.is_none(), "{lie:?} {tx} {said:?}"),
+                }
+            }
         }
     });
 }
