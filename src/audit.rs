@@ -4,4 +4,5 @@
 pub mod bisect;
 pub mod explain;
 pub mod grounds;
+pub mod sources;
 pub mod watch;

@@ -87,7 +87,11 @@ fn print(explained: Explained, context: &Context) -> Result<(), CliError> {
             document.line(format!("rules of chain {}: {} of {sources} have to agree", rules.chain, rules.quorum));
     }
     for look in &grounds.looks {
-        let votes = |votes: bool| if votes { "yes" } else { "no" }.to_owned();
+        let votes = |votes: bool| match (votes, look.enough) {
+            (true, true) => "yes".to_owned(),
+            (true, false) => "yes, too few do".to_owned(),
+            (false, _) => "no".to_owned(),
+        };
         let block = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
         let rows = look.sources.iter().map(|said| {
             let (votes, last, digest) = (votes(said.votes), block(said.finalized), said.digest.short());
@@ -98,6 +102,7 @@ fn print(explained: Explained, context: &Context) -> Result<(), CliError> {
             .line(format!("{} at {}: {}, {}", look.of, rfc3339::text(look.at), look.row, look.says))
             .line(format!("  recorded in {}", look.event))
             .table(["source", "operator", "votes", "final block", "digest", "said"], rows.collect::<Vec<_>>());
+        document = look.contradictions.iter().fold(document, Document::line);
     }
     if !grounds.looks.is_empty() {
         let again = match grounds.reached_again {
