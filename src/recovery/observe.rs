@@ -23,6 +23,7 @@ use wox_projections::{
 };
 
 use crate::{
+    audit::sources::contradictions,
     log::{AppendError, AppendRequest, EventLog},
     world::chain::{Network, SlotSubject, TransactionSubject},
 };
@@ -441,6 +442,8 @@ impl<'a> Recorder<'a> {
         let since = |look: &Look<TransactionAnswer>| state.chain.deposit_verdict(look, &Before::default());
         let news = known.is_none_or(|known| judge(known) != verdict || since(known) != since(&look));
         let stream = chain::transaction_stream(policy.chain, tx).unwrap_or_else(|| chain::stream(policy.chain));
+        // What one source says against the others moves no verdict; whoever looks is told.
+        let against = contradictions(policy, self.now, &answers);
         if news {
             let event = ChainEvent::TransactionLooked { chain: policy.chain, tx: tx.clone(), at: self.now, answers };
             self.append(stream.clone(), event, Provenance::Observed).await?;
@@ -451,7 +454,8 @@ impl<'a> Recorder<'a> {
         };
         let unknown = matches!(verdict, DepositVerdict::Unknown { .. });
         let open = !verdict.is_final();
-        Ok((Seen { stream, row: verdict.row(), says: verdict.says(), unknown, open, recorded: news }, winner))
+        let says = std::iter::once(verdict.says()).chain(against).collect::<Vec<_>>().join("; ");
+        Ok((Seen { stream, row: verdict.row(), says, unknown, open, recorded: news }, winner))
     }
 
     async fn slot(

@@ -26,6 +26,8 @@ pub enum Lie {
     OtherAmount,
     /// Transactions name another sender.
     OtherSender,
+    /// Receipts say that it failed.
+    Failed,
     /// It is on another chain.
     OtherChain,
     /// It knows no transaction.
@@ -166,6 +168,7 @@ fn told(mut answer: Value, request: &Value, lie: Lie) -> Value {
             Lie::OtherAmount if is_receipt => {
                 entry["result"]["logs"][0]["data"] = json!(format!("0x{:064x}", 7_000_000_000_000_000_000_000u128));
             }
+            Lie::Failed if is_receipt => entry["result"]["status"] = json!("0x0"),
             Lie::OtherSender if is_transaction => entry["result"]["from"] = json!(WATCHED),
             Lie::NeedlessZero if is_receipt => entry["result"]["status"] = json!("0x01"),
             Lie::ReceiptOfOther(end) if is_receipt => entry["result"][end] = json!(WATCHED),
@@ -259,9 +262,18 @@ fn a_receipt_that_is_ambiguous_or_of_something_else_is_no_receipt() {
 
 /// An explorer of the Etherscan V2 shape over an honest chain; it serves only callers with its key.
 async fn explorer(anvil: &Anvil) -> String {
+    serve_explorer(&anvil.url, Some("s3cret"), None).await
+}
+
+/// One that lies, to everybody.
+pub async fn explorer_of(node: &str, lie: Lie) -> String {
+    serve_explorer(node, None, Some(lie)).await
+}
+
+async fn serve_explorer(node: &str, key: Option<&'static str>, lie: Option<Lie>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/v2/api", listener.local_addr().unwrap());
-    let to = anvil.url.clone();
+    let to = node.to_owned();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut head = vec![0; 8_192];
@@ -270,7 +282,7 @@ async fn explorer(anvil: &Anvil) -> String {
             let asked =
                 reqwest::Url::parse(&format!("http://x{}", line.split(' ').nth(1).unwrap_or_default())).unwrap();
             let of = |name: &str| asked.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
-            let answer = if of("apikey").as_deref() != Some("s3cret") || of("chainid").as_deref() != Some("8453") {
+            let answer = if of("apikey").as_deref() != key || of("chainid").as_deref() != Some("8453") {
                 json!({"status": "0", "message": "NOTOK", "result": "Missing/Invalid API Key s3cret"})
             } else {
                 let params = match of("txhash") {
@@ -278,7 +290,12 @@ async fn explorer(anvil: &Anvil) -> String {
                     None => json!([of("tag"), of("boolean").as_deref() == Some("true")]),
                 };
                 let body = json!({"jsonrpc": "2.0", "id": 1, "method": of("action"), "params": params});
-                reqwest::Client::new().post(&to).json(&body).send().await.unwrap().json::<Value>().await.unwrap()
+                let honest =
+                    reqwest::Client::new().post(&to).json(&body).send().await.unwrap().json::<Value>().await.unwrap();
+                match lie {
+                    Some(lie) => told(json!([honest]), &json!([body]), lie)[0].clone(),
+                    None => honest,
+                }
             };
             let answer = answer.to_string();
             let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", answer.len());
