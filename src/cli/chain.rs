@@ -223,6 +223,14 @@ pub(super) fn hash(text: &str) -> Option<TxHash> {
     hex.then(|| TxHash::new(format!("0x{}", digits.to_ascii_lowercase())).ok()).flatten()
 }
 
+/// What is said to a text that is no hash where one is wanted; it may lack nothing but its beginning.
+pub(super) fn no_hash(text: &str) -> String {
+    match hash(&format!("0x{text}")) {
+        Some(meant) => format!("a transaction hash begins with 0x: {meant}"),
+        None => "a transaction hash is 0x and 64 hex digits".into(),
+    }
+}
+
 impl From<ObserveError> for CliError {
     fn from(error: ObserveError) -> CliError {
         match error {

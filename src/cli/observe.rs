@@ -225,10 +225,10 @@ fn targets(args: &ObserveArgs, replay: &Replay) -> Result<Targets, CliError> {
 /// What can be looked at about one stream; a stream nobody has heard of is a typo.
 pub(super) fn of_stream(what: &str, id: &str, replay: &Replay) -> Result<Targets, CliError> {
     let name = format!("{what}-{id}");
-    let meant_as_hash = what == "deposit" && id.starts_with("0x");
+    let meant_as_hash = what == "deposit" && (id.starts_with("0x") || chain::hash(&format!("0x{id}")).is_some());
     let stream = StreamId::new(&name).ok().filter(|_| !meant_as_hash).ok_or_else(|| {
         CliError::usage("wox::observe::what", format!("`{id}` is no id and no transaction hash"))
-            .next("a transaction hash is 0x and 64 hex digits")
+            .next(chain::no_hash(id))
     })?;
     let targets = Targets::of_stream(&replay.state, &stream);
     let known = replay.revision(&stream).0 > 0;

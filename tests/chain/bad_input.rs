@@ -189,6 +189,11 @@ fn a_hash_that_is_none_or_of_something_else() {
             for command in ["observe", "recover", "explain"] {
                 let said = desk.exits(&format!("{command} deposit {typed}"), 2);
                 assert!(said.contains("help: "), "{command} {typed}: {said}");
+                // No command is named that fails with what was typed.
+                assert!(!said.contains(&format!("observe deposit {typed}")), "{command} {typed}: {said}");
+                if typed == digits {
+                    assert!(said.contains(&format!("begins with 0x: 0x{digits}")), "{command}: {said}");
+                }
             }
         }
         // A transfer that failed, our token to somebody else, an item, a token of somebody else, native coin.

@@ -30,11 +30,7 @@ pub(super) async fn run(what: &str, id: &str, context: &Context) -> Result<ExitC
     let progress = Progress::new(context.progress, 1);
     let evidence = evidence::gather(&log, until, evidence::threads(None), context, progress, 1).await?;
     let state = &evidence.replay.state;
-    let unknown = || {
-        CliError::usage("wox::explain::unknown", format!("this log knows nothing of {what} {id}"))
-            .next(format!("wox recover {what} lists the ones something is wrong with"))
-            .next(format!("{} asks the chain", command::wox(["observe", what, id])))
-    };
+    let unknown = || unknown(what, id, context);
     let subject = subject(what, id, state).ok_or_else(unknown)?;
     let mut read: Vec<Recorded> = Vec::new();
     for look in looks(state, &subject).ok_or_else(unknown)? {
@@ -56,6 +52,24 @@ pub(super) async fn run(what: &str, id: &str, context: &Context) -> Result<ExitC
         )
         .next("report this with the output of wox verify: both follow from the same events")),
     }
+}
+
+/// Nobody has heard of it: what can be done is named, and nothing that would not work with what was typed.
+fn unknown(what: &str, id: &str, context: &Context) -> CliError {
+    let error = CliError::usage("wox::explain::unknown", format!("this log knows nothing of {what} {id}"));
+    let tx = chain::hash(id).or_else(|| chain::hash(id.split(':').nth(1)?)).filter(|_| what == "deposit");
+    let error = match (tx, what) {
+        (Some(tx), _) => {
+            let asks = format!("{} asks the chain", command::wox(["observe", what, tx.as_str()]));
+            match chain::optional(context) {
+                Ok(None) => error.next(format!("write a section [chain] into wox.toml; then {asks}")),
+                _ => error.next(asks),
+            }
+        }
+        (None, "deposit") => error.next(chain::no_hash(id)),
+        (None, _) => error,
+    };
+    error.next(format!("wox recover {what} lists the ones something is wrong with"))
 }
 
 /// What was typed: a transaction by its hash or by a deposit's name, a withdrawal or burn by its id.

@@ -96,7 +96,8 @@ pub(super) async fn explain(
         CliError::usage("wox::recover::transfer", what)
             .next("wox recover transfer 0x… --second NAME --why WHAT-IT-PAID")
     };
-    let tx = chain::hash(id).ok_or_else(|| usage(format!("`{id}` is no transaction hash")))?;
+    let no_hash = || usage(format!("`{id}` is no transaction hash")).next(chain::no_hash(id));
+    let tx = chain::hash(id).ok_or_else(no_hash)?;
     let Some(Decision::Second(second)) = decision else {
         return Err(usage("what a transfer paid two people say; name the other, and what it paid".into()));
     };
