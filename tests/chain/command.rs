@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use wox_events::WithdrawalEvent;
 
 use super::{
-    anvil::{self, HOT, PLAYER, WATCHED, call, cents, pay, sign, token, wallet},
+    anvil::{self, HOT, PLAYER, TREASURY, WATCHED, call, cents, pay, sign, token, wallet},
     desk::{Desk, asked, cancel, journaled, payment},
     label, rt,
 };
@@ -102,6 +102,47 @@ fn two_people_decide_on_all_that_was_sent_until_now() {
         desk.anvil.finalize().await;
         let said = desk.exits(decide, 4);
         assert!(said.contains("no event says what it paid") && !said.contains("HoldReleased"), "{said}");
+    });
+}
+
+#[test]
+fn what_became_of_money_by_the_log_is_told_beside_what_the_chain_shows() {
+    rt().block_on(async {
+        let desk = Desk::set().await;
+        // Nobody is known to have this wallet.
+        let deposit = pay(TREASURY, 3, WATCHED, cents(5_000));
+        desk.anvil.send(&deposit).await;
+        desk.anvil.finalize().await;
+        let recover = format!("recover deposit {}", deposit.tx);
+        desk.exits(&format!("{recover} -o kept.plan"), 3);
+        desk.carry_out("kept.plan");
+        for command in [&recover, &format!("explain deposit {}", deposit.tx)] {
+            let said = desk.exits(command, 0);
+            let stream = format!("deposit-8453:{}:0@", deposit.tx);
+            assert!(said.contains(&format!("by the log: 50 G wait in suspense since {stream}")), "{said}");
+            assert!(said.contains(&format!("wox {recover} --player ID --why REASON")), "{said}");
+        }
+        desk.exits(&format!("{recover} --player ann --why ticket-90 -o hers.plan"), 3);
+        desk.carry_out("hers.plan");
+        let said = desk.exits(&format!("explain deposit {}", deposit.tx), 0);
+        assert!(
+            said.contains("by the log: 50 G went to player ann by deposit-") && !said.contains("wait in"),
+            "{said}"
+        );
+
+        let game = desk.game().await;
+        asked(&game).await;
+        game.tell("withdrawal-7", WithdrawalEvent::TxBroadcast { tx: None, post: Some(label("post-5")) }).await;
+        game.log.close().await;
+        assert!(
+            desk.exits("explain withdrawal 7", 0).contains("by the log: not over: 100 G of player ann are in doubt")
+        );
+        desk.exits("recover withdrawal 7 --second bob --why ticket-91 -o back.plan", 3);
+        desk.carry_out("back.plan");
+        let said = desk.exits("explain withdrawal 7", 0);
+        let (log, chain) = (said.find("by the log: 100 G went back to player ann by withdrawal-7@"), said.find("W11"));
+        assert!(log.is_some() && log < chain && said.contains("alice and bob decided it"), "{said}");
+        assert!(desk.exits("explain burn 7", 0).contains("by the log: called off: 2 G are not to be burned"));
     });
 }
 

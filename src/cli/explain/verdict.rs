@@ -6,11 +6,14 @@ use wox_events::{Position, Recorded};
 use wox_projections::State;
 
 use crate::{
-    audit::grounds::{Grounds, LookShown, Subject, grounds, looks},
+    audit::{
+        became,
+        grounds::{Grounds, LookShown, Subject, grounds, looks},
+    },
     cli::{CliError, Context, as_of, chain, evidence, progress::Progress, render::Document, store},
     command,
     exit_code::ExitCode,
-    log::EventLog as _,
+    log::{EmbeddedLog, EventLog as _},
     rfc3339,
 };
 
@@ -19,6 +22,8 @@ use crate::{
 pub(in crate::cli) struct Explained {
     /// Up to where.
     as_of: Position,
+    /// What became of it by the log, in sentences.
+    became: Vec<String>,
     /// The verdict and what it follows from.
     #[serde(flatten)]
     grounds: Grounds,
@@ -37,10 +42,11 @@ pub(super) async fn run(what: &str, id: &str, context: &Context) -> Result<ExitC
         let events = log.read_stream(&look.stream).await?;
         read.extend(events.iter().filter(|event| event.revision == look.revision).map(wox_events::RawEvent::decode));
     }
+    let became = told(state, &subject, &log, until).await?;
     log.close().await;
     let grounds = grounds(&evidence.replay, &subject, &read).ok_or_else(unknown)?;
     let agrees = grounds.reached_again;
-    print(Explained { as_of: until, grounds }, context)?;
+    print(Explained { as_of: until, became, grounds }, context)?;
     if let Some(error) = evidence::damage_error(&evidence, context) {
         return Err(error);
     }
@@ -52,6 +58,21 @@ pub(super) async fn run(what: &str, id: &str, context: &Context) -> Result<ExitC
         )
         .next("report this with the output of wox verify: both follow from the same events")),
     }
+}
+
+/// What became of a subject by the log, up to a position.
+pub(in crate::cli) async fn told(
+    state: &State,
+    subject: &Subject,
+    log: &EmbeddedLog,
+    until: Position,
+) -> Result<Vec<String>, CliError> {
+    let mut events = Vec::new();
+    for stream in became::streams(state, subject) {
+        let all = log.read_stream(&stream).await?;
+        events.extend(all.iter().filter(|event| event.position <= until).map(wox_events::RawEvent::decode));
+    }
+    Ok(became::became(state, subject, &events))
 }
 
 /// Nobody has heard of it: what can be done is named, and nothing that would not work with what was typed.
@@ -73,7 +94,7 @@ fn unknown(what: &str, id: &str, context: &Context) -> CliError {
 }
 
 /// What was typed: a transaction by its hash or by a deposit's name, a withdrawal or burn by its id.
-fn subject(what: &str, id: &str, state: &State) -> Option<Subject> {
+pub(in crate::cli) fn subject(what: &str, id: &str, state: &State) -> Option<Subject> {
     if what != "deposit" {
         let id = id.to_owned();
         return Some(if what == "burn" { Subject::Burn(id) } else { Subject::Withdrawal(id) });
@@ -92,9 +113,10 @@ fn subject(what: &str, id: &str, state: &State) -> Option<Subject> {
 fn print(explained: Explained, context: &Context) -> Result<(), CliError> {
     let grounds = &explained.grounds;
     let row = if grounds.row.is_empty() { String::new() } else { format!("{}, ", grounds.row) };
-    let mut document = Document::of(&explained)
-        .records::<LookShown>("looks")
-        .line(format!("{}: {row}{}", grounds.subject, grounds.says));
+    let document = Document::of(&explained).records::<LookShown>("looks");
+    let by_log = explained.became.iter().map(|says| context.pasteable(says));
+    let document = by_log.fold(document, |document, says| document.line(format!("by the log: {says}")));
+    let mut document = document.line(format!("{}: {row}{}", grounds.subject, grounds.says));
     if let Some(rules) = &grounds.rules {
         let sources = rules.voters.join(", ");
         document =
