@@ -243,6 +243,7 @@ impl From<ObserveError> for CliError {
             ObserveError::Held { position, .. } => CliError::refused("wox::chain::held", error.to_string())
                 .next(format!("wox show {position}"))
                 .next(format!("wox recover event {position} --why REASON leaves it out")),
+            ObserveError::Read(error) => CliError::from(error),
             ObserveError::Append(error) => CliError::from(error).next("run the same command again"),
             ObserveError::Json(_) => CliError::failed("wox::chain::json", error.to_string())
                 .next("report this with the output of wox observe"),

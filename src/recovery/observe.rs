@@ -24,7 +24,7 @@ use wox_projections::{
 
 use crate::{
     audit::sources::contradictions,
-    log::{AppendError, AppendRequest, EventLog},
+    log::{AppendError, AppendRequest, EventLog, ReadError},
     world::chain::{Network, SlotSubject, TransactionSubject},
 };
 
@@ -83,6 +83,9 @@ pub enum ObserveError {
         /// The event that holds it.
         position: Position,
     },
+    /// The rules that the log has could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The log did not take an event.
     #[error(transparent)]
     Append(#[from] AppendError),
@@ -235,6 +238,7 @@ pub async fn declare(
     if let Some(known) = replay.state.chain.policies().find(|known| known.chain != rules.chain) {
         return Err(ObserveError::OtherChain { known: known.chain, chain: rules.chain });
     }
+    let rules = &as_declared(log, rules).await?;
     match replay.state.chain.policy(rules.chain) {
         Some(known) if known == rules => {
             let mut changed = replay.state.chain.changed_rules();
@@ -267,6 +271,52 @@ pub async fn declare(
     let mut recorder = Recorder { log, replay, by, now, deposits, revisions: BTreeMap::new() };
     recorder.append(stream, declared, Provenance::Recovery).await?;
     Ok(true)
+}
+
+/// The rules as the log has them, where it has the same in another order: in which order the settings list them says nothing.
+async fn as_declared(log: &dyn EventLog, rules: &Policy) -> Result<Policy, ObserveError> {
+    let events = log.read_stream(&chain::stream(rules.chain)).await?;
+    let declared = events.iter().rev().filter_map(|event| match event.decode().event {
+        Ok(Event::Chain(event)) => declared(&event),
+        _ => None,
+    });
+    let mut same = declared.filter(|declared| ordered(declared) == ordered(rules));
+    Ok(same.next().unwrap_or_else(|| rules.clone()))
+}
+
+/// The rules that an event declares.
+#[must_use]
+pub fn declared(event: &ChainEvent) -> Option<Policy> {
+    let ChainEvent::ChainPolicyDeclared {
+        chain,
+        genesis,
+        quorum,
+        sources,
+        tokens,
+        watched,
+        wallets,
+        minimum,
+        finalized_age_max,
+        journaled,
+    } = event.clone()
+    else {
+        return None;
+    };
+    Some(Policy { chain, genesis, quorum, sources, tokens, watched, wallets, minimum, finalized_age_max, journaled })
+}
+
+/// Rules with everything that they list in one order, each once.
+fn ordered(rules: &Policy) -> Policy {
+    fn sorted<T: Ord + Clone>(all: &[T]) -> Vec<T> {
+        all.iter().cloned().collect::<BTreeSet<T>>().into_iter().collect()
+    }
+    Policy {
+        sources: sorted(&rules.sources),
+        tokens: sorted(&rules.tokens),
+        watched: sorted(&rules.watched),
+        wallets: sorted(&rules.wallets),
+        ..rules.clone()
+    }
 }
 
 /// Looks, and records what changes anything. The replay is the log as it stands, with the rules declared.
