@@ -181,8 +181,14 @@ pub(super) async fn look(
     let log = store::open_to_write(context).await?;
     let now = time::now();
     let looking = async {
-        if recovery::observe::declare(&log, &replay, policy, change_rules, &context.actor, now).await? {
+        let known = replay.state.chain.policy(policy.chain).cloned();
+        let changes = known.map(|known| chain::differences(&known, policy)).unwrap_or_default();
+        let declared = recovery::observe::declare(&log, &replay, policy, change_rules, &context.actor, now).await;
+        if declared.map_err(|error| chain::with_changes(error, &changes))? {
             context.say(format!("from here on chain {} is judged by the rules of the settings", policy.chain));
+            for change in &changes {
+                context.say(format!("  {}", change.told()));
+            }
             replay = self::replay(context).await?;
             if replay.state.chain.changed_rules().next().is_some() {
                 context.say("no money moves until another person agrees: wox observe --change-rules --as NAME");

@@ -361,6 +361,48 @@ fn a_final_block_that_went_away_is_ended_by_the_two_who_are_named() {
 }
 
 #[test]
+fn the_order_of_the_settings_is_no_rule_and_a_change_is_told_field_by_field() {
+    rt().block_on(async {
+        let desk = Desk::set().await;
+        let path = desk.path().join("wox.toml");
+        let (third, more) = (wallet(PLAYER), wallet(HOT));
+        let text = fs::read_to_string(&path).unwrap();
+        let text = text.replace(&format!("wallets = [\"{more}\"]"), &format!("wallets = [\"{more}\", \"{third}\"]"));
+        fs::write(&path, &text).unwrap();
+        desk.exits("observe", 0);
+        let (rules, sources) = text.split_once("[[chain.sources]]").unwrap();
+        let (one, two) = sources.split_once("[[chain.sources]]").unwrap();
+        let turned = rules.replace(&format!("\"{more}\", \"{third}\""), &format!("\"{third}\", \"{more}\""));
+        let turned = format!("{turned}[[chain.sources]]{two}\n[[chain.sources]]{one}");
+        fs::write(&path, &turned).unwrap();
+        desk.exits("observe", 0);
+        // Changed, and back in the other order: nothing was changed.
+        let changed =
+            turned.replace("name = \"two\"", "name = \"new\"").replace("journaled = true", "journaled = false");
+        fs::write(&path, &changed).unwrap();
+        let sources = "sources: new (node of two), one (node of one) (before: one (node of one), two (node of two))";
+        let said = desk.exits("observe --change-rules", 0);
+        assert!(said.contains(sources) && said.contains("journaled: false (before: true)"), "{said}");
+        assert!(!said.contains("wallets:"), "{said}");
+        // The second person reads it in the log.
+        let said = desk.exits("show chain-8453", 0);
+        assert!(said.contains(sources), "{said}");
+        let whole = said.split("wox show ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+        assert!(desk.exits(&format!("show {whole}"), 0).contains("\"watched\":"), "{said}");
+        fs::write(&path, &turned).unwrap();
+        desk.exits("observe --change-rules", 0);
+        // What the settings say of the chain is shown, and no address of a source.
+        let said = desk.exits("config show --origin", 0);
+        for line in ["chain.quorum", "chain.sources", "one (node of one), two (node of two)", "chain.batch_max"] {
+            assert!(said.contains(line), "{said}");
+        }
+        assert!(!said.contains("http"), "{said}");
+        fs::write(&path, text.replacen("[chain]\n", "[chain]\nquorum = 3\n", 1)).unwrap();
+        assert!(desk.exits("config show", 0).contains("2 operators run nodes, and 3 have to agree"));
+    });
+}
+
+#[test]
 fn settings_that_cannot_be_are_refused_with_their_place() {
     rt().block_on(async {
         let desk = Desk::set().await;
@@ -378,9 +420,11 @@ fn settings_that_cannot_be_are_refused_with_their_place() {
             let said = desk.exits(&format!("observe {what}"), 2);
             assert!(said.contains(word), "{said}");
         }
-        // Other rules than the log's are not taken over in passing.
+        // Other rules than the log's are not taken over in passing, and it is said which they are.
         fs::write(&path, text.replace("journaled = true\n", "journaled = false\n")).unwrap();
-        assert!(desk.exits("observe", 4).contains("--change-rules"));
+        let said = desk.exits("observe", 4);
+        assert!(said.contains("--change-rules") && said.contains("journaled: true in the log, false in the"), "{said}");
+        assert!(!said.contains("quorum") && !said.contains("http"), "{said}");
         for (from, to, word) in [
             ("[chain]\n", "[chain]\nquorum = 3\n", "have to agree"),
             ("[chain]\n", "[chain]\nminimum = \"-1\"\n", "chain.minimum"),
