@@ -389,8 +389,14 @@ fn the_order_of_the_settings_is_no_rule_and_a_change_is_told_field_by_field() {
         assert!(said.contains(sources), "{said}");
         let whole = said.split("wox show ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
         assert!(desk.exits(&format!("show {whole}"), 0).contains("\"watched\":"), "{said}");
+        for word in ["doctor", "status"] {
+            let said = desk.exits(word, if word == "doctor" { 1 } else { 3 });
+            assert!(said.contains("alice alone changed the rules of chain 8453"), "{word}: {said}");
+        }
         fs::write(&path, &turned).unwrap();
         desk.exits("observe --change-rules", 0);
+        assert!(desk.exits("doctor", 0).contains("nothing keeps money from moving"));
+        desk.exits("status", 0);
         // What the settings say of the chain is shown, and no address of a source.
         let said = desk.exits("config show --origin", 0);
         for line in ["chain.quorum", "chain.sources", "one (node of one), two (node of two)", "chain.batch_max"] {
