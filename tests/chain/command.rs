@@ -33,6 +33,7 @@ fn a_deposit_confirmed_but_not_credited_is_recovered_by_its_hash_once() {
         // The hot wallet's tokens came in by no event: the difference is said, with its block, and nothing is adjusted.
         let said = desk.exits("reconcile", 3);
         assert!(said.contains("custody") && said.contains("10000 G more than"), "{said}");
+        assert!(said.contains("observe transfers --from-block 0 searches"), "{said}");
         desk.exits("verify", 0);
     });
 }
@@ -304,13 +305,25 @@ fn tokens_that_no_event_brought_in_are_adjusted_by_two_people_and_by_nobody_else
             source: super::game::label("treasury"),
         };
         desk.tell("pool-main", holds).await;
-        assert!(desk.exits("reconcile", 0).contains("agrees"));
+        let agrees = desk.exits("reconcile", 0);
+        assert!(agrees.contains("agrees") && !agrees.contains("next: "), "{agrees}");
         let past = pay(PLAYER, 0, wallet(HOT).as_str(), cents(1_250));
         desk.anvil.send(&past).await;
         desk.anvil.finalize().await;
         let said = desk.exits("reconcile", 3);
         assert!(said.contains("12.5 G more than the 10000 G") && said.contains("first bad event"), "{said}");
-        desk.exits("observe transfers --from-block 4", 0);
+        // Whatever is named can be typed; the search begins behind the last look at which all agreed.
+        assert!(said.contains("reconcile --adjust unknown-origin --why REASON"), "{said}");
+        let next: Vec<&str> = said
+            .lines()
+            .filter(|line| line.starts_with("next: "))
+            .filter_map(|line| Some(line.split_once("wox ")?.1))
+            .collect();
+        let search = next.iter().find(|step| step.starts_with("observe transfers --from-block ")).unwrap();
+        let found = desk.exits(search.split_once(" searches").unwrap().0, 0);
+        assert!(found.contains("1 transaction moved our tokens") && found.contains(past.tx.as_str()), "{found}");
+        assert!(next.contains(&"recover chain-8453"), "{said}");
+        desk.exits("recover chain-8453", 3);
         assert!(desk.exits("plan", 3).contains(&format!("+12.5 G by {}", past.tx)));
         desk.exits("reconcile --adjust direct-send", 2);
         desk.exits("reconcile --adjust because --why x", 2);
