@@ -133,7 +133,10 @@ pub(super) async fn run(args: ReconcileArgs, context: Context) -> Result<ExitCod
     findings.retain(|finding| rows.contains(&finding.row.as_str()));
     findings.dedup();
     let searched = if is_configured { Some(looks.as_slice()) } else { None };
-    let next = next(&compared, &findings, &evidence.replay.state, searched);
+    let mut next = next(&compared, &findings, &evidence.replay.state, searched);
+    if unknown {
+        next.insert(0, "find the sources that cannot say what we hold: wox doctor".into());
+    }
     print(&compared, &findings, &next, &context)?;
     if let Some(error) = evidence::damage_error(&evidence, &context) {
         return Err(error);
@@ -216,16 +219,23 @@ const SEARCHED: u64 = 100_000;
 /// Most streams that are named one by one.
 const NAMED_MAX: usize = 3;
 
-/// What to type next, by what differs: what moved our tokens is searched for, what has a finding is planned for. Where no
-/// chain is configured nothing can be asked of it, and `looks` is none.
+/// What to type next, by what differs: what has a finding is planned for, and what moved our tokens is searched for. Where
+/// no chain is configured nothing can be asked of it, and `looks` is none.
 fn next(compared: &[Compared], findings: &[Finding], state: &State, looks: Option<&[Recorded]>) -> Vec<String> {
     let mut steps = Vec::new();
+    let mut subjects: Vec<&StreamId> = findings.iter().map(|finding| &finding.subject).collect();
+    subjects.sort();
+    subjects.dedup();
+    let differs = compared.iter().any(|one| !one.agrees);
+    match subjects.len() {
+        0 if !differs => {}
+        1..=NAMED_MAX => steps.extend(subjects.iter().map(|subject| command::wox(["recover", subject.as_str()]))),
+        _ => steps.push("wox plan".into()),
+    }
     let taken_over = state.imported().iter().any(|amount| !amount.is_zero());
     let several = state.chain.holdings().count() > 1;
     for look in state.chain.holdings().filter(|_| !taken_over) {
         let HoldingsVerdict::Held { block, total } = state.chain.holdings_verdict(look) else {
-            let next = "wox doctor names the sources that cannot say what we hold; then wox reconcile again";
-            steps.extend(looks.map(|_| next.to_owned()));
             continue;
         };
         let Some(owed) = wox_projections::chain::owed(state, block.number).filter(|owed| *owed != total) else {
@@ -241,7 +251,7 @@ fn next(compared: &[Compared], findings: &[Finding], state: &State, looks: Optio
         if let Some(looks) = looks {
             let agreed = looks.iter().filter_map(agreed).max();
             let from = agreed.map_or(block.number.saturating_sub(SEARCHED - 1), |agreed| agreed + 1);
-            steps.push(format!("wox observe transfers --from-block {from} searches for what moved"));
+            steps.push(format!("look for what moved: wox observe transfers --from-block {from}"));
         }
         let token = if several { format!(" --token {}", look.subject) } else { String::new() };
         steps.push(match total > owed {
@@ -250,15 +260,6 @@ fn next(compared: &[Compared], findings: &[Finding], state: &State, looks: Optio
             ),
             false => "stop paying until it is found: what is missing is never written off".into(),
         });
-    }
-    let mut subjects: Vec<&StreamId> = findings.iter().map(|finding| &finding.subject).collect();
-    subjects.sort();
-    subjects.dedup();
-    let differs = compared.iter().any(|one| !one.agrees);
-    match subjects.len() {
-        0 if !differs => {}
-        1..=NAMED_MAX => steps.extend(subjects.iter().map(|subject| command::wox(["recover", subject.as_str()]))),
-        _ => steps.push("wox plan".into()),
     }
     steps
 }
