@@ -20,5 +20,11 @@ pub(super) async fn still(log: &EmbeddedLog, context: &Context) -> Result<Option
     let gathering = gather_upto(log, until, None, evidence::threads(None), &counter);
     let evidence = evidence::watched(gathering, &counter, &phase, context).await?.seen_at(time::now());
     phase.finish();
-    Ok(evidence.standstill().cloned())
+    // What cannot be read may be what stops it, and no plan is applied to it.
+    let damaged = evidence.damage.as_ref().map(|damage| Standstill {
+        why: format!("the log cannot be read from position {} on", damage.from),
+        next: "wox verify names the place; restore the newest backup".into(),
+        about: None,
+    });
+    Ok(damaged.or_else(|| evidence.standstill().cloned()))
 }

@@ -356,7 +356,16 @@ fn a_final_block_that_went_away_is_ended_by_the_two_who_are_named() {
         desk.anvil.mine(12).await;
         let said = desk.exits(&format!("{recover} -o alarm.plan"), 3);
         assert!(said.contains("D10") && said.contains("--second NAME --why REASON"), "{said}");
-        desk.exits("apply alarm.plan --yes", 3);
+        for recorded in [false, true] {
+            if recorded {
+                desk.exits("apply alarm.plan --yes", 3);
+            }
+            for (command, code) in [("status", 3), ("doctor", 1)] {
+                let said = desk.exits(command, code);
+                assert!(said.contains("went away") && said.contains("no money moves until two people"), "{said}");
+            }
+            assert!(desk.json("status")["standstill"]["next"].as_str().unwrap().contains("wox "));
+        }
         let decide = format!("{recover} --second bob --why ticket-93 -o over.plan");
         assert!(desk.exits(&decide, 4).contains("it may still be mined again"));
         // Another transaction takes its slot: it can never come any more.
@@ -371,6 +380,7 @@ fn a_final_block_that_went_away_is_ended_by_the_two_who_are_named() {
         desk.carry_out("over.plan");
         assert_eq!(desk.balance("ann"), "0");
         assert!(desk.exits(&decide, 0).contains("nothing to decide"));
+        assert!(desk.json("status").get("standstill").is_none());
         desk.exits(&format!("recover deposit {} -o other.plan", other.tx), 3);
         desk.carry_out("other.plan");
         assert_eq!(desk.balance("ann"), "70");
