@@ -58,6 +58,7 @@ mod recover;
 mod schema;
 mod show;
 mod spelling;
+mod standing;
 mod state;
 mod status;
 mod stdout;

@@ -5,6 +5,8 @@
 //! `chain-<chain>` (policy, sums at one block), `chain-<chain>:tx:<hash>`, `chain-<chain>:slot:<wallet>:<nonce>`,
 //! `chain-<chain>:wallet:<wallet>`.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -241,8 +243,13 @@ pub enum Answer<T> {
 pub enum Fault {
     /// No connection.
     Unreachable,
-    /// An HTTP status that is not 200.
+    /// The answer ended before its end.
+    BrokenOff,
+    /// An HTTP status that is not 200; which one was not kept.
     Status,
+    /// This HTTP status, which is not 200.
+    #[strum(to_string = "http {0}")]
+    Http(u16),
     /// It wanted us to ask somewhere else.
     Redirected,
     /// More bytes than an answer may have.
@@ -259,6 +266,8 @@ pub enum Fault {
     Malformed,
     /// It speaks of something else than was asked for.
     Unrelated,
+    /// It says two things of one: a field twice, a receipt that is not its transaction's.
+    Contradictory,
     /// The transaction does not hash to its hash.
     HashMismatch,
     /// The signature is not the sender's.
@@ -270,9 +279,11 @@ pub enum Fault {
 impl Fault {
     /// How it failed, for people.
     #[must_use]
-    pub fn says(self) -> &'static str {
-        match self {
+    pub fn says(self) -> Cow<'static, str> {
+        let says = match self {
+            Fault::Http(status) => return format!("HTTP status {status}").into(),
             Fault::Unreachable => "no connection, or a certificate that is not trusted",
+            Fault::BrokenOff => "the answer broke off",
             Fault::Status => "an HTTP status that is not 200",
             Fault::Redirected => "it wants to be asked elsewhere",
             Fault::TooLarge => "more bytes than an answer may have",
@@ -282,10 +293,12 @@ impl Fault {
             Fault::Unsupported => "it cannot answer that",
             Fault::Malformed => "an answer of another shape",
             Fault::Unrelated => "an answer about something else",
+            Fault::Contradictory => "an answer that contradicts itself",
             Fault::HashMismatch => "a transaction that does not hash to its hash",
             Fault::SenderMismatch => "a signature that is not the sender's",
             Fault::UnknownType => "a type of transaction that this build cannot judge",
-        }
+        };
+        says.into()
     }
 }
 

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use wox_events::{
     ChainEvent, Digest, Event, Recorded, Timestamp, TxHash, WithdrawalId,
-    chain::{Answer, Consumer, ScanAnswer, SlotAnswer, SlotUse, SourceKind, Standing, TransactionAnswer},
+    chain::{SourceKind, Standing},
 };
 use wox_projections::{
     EventRef, Replay, State,
@@ -15,10 +15,12 @@ use wox_projections::{
     explained::{unexplained, unexplained_elsewhere},
     verdict::{
         deposit,
-        quorum::{Policy, View, view, voters},
+        quorum::Policy,
         withdrawal::{self, Payment},
     },
 };
+
+use super::sources::{contradictions, of_scan, of_slot, of_transaction, voting};
 
 /// What is to be explained.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +83,10 @@ pub struct LookShown {
     pub says: String,
     /// What each source said.
     pub sources: Vec<SourceSaid>,
+    /// False while fewer vote than the rules want.
+    pub enough: bool,
+    /// Every source that contradicts what enough others show, in one sentence.
+    pub contradictions: Vec<String>,
 }
 
 /// What one source said.
@@ -90,7 +96,7 @@ pub struct SourceSaid {
     pub source: String,
     /// Who runs it.
     pub operator: String,
-    /// Whether it counts among those that vote.
+    /// Whether it counts among those that vote; whether these are enough the look says.
     pub votes: bool,
     /// Its newest block.
     pub latest: Option<u64>,
@@ -197,17 +203,16 @@ fn shown(
 ) -> Option<(LookShown, bool)> {
     let Ok(Event::Chain(seen)) = &event.event else { return None };
     let chain = &state.chain;
-    let look = |at: &Timestamp, of: String, row: &str, says: String, sources: Vec<SourceSaid>| LookShown {
-        event: EventRef::of(event),
-        at: *at,
-        of,
-        row: row.into(),
-        says,
-        sources,
+    let look = |at: &Timestamp, of: String, row: &str, says: String, (sources, enough): (Vec<SourceSaid>, bool)| {
+        let contradictions = match seen {
+            ChainEvent::TransactionLooked { answers, .. } => contradictions(policy, *at, answers),
+            _ => Vec::new(),
+        };
+        LookShown { event: EventRef::of(event), at: *at, of, row: row.into(), says, sources, enough, contradictions }
     };
     Some(match seen {
         ChainEvent::TransactionLooked { tx, at, answers, .. } => {
-            let sources = said(policy, *at, answers, |said| &said.standing, of_transaction);
+            let sources = said(policy, *at, answers, |said| &said.standing, |said| of_transaction(policy, said));
             let of = format!("transaction {tx}");
             if !matches!(subject, Subject::Transaction { .. }) {
                 // Of the bank's bot only the transfer counts, to whomever.
@@ -230,7 +235,7 @@ fn shown(
             (look(at, of, again.row(), again.says(), sources), same)
         }
         ChainEvent::SlotLooked { wallet, nonce, at, answers, .. } => {
-            let sources = said(policy, *at, answers, |said| &said.standing, of_slot);
+            let sources = said(policy, *at, answers, |said| &said.standing, |said| of_slot(policy, said));
             let payment = payments.iter().find(|payment| payment.wallet == *wallet && payment.nonce == *nonce)?;
             let again = withdrawal::verdict(policy, *at, answers, payment);
             let same = chain.payment_verdict(payment).is_some_and(|(verdict, _)| verdict == again);
@@ -254,9 +259,9 @@ fn said<T>(
     answers: &[T],
     standing: impl Fn(&T) -> &Standing,
     says: impl Fn(&T) -> String,
-) -> Vec<SourceSaid> {
+) -> (Vec<SourceSaid>, bool) {
     let standings: Vec<&Standing> = answers.iter().map(&standing).collect();
-    let voting = voters(policy, at, &standings).unwrap_or_default();
+    let (voting, enough) = voting(policy, at, &standings);
     let one = |(index, answer)| {
         let Standing { source, latest, finalized, digest, .. } = standing(answer);
         let operator = policy.sources.iter().find(|declared| declared.name == *source);
@@ -270,85 +275,5 @@ fn said<T>(
             says: says(answer),
         }
     };
-    answers.iter().enumerate().map(one).collect()
-}
-
-fn of_transaction(said: &TransactionAnswer) -> String {
-    match view(&said.standing, &said.transaction, &said.receipt, &said.block) {
-        View::Final(mined) => {
-            let outcome = if mined.receipt.success { "succeeded" } else { "failed" };
-            format!(
-                "final in block {}, {outcome}, {} of its logs concern us",
-                mined.receipt.block.number,
-                mined.receipt.logs.len()
-            )
-        }
-        View::Canonical(mined, _) => format!("in block {}, not final", mined.receipt.block.number),
-        View::Detached => "a receipt without a block of its chain".into(),
-        View::Pool(_) => "in its pool".into(),
-        View::Null => match said.slot.found() {
-            Some(slot) => format!("null; {}", of_use(slot)),
-            None => "null".into(),
-        },
-        View::Failed => {
-            let words = [word(&said.transaction), word(&said.receipt), word(&said.block)];
-            format!("transaction {}, receipt {}, block {}", words[0], words[1], words[2])
-        }
-    }
-}
-
-fn of_slot(said: &SlotAnswer) -> String {
-    let mut parts = vec![said.slot.found().map_or_else(|| word(&said.slot), of_use)];
-    for attempt in &said.attempts {
-        let known = match attempt.transaction.found() {
-            Some(transaction) => match &transaction.block {
-                Some(block) => format!("in block {}", block.number),
-                None => "in its pool".into(),
-            },
-            None => word(&attempt.transaction),
-        };
-        parts.push(format!("{}: {known}", short(&attempt.tx)));
-    }
-    parts.join("; ")
-}
-
-fn of_use(slot: &SlotUse) -> String {
-    let taken = match &slot.consumer {
-        Answer::Found(Consumer::Transaction { transaction, .. }) => {
-            let block = transaction.block.as_ref().map(|block| format!(" in block {}", block.number));
-            format!(", the slot is {}'s{}", short(&transaction.tx), block.unwrap_or_default())
-        }
-        Answer::Found(Consumer::Unsigned { block }) => {
-            format!(", the slot was used up in block {} by nothing signed", block.number)
-        }
-        Answer::NotAsked {} => String::new(),
-        other => format!(", what took the slot: {}", word(other)),
-    };
-    format!("sent {}, {} of it final{taken}", slot.latest, slot.finalized)
-}
-
-fn of_scan(said: &ScanAnswer) -> String {
-    let shown = said.slots.iter().filter(|slot| slot.found().is_some()).count();
-    match said.finalized.found() {
-        Some(count) => {
-            format!("sent {count} up to its final block; shows what took {shown} of {} slots", said.slots.len())
-        }
-        None => word(&said.finalized),
-    }
-}
-
-/// An answer as one word; what was found is told elsewhere.
-fn word<T>(answer: &Answer<T>) -> String {
-    match answer {
-        Answer::Found(_) => "found".into(),
-        Answer::Null {} => "null".into(),
-        Answer::Error { class } => format!("failed ({class})"),
-        Answer::Timeout {} => "silence".into(),
-        Answer::NotAsked {} => "not asked".into(),
-    }
-}
-
-/// The beginning of a hash: enough to tell attempts of one slot apart.
-fn short(tx: &TxHash) -> String {
-    tx.as_str().chars().take(10).collect()
+    (answers.iter().enumerate().map(one).collect(), enough)
 }

@@ -105,6 +105,28 @@ fn wrong(name: &str, what: impl Into<String>) -> CliError {
 }
 
 fn chain(section: Section) -> Result<Chain, CliError> {
+    let (policy, stated) = policy(&section)?;
+    let limits = Limits {
+        timeout: Wait::from_secs(section.timeout_seconds.max(1)),
+        batch_max: section.batch_max.max(1),
+        ..Limits::default()
+    };
+    let endpoint = |(source, stated): (&Source, &&SourceSection)| {
+        let url = address_of(stated)?;
+        let key = stated.key_env.as_deref().map(|name| variable("key_env", name, stated)).transpose()?;
+        Endpoint::new(source.clone(), section.id, &url, key, limits)
+            .map_err(|error| wrong("sources", error.to_string()))
+    };
+    let endpoints = policy.sources.iter().zip(&stated).map(endpoint).collect::<Result<Vec<_>, CliError>>()?;
+    let interest = Interest {
+        tokens: policy.tokens.clone(),
+        addresses: policy.watched.iter().chain(&policy.wallets).cloned().collect(),
+    };
+    Ok(Chain { policy, network: Network::new(endpoints, interest) })
+}
+
+/// The rules of the section, and how each of their sources is stated; no source is looked for.
+fn policy(section: &Section) -> Result<(Policy, Vec<&SourceSection>), CliError> {
     let addresses = |name: &str, texts: &[String]| -> Result<Vec<Label>, CliError> {
         texts.iter().map(|text| checked_address(text).map_err(|error| wrong(name, error.to_string()))).collect()
     };
@@ -143,24 +165,12 @@ fn chain(section: Section) -> Result<Chain, CliError> {
         )
         .next("name nodes of more operators; explorers and second nodes of an operator do not vote"));
     }
-    let limits = Limits {
-        timeout: Wait::from_secs(section.timeout_seconds.max(1)),
-        batch_max: section.batch_max.max(1),
-        ..Limits::default()
-    };
-    let endpoint = |(source, stated): &(Source, &SourceSection)| {
-        let url = address_of(stated)?;
-        let key = stated.key_env.as_deref().map(|name| variable("key_env", name, stated)).transpose()?;
-        Endpoint::new(source.clone(), section.id, &url, key, limits)
-            .map_err(|error| wrong("sources", error.to_string()))
-    };
-    let endpoints = sources.iter().map(endpoint).collect::<Result<Vec<_>, CliError>>()?;
-    let interest = Interest { tokens: tokens.clone(), addresses: watched.iter().chain(&wallets).cloned().collect() };
+    let (sources, stated) = sources.into_iter().unzip();
     let policy = Policy {
         chain: section.id,
         genesis,
         quorum: section.quorum,
-        sources: sources.into_iter().map(|(source, _)| source).collect(),
+        sources,
         tokens,
         watched,
         wallets,
@@ -168,7 +178,7 @@ fn chain(section: Section) -> Result<Chain, CliError> {
         finalized_age_max: Duration::seconds(i64::from(section.finalized_age_max_seconds)),
         journaled: section.journaled,
     };
-    Ok(Chain { policy, network: Network::new(endpoints, interest) })
+    Ok((policy, stated))
 }
 
 fn source(number: usize, stated: &SourceSection) -> Result<Source, CliError> {
@@ -216,11 +226,95 @@ fn variable(setting: &str, name: &str, stated: &SourceSection) -> Result<String,
     })
 }
 
+/// One rule by which a chain is judged, as people read it. Sources are named, never addressed.
+pub(super) type Rule = (&'static str, String);
+
+/// Every rule, by the name of its setting.
+pub(super) fn rules(policy: &Policy) -> Vec<Rule> {
+    fn listed<T: ToString>(all: impl IntoIterator<Item = T>) -> String {
+        // By name: in which order they are listed says nothing.
+        let all: std::collections::BTreeSet<String> = all.into_iter().map(|one| one.to_string()).collect();
+        all.into_iter().collect::<Vec<_>>().join(", ")
+    }
+    let source = |source: &Source| format!("{} ({} of {})", source.name, source.kind, source.operator);
+    vec![
+        ("id", policy.chain.to_string()),
+        ("genesis", policy.genesis.to_string()),
+        ("quorum", policy.quorum.to_string()),
+        ("sources", listed(policy.sources.iter().map(source))),
+        ("tokens", listed(&policy.tokens)),
+        ("watched", listed(&policy.watched)),
+        ("wallets", listed(&policy.wallets)),
+        ("minimum", policy.minimum.to_string()),
+        ("finalized_age_max_seconds", policy.finalized_age_max.as_seconds().to_string()),
+        ("journaled", policy.journaled.to_string()),
+    ]
+}
+
+/// A rule that is not what it was.
+pub(super) struct Change {
+    /// The name of its setting.
+    pub(super) name: &'static str,
+    old: String,
+    new: String,
+}
+
+impl Change {
+    /// What it is and what it was.
+    pub(super) fn told(&self) -> String {
+        format!("{}: {} (before: {})", self.name, or_none(&self.new), or_none(&self.old))
+    }
+
+    /// Where the log has the one and the settings have the other.
+    fn stands(&self) -> String {
+        format!("{} in the log, {} in the settings", or_none(&self.old), or_none(&self.new))
+    }
+}
+
+/// The rules that are not the same.
+pub(super) fn differences(old: &Policy, new: &Policy) -> Vec<Change> {
+    let pairs = rules(old).into_iter().zip(rules(new)).filter(|(old, new)| old != new);
+    pairs.map(|((name, old), (_, new))| Change { name, old, new }).collect()
+}
+
+/// The error, and where the settings have other rules than the log, which.
+pub(super) fn with_changes(error: ObserveError, changes: &[Change]) -> CliError {
+    let differ = matches!(error, ObserveError::OtherRules { .. });
+    let told = |error: CliError, change: &Change| error.at(change.name, change.stands());
+    changes.iter().filter(|_| differ).fold(CliError::from(error), told)
+}
+
+fn or_none(value: &str) -> &str {
+    if value.is_empty() { "none" } else { value }
+}
+
+/// Every setting of the section, with its value as it may be shown: sources by name and operator, never by address. What
+/// is wrong with the section stands in its place.
+pub(super) fn shown(context: &Context) -> Vec<Rule> {
+    let read = || {
+        let Some(section) = context.settings.section::<Section>("chain")? else { return Ok(Vec::new()) };
+        let (policy, _) = policy(&section)?;
+        let mut all = rules(&policy);
+        all.push(("timeout_seconds", section.timeout_seconds.to_string()));
+        all.push(("batch_max", section.batch_max.to_string()));
+        Ok::<_, CliError>(all)
+    };
+    read().unwrap_or_else(|error| vec![("", format!("cannot be used: {error}"))])
+}
+
 /// A hash of a block or a transaction, in lower case.
 pub(super) fn hash(text: &str) -> Option<TxHash> {
     let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
     let hex = digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     hex.then(|| TxHash::new(format!("0x{}", digits.to_ascii_lowercase())).ok()).flatten()
+}
+
+/// What is said to a text that is no hash where one is wanted; it may lack nothing but its beginning.
+pub(super) fn no_hash(text: &str) -> String {
+    match hash(&format!("0x{text}")) {
+        Some(meant) => format!("a transaction hash begins with 0x: {meant}"),
+        None => "a transaction hash is 0x and 64 hex digits".into(),
+    }
 }
 
 impl From<ObserveError> for CliError {
@@ -235,6 +329,7 @@ impl From<ObserveError> for CliError {
             ObserveError::Held { position, .. } => CliError::refused("wox::chain::held", error.to_string())
                 .next(format!("wox show {position}"))
                 .next(format!("wox recover event {position} --why REASON leaves it out")),
+            ObserveError::Read(error) => CliError::from(error),
             ObserveError::Append(error) => CliError::from(error).next("run the same command again"),
             ObserveError::Json(_) => CliError::failed("wox::chain::json", error.to_string())
                 .next("report this with the output of wox observe"),

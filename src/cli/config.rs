@@ -219,6 +219,16 @@ impl Settings {
         })
     }
 
+    /// Who said a setting of a section: the file, or nobody.
+    #[must_use]
+    pub fn origin_in(&self, section: &str, name: &str) -> String {
+        let in_file = match self.sections.get(section).map(|value| &value.kind) {
+            Some(ValueKind::Table(stated)) => name.is_empty() || stated.contains_key(name),
+            _ => true,
+        };
+        if in_file { format!("file {}", self.file.display()) } else { "default".into() }
+    }
+
     /// Every setting as it may be shown: secrets masked.
     #[must_use]
     pub fn shown(&self) -> Vec<Resolved> {

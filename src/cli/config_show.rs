@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    cli::{CliError, Context, config, render::Document},
+    cli::{CliError, Context, chain, config, render::Document},
     exit_code::ExitCode,
 };
 
@@ -23,7 +23,7 @@ pub(super) struct ConfigArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum ConfigCommand {
-    /// Print every setting; secrets are masked
+    /// Print every setting; secrets are masked, and sources of the chain are named without their addresses
     Show {
         /// Say where each value came from
         #[arg(long)]
@@ -42,7 +42,7 @@ pub(super) struct SettingsShown {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct SettingShown {
     /// Its name.
-    setting: &'static str,
+    setting: String,
     /// Its value; secrets are masked.
     value: String,
     /// Where the value came from, when that was asked for.
@@ -54,15 +54,23 @@ pub(super) async fn run(args: ConfigArgs, context: Context) -> Result<ExitCode, 
     let ConfigCommand::Show { origin } = args.command;
     let shown = context.settings.shown();
     let help = |name: &str| config::SETTINGS.iter().find(|setting| setting.name == name).map_or("", |found| found.help);
-    let settings = shown.iter().map(|setting| SettingShown {
-        setting: setting.name,
-        value: setting.value.clone(),
-        origin: origin.then(|| setting.origin.clone()),
+    let mut all: Vec<(String, String, String, &str)> = shown
+        .into_iter()
+        .map(|setting| (setting.name.to_owned(), setting.value, setting.origin, help(setting.name)))
+        .collect();
+    for (name, value) in chain::shown(&context) {
+        let full = if name.is_empty() { "chain".to_owned() } else { format!("chain.{name}") };
+        all.push((full, value, context.settings.origin_in("chain", name), "docs/chain.md"));
+    }
+    let settings = all.iter().map(|(setting, value, from, _)| SettingShown {
+        setting: setting.clone(),
+        value: value.clone(),
+        origin: origin.then(|| from.clone()),
     });
     let body = SettingsShown { settings: settings.collect() };
-    let rows = shown.iter().map(|setting| {
-        let last = if origin { setting.origin.clone() } else { help(setting.name).to_owned() };
-        vec![setting.name.to_owned(), setting.value.clone(), last]
+    let rows = all.iter().map(|(setting, value, from, what_for)| {
+        let last = if origin { from.clone() } else { (*what_for).to_owned() };
+        vec![setting.clone(), value.clone(), last]
     });
     Document::of(&body)
         .records::<SettingShown>("settings")

@@ -16,7 +16,7 @@ use crate::{
     cli::{
         CliError, Context, chain, game_db,
         render::{Document, grouped},
-        store, time,
+        standing, store, time,
     },
     command,
     exit_code::ExitCode,
@@ -104,6 +104,7 @@ impl Check {
 
 pub(super) async fn run(_: DoctorArgs, context: Context) -> Result<ExitCode, CliError> {
     let (store, newest) = look_at_store(&context).await;
+    let money = money(&context).await;
     let mut checks = vec![
         versions(),
         upcasters(),
@@ -115,6 +116,7 @@ pub(super) async fn run(_: DoctorArgs, context: Context) -> Result<ExitCode, Cli
         clock(time::now(), newest),
         game_database(&context).await,
     ];
+    checks.extend(money);
     checks.extend(chain(&context, time::now()).await);
     let worst = checks.iter().map(|check| check.result).max().unwrap_or(Outcome::Ok);
     let rows: Vec<_> = checks
@@ -184,6 +186,21 @@ async fn look_at_store(context: &Context) -> (Check, Option<Timestamp>) {
         }
         Err(error) => (Check::error("store", &error), None),
     }
+}
+
+/// Whether money moves, as far as the log says. None where it cannot be read: that is a check of its own.
+async fn money(context: &Context) -> Option<Check> {
+    const NAME: &str = "money";
+    let looked = async {
+        let log = store::open_to_read(context).await?;
+        let found = standing::still(&log, context).await;
+        log.close().await;
+        found
+    };
+    Some(match looked.await.ok()? {
+        Some(stop) => Check::fail(NAME, stop.why, stop.next),
+        None => Check::ok(NAME, "nothing keeps money from moving"),
+    })
 }
 
 fn lock(store: &Path) -> Check {
@@ -364,7 +381,7 @@ fn source(standing: &Standing, policy: &Policy, now: Timestamp) -> Check {
 fn unanswered<T>(name: String, answer: &Answer<T>) -> Check {
     let found = match answer {
         Answer::Timeout {} => "no answer in time".to_owned(),
-        Answer::Error { class } => format!("no answer: {class}"),
+        Answer::Error { class } => format!("no answer: {}", class.says()),
         Answer::Null {} => "says there is no such block".to_owned(),
         Answer::Found(_) | Answer::NotAsked {} => "was not asked".to_owned(),
     };

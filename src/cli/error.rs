@@ -117,10 +117,13 @@ impl CliError {
         self
     }
 
-    /// Adds what to do next: a command, or a sentence.
+    /// Adds what to do next: a command, or a sentence. Several things may have the same next step: it is told once.
     #[must_use]
     pub fn next(mut self, step: impl Into<String>) -> CliError {
-        self.next.push(step.into());
+        let step = step.into();
+        if !self.next.contains(&step) {
+            self.next.push(step);
+        }
         self
     }
 
@@ -322,6 +325,12 @@ mod tests {
         assert!(at("line: 3") < at("disk on fire"));
         assert!(at("disk on fire") < at("correct the line"));
         assert!(!text.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn a_step_is_told_once() {
+        let text = sample().next("wox plan").next("wox plan").for_people(false, None);
+        assert_eq!(text.matches("wox plan").count(), 1, "{text}");
     }
 
     #[test]

@@ -183,8 +183,14 @@ pub(super) async fn look(
     let log = store::open_to_write(context).await?;
     let now = time::now();
     let looking = async {
-        if recovery::observe::declare(&log, &replay, policy, change_rules, &context.actor, now).await? {
+        let known = replay.state.chain.policy(policy.chain).cloned();
+        let changes = known.map(|known| chain::differences(&known, policy)).unwrap_or_default();
+        let declared = recovery::observe::declare(&log, &replay, policy, change_rules, &context.actor, now).await;
+        if declared.map_err(|error| chain::with_changes(error, &changes))? {
             context.say(format!("from here on chain {} is judged by the rules of the settings", policy.chain));
+            for change in &changes {
+                context.say(format!("  {}", change.told()));
+            }
             replay = self::replay(context).await?;
             if replay.state.chain.changed_rules().next().is_some() {
                 context.say("no money moves until another person agrees: wox observe --change-rules --as NAME");
@@ -230,10 +236,10 @@ fn targets(args: &ObserveArgs, replay: &Replay) -> Result<Targets, CliError> {
 /// What can be looked at about one stream; a stream nobody has heard of is a typo.
 pub(super) fn of_stream(what: &str, id: &str, replay: &Replay) -> Result<Targets, CliError> {
     let name = format!("{what}-{id}");
-    let meant_as_hash = what == "deposit" && id.starts_with("0x");
+    let meant_as_hash = what == "deposit" && (id.starts_with("0x") || chain::hash(&format!("0x{id}")).is_some());
     let stream = StreamId::new(&name).ok().filter(|_| !meant_as_hash).ok_or_else(|| {
         CliError::usage("wox::observe::what", format!("`{id}` is no id and no transaction hash"))
-            .next("a transaction hash is 0x and 64 hex digits")
+            .next(chain::no_hash(id))
     })?;
     let targets = Targets::of_stream(&replay.state, &stream);
     let known = replay.revision(&stream).0 > 0;

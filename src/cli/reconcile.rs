@@ -3,13 +3,14 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use wox_events::{Amount, Label};
-use wox_projections::{Account, verdict::HoldingsVerdict};
+use wox_events::{Amount, ChainEvent, Event, Label, RawEvent, Recorded, StreamId};
+use wox_projections::{Account, State, verdict::HoldingsVerdict};
 
 use crate::{
     cli::{
         CliError, Context, chain, evidence, observe, plan, progress::Progress, reason::reason, render::Document, store,
     },
+    command,
     exit_code::ExitCode,
     log::EventLog as _,
     recovery::{Finding, Scope, Targets, diagnose},
@@ -91,11 +92,15 @@ pub(super) struct Reconciled {
     compared: Vec<Compared>,
     /// What is wrong, with its first bad event.
     findings: Vec<Finding>,
+    /// What to type next, where anything differs.
+    next: Vec<String>,
 }
 
 pub(super) async fn run(args: ReconcileArgs, context: Context) -> Result<ExitCode, CliError> {
     let mut unknown = false;
-    match chain::optional(&context)? {
+    let configured = chain::optional(&context)?;
+    let is_configured = configured.is_some();
+    match configured {
         Some(configured) if !args.offline => {
             let replay = observe::replay(&context).await?;
             let targets = Targets { holdings: true, ..Targets::default() };
@@ -110,6 +115,11 @@ pub(super) async fn run(args: ReconcileArgs, context: Context) -> Result<ExitCod
     let until = log.head().await?.position;
     let progress = Progress::new(context.progress, 1);
     let evidence = evidence::gather(&log, until, evidence::threads(None), &context, progress, 1).await?;
+    let mut looks = Vec::new();
+    for policy in evidence.replay.state.chain.policies() {
+        let events = log.read_stream(&wox_events::chain::stream(policy.chain)).await?;
+        looks.extend(events.iter().map(RawEvent::decode));
+    }
     log.close().await;
     if let Some(reason) = args.adjust {
         let why = args.why.clone().unwrap_or_default();
@@ -122,7 +132,12 @@ pub(super) async fn run(args: ReconcileArgs, context: Context) -> Result<ExitCod
     let mut findings: Vec<Finding> = diagnose(&evidence).cases.into_iter().map(|case| case.finding).collect();
     findings.retain(|finding| rows.contains(&finding.row.as_str()));
     findings.dedup();
-    print(&compared, &findings, &context)?;
+    let searched = if is_configured { Some(looks.as_slice()) } else { None };
+    let mut next = next(&compared, &findings, &evidence.replay.state, searched);
+    if unknown {
+        next.insert(0, "find the sources that cannot say what we hold: wox doctor".into());
+    }
+    print(&compared, &findings, &next, &context)?;
     if let Some(error) = evidence::damage_error(&evidence, &context) {
         return Err(error);
     }
@@ -134,7 +149,7 @@ pub(super) async fn run(args: ReconcileArgs, context: Context) -> Result<ExitCod
 }
 
 /// The token that is meant: the only one that was looked at, or the one that was named.
-fn token(args: &ReconcileArgs, state: &wox_projections::State) -> Result<Label, CliError> {
+fn token(args: &ReconcileArgs, state: &State) -> Result<Label, CliError> {
     let known: Vec<&Label> = state.chain.holdings().map(|look| &look.subject).collect();
     match (&args.token, known.as_slice()) {
         (Some(named), known) => known.iter().find(|token| token.as_str().eq_ignore_ascii_case(named)).copied(),
@@ -152,7 +167,7 @@ fn token(args: &ReconcileArgs, state: &wox_projections::State) -> Result<Label, 
     })
 }
 
-fn compare(state: &wox_projections::State) -> Vec<Compared> {
+fn compare(state: &State) -> Vec<Compared> {
     let held = state.ledger.held();
     let drift = state.conservation.drift;
     let mut compared = vec![Compared {
@@ -199,11 +214,61 @@ fn compare(state: &wox_projections::State) -> Vec<Compared> {
     compared
 }
 
+/// Blocks that one search covers: where no earlier look agreed, it begins so far before the one that differs.
+const SEARCHED: u64 = 100_000;
+/// Most streams that are named one by one.
+const NAMED_MAX: usize = 3;
+
+/// What to type next, by what differs: what has a finding is planned for, and what moved our tokens is searched for. Where
+/// no chain is configured nothing can be asked of it, and `looks` is none.
+fn next(compared: &[Compared], findings: &[Finding], state: &State, looks: Option<&[Recorded]>) -> Vec<String> {
+    let mut steps = Vec::new();
+    let mut subjects: Vec<&StreamId> = findings.iter().map(|finding| &finding.subject).collect();
+    subjects.sort();
+    subjects.dedup();
+    let differs = compared.iter().any(|one| !one.agrees);
+    match subjects.len() {
+        0 if !differs => {}
+        1..=NAMED_MAX => steps.extend(subjects.iter().map(|subject| command::wox(["recover", subject.as_str()]))),
+        _ => steps.push("wox plan".into()),
+    }
+    let taken_over = state.imported().iter().any(|amount| !amount.is_zero());
+    let several = state.chain.holdings().count() > 1;
+    for look in state.chain.holdings().filter(|_| !taken_over) {
+        let HoldingsVerdict::Held { block, total } = state.chain.holdings_verdict(look) else {
+            continue;
+        };
+        let Some(owed) = wox_projections::chain::owed(state, block.number).filter(|owed| *owed != total) else {
+            continue;
+        };
+        let first = state.chain.differs_since(look).map_or(look.event.position, |event| event.position);
+        let agreed = |event: &Recorded| match &event.event {
+            Ok(Event::Chain(ChainEvent::HoldingsLooked { token, block, .. })) if event.position < first => {
+                (*token == look.subject).then_some(*block)
+            }
+            _ => None,
+        };
+        if let Some(looks) = looks {
+            let agreed = looks.iter().filter_map(agreed).max();
+            let from = agreed.map_or(block.number.saturating_sub(SEARCHED - 1), |agreed| agreed + 1);
+            steps.push(format!("look for what moved: wox observe transfers --from-block {from}"));
+        }
+        let token = if several { format!(" --token {}", look.subject) } else { String::new() };
+        steps.push(match total > owed {
+            true => format!(
+                "what nobody finds two people keep in suspense: wox reconcile --adjust unknown-origin --why REASON{token}"
+            ),
+            false => "stop paying until it is found: what is missing is never written off".into(),
+        });
+    }
+    steps
+}
+
 fn sum(left: Amount, right: Amount) -> Amount {
     left.checked_add(right).unwrap_or(left)
 }
 
-fn print(compared: &[Compared], findings: &[Finding], context: &Context) -> Result<(), CliError> {
+fn print(compared: &[Compared], findings: &[Finding], next: &[String], context: &Context) -> Result<(), CliError> {
     let rows: Vec<_> = compared
         .iter()
         .map(|one| {
@@ -216,12 +281,17 @@ fn print(compared: &[Compared], findings: &[Finding], context: &Context) -> Resu
             vec![verdict.to_owned(), one.what.to_owned(), one.ledger.clone(), other, one.from.clone()]
         })
         .collect();
-    let mut document = Document::of(&Reconciled { compared: compared.to_vec(), findings: findings.to_vec() })
+    let body = Reconciled { compared: compared.to_vec(), findings: findings.to_vec(), next: next.to_vec() };
+    let mut document = Document::of(&body)
         .records::<Compared>("compared")
         .table(["result", "what", "ledger (G)", "other (G)", "from"], rows);
     for finding in findings {
         let since = finding.since.as_ref().map(|since| format!("; first bad event {since}")).unwrap_or_default();
         document = document.line(format!("{} {}: {}{since}", finding.row, finding.subject, finding.says));
     }
-    document.print(context.output)
+    document.print(context.output)?;
+    for step in next {
+        context.say(format!("next: {step}"));
+    }
+    Ok(())
 }

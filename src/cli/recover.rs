@@ -229,6 +229,12 @@ async fn existing(stream: StreamId, context: &Context) -> Result<StreamId, CliEr
     if log.revision(&stream).await? > Revision::NO_STREAM {
         return Ok(stream);
     }
+    // Money that came in and that no event of the game names is a deposit all the same, known by the look at it.
+    if let Some(looks) = looks_at(&stream)
+        && log.revision(&looks).await? > Revision::NO_STREAM
+    {
+        return Ok(stream);
+    }
     // A burn that was never scheduled has no stream; its withdrawal has.
     let withdrawal = StreamId::new(format!("withdrawal-{}", stream.subject()));
     if let ("burn", Ok(withdrawal)) = (stream.category(), withdrawal)
@@ -239,12 +245,23 @@ async fn existing(stream: StreamId, context: &Context) -> Result<StreamId, CliEr
     Err(unknown(&stream, context).await)
 }
 
+/// The looks at a deposit's transaction.
+fn looks_at(deposit: &StreamId) -> Option<StreamId> {
+    let mut parts = deposit.subject().split(':');
+    let (id, tx) = (parts.next()?.parse().ok()?, chain::hash(parts.next()?)?);
+    wox_events::chain::transaction_stream(id, &tx).filter(|_| deposit.category() == "deposit")
+}
+
 /// What is said of a thing nobody has heard of; of a player also that somebody is called so.
 async fn unknown(stream: &StreamId, context: &Context) -> CliError {
     let (category, subject) = (stream.category(), stream.subject());
     let error = CliError::usage("wox::recover::unknown", format!("there is no {category} {subject} in this log"));
     let error = match category == "player" && who(subject, context).await.is_ok() {
         true => error.next(format!("did you mean `@{subject}`?")),
+        false => error,
+    };
+    let error = match category == "deposit" && !subject.contains(':') {
+        true => error.next(chain::no_hash(subject)),
         false => error,
     };
     error.next(format!("{} lists the ones something is wrong with", command::wox(["recover", category])))

@@ -3,17 +3,21 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
-use wox_events::{Actor, Digest, EventId, Json, LogId, Position, Provenance, RawEvent, Revision, StreamId, Timestamp};
+use wox_events::{
+    Actor, Digest, Event, EventId, Json, LogId, Position, Provenance, RawEvent, Revision, StreamId, Timestamp,
+};
+
+use wox_projections::verdict::quorum::Policy;
 
 use crate::{
     cli::{
-        CliError, Context, as_of,
+        CliError, Context, as_of, chain,
         render::{Document, Output, grouped},
         store,
     },
     exit_code::ExitCode,
     log::{EmbeddedLog, EventLog as _},
-    rfc3339,
+    recovery, rfc3339,
 };
 
 /// Show a stream, or one event
@@ -122,7 +126,15 @@ async fn whole_stream(
         let (shown, all) = (grouped(limit as u64), grouped(events.len() as u64));
         context.say(format!("the first {shown} of {all} events; --limit shows more, --output jsonl all"));
     }
-    let rows: Vec<_> = events.iter().take(limit).map(row).collect();
+    let mut rows: Vec<_> = events.iter().take(limit).map(row).collect();
+    let changed = changed_rules(&events);
+    for (row, changes) in rows.iter_mut().zip(&changed).filter(|(_, changes)| !changes.is_empty()) {
+        *row.last_mut().expect("a row has cells") = changes.join("; ");
+    }
+    let cut = |(event, changes): &(&RawEvent, &Vec<String>)| changes.is_empty() && is_cut(event);
+    if let (Output::Table, Some((event, _))) = (context.output, events.iter().zip(&changed).take(limit).find(cut)) {
+        context.say(format!("data that ends in … goes on: wox show {} shows an event whole", event.position));
+    }
     let events = events.iter().map(|event| record(log, event)).collect();
     Ok(Document::of(&StreamShown { stream: stream.clone(), as_of: until, events })
         .records::<EventShown>("events")
@@ -241,6 +253,23 @@ fn row(event: &RawEvent) -> Vec<String> {
 /// Why this build cannot read the payload, if it cannot.
 fn problem(event: &RawEvent) -> Option<String> {
     event.decode().event.err().map(|error| error.to_string())
+}
+
+/// What the declarations of a chain's rules changed, event by event: whoever agrees to them compares these.
+fn changed_rules(events: &[RawEvent]) -> Vec<Vec<String>> {
+    let mut known: Option<Policy> = None;
+    let changes = events.iter().map(|event| {
+        let Ok(Event::Chain(seen)) = event.decode().event else { return Vec::new() };
+        let Some(declared) = recovery::observe::declared(&seen) else { return Vec::new() };
+        let differ = known.as_ref().map(|known| chain::differences(known, &declared)).unwrap_or_default();
+        known = Some(declared);
+        differ.iter().map(chain::Change::told).collect()
+    });
+    changes.collect()
+}
+
+fn is_cut(event: &RawEvent) -> bool {
+    event.event.data.as_str().chars().nth(CELL_LETTERS_MAX).is_some()
 }
 
 fn shortened(text: &str) -> String {

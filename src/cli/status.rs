@@ -1,4 +1,5 @@
-//! `wox status`: where the log stands and what waits for somebody. Reads a handful of rows, never the whole log.
+//! `wox status`: where the log stands and what waits for somebody. Reads a handful of rows; the whole log only where it is
+//! about a chain, to say whether money stands still.
 
 use std::path::PathBuf;
 
@@ -10,7 +11,7 @@ use crate::{
     cli::{
         CliError, Context,
         render::{Document, grouped},
-        store,
+        standing, store,
     },
     command,
     exit_code::ExitCode,
@@ -19,9 +20,9 @@ use crate::{
     rfc3339,
 };
 
-/// Say where the log stands and which plans wait
+/// Say where the log stands, whether money moves, and which plans wait
 ///
-/// Exit code 3 when a plan waits for approval or application.
+/// Exit code 3 when a plan waits for approval or application, or no money moves.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
@@ -42,6 +43,18 @@ pub(super) struct StatusReport {
     bytes: u64,
     /// Plans that were proposed and not applied.
     plans_waiting: Vec<WaitingPlan>,
+    /// Why no money moves, while none does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    standstill: Option<StandstillShown>,
+}
+
+/// Why no money moves.
+#[derive(Debug, Serialize, JsonSchema)]
+struct StandstillShown {
+    /// What happened.
+    why: String,
+    /// What ends it.
+    next: String,
 }
 
 /// A plan that somebody has to decide about.
@@ -71,6 +84,7 @@ pub(super) async fn run(_: StatusArgs, context: Context) -> Result<ExitCode, Cli
     let plans = waiting(&log).await?;
     let pending = plans.iter().map(|(stream, state)| WaitingPlan { plan: stream.subject().to_owned(), state });
     let plans_waiting = pending.collect();
+    let standstill = standing::still(&log, &context).await?;
     let mut facts = vec![
         ("store", context.store.display().to_string()),
         ("log", head.log.to_string()),
@@ -81,15 +95,21 @@ pub(super) async fn run(_: StatusArgs, context: Context) -> Result<ExitCode, Cli
         ("on disk", format!("{} bytes", grouped(bytes))),
         ("plans waiting", plans.len().to_string()),
     ];
+    facts.extend(standstill.iter().map(|stop| ("no money moves", stop.why.clone())));
     facts.extend(plans.iter().map(|(stream, state)| ("  plan", format!("{} {state}", stream.subject()))));
-    Document::of(&StatusReport { store: context.store.clone(), head, newest_event: newest, bytes, plans_waiting })
+    let shown = standstill.clone().map(|stop| StandstillShown { why: stop.why, next: stop.next });
+    let store = context.store.clone();
+    Document::of(&StatusReport { store, head, newest_event: newest, bytes, plans_waiting, standstill: shown })
         .facts(facts)
         .print(context.output)?;
+    if let Some(stop) = &standstill {
+        context.say(format!("next: {}", stop.next));
+    }
     if let Some((stream, _)) = plans.first() {
         context.say(format!("next: {}", command::wox(["plan", "show", stream.subject()])));
         return Ok(ExitCode::Differences);
     }
-    Ok(ExitCode::Done)
+    Ok(if standstill.is_some() { ExitCode::Differences } else { ExitCode::Done })
 }
 
 /// Plans that were proposed and not applied, with what they wait for.

@@ -23,7 +23,8 @@ use wox_projections::{
 };
 
 use crate::{
-    log::{AppendError, AppendRequest, EventLog},
+    audit::sources::contradictions,
+    log::{AppendError, AppendRequest, EventLog, ReadError},
     world::chain::{Network, SlotSubject, TransactionSubject},
 };
 
@@ -86,6 +87,9 @@ pub enum ObserveError {
         /// The event that holds it.
         position: Position,
     },
+    /// The rules that the log has could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The log did not take an event.
     #[error(transparent)]
     Append(#[from] AppendError),
@@ -274,6 +278,7 @@ pub async fn declare(
     if let Some(known) = replay.state.chain.policies().find(|known| known.chain != rules.chain) {
         return Err(ObserveError::OtherChain { known: known.chain, chain: rules.chain });
     }
+    let rules = &as_declared(log, rules).await?;
     match replay.state.chain.policy(rules.chain) {
         Some(known) if known == rules => {
             let mut changed = replay.state.chain.changed_rules();
@@ -306,6 +311,52 @@ pub async fn declare(
     let mut recorder = Recorder { log, replay, by, now, deposits, revisions: BTreeMap::new() };
     recorder.append(stream, declared, Provenance::Recovery).await?;
     Ok(true)
+}
+
+/// The rules as the log has them, where it has the same in another order: in which order the settings list them says nothing.
+async fn as_declared(log: &dyn EventLog, rules: &Policy) -> Result<Policy, ObserveError> {
+    let events = log.read_stream(&chain::stream(rules.chain)).await?;
+    let declared = events.iter().rev().filter_map(|event| match event.decode().event {
+        Ok(Event::Chain(event)) => declared(&event),
+        _ => None,
+    });
+    let mut same = declared.filter(|declared| ordered(declared) == ordered(rules));
+    Ok(same.next().unwrap_or_else(|| rules.clone()))
+}
+
+/// The rules that an event declares.
+#[must_use]
+pub fn declared(event: &ChainEvent) -> Option<Policy> {
+    let ChainEvent::ChainPolicyDeclared {
+        chain,
+        genesis,
+        quorum,
+        sources,
+        tokens,
+        watched,
+        wallets,
+        minimum,
+        finalized_age_max,
+        journaled,
+    } = event.clone()
+    else {
+        return None;
+    };
+    Some(Policy { chain, genesis, quorum, sources, tokens, watched, wallets, minimum, finalized_age_max, journaled })
+}
+
+/// Rules with everything that they list in one order, each once.
+fn ordered(rules: &Policy) -> Policy {
+    fn sorted<T: Ord + Clone>(all: &[T]) -> Vec<T> {
+        all.iter().cloned().collect::<BTreeSet<T>>().into_iter().collect()
+    }
+    Policy {
+        sources: sorted(&rules.sources),
+        tokens: sorted(&rules.tokens),
+        watched: sorted(&rules.watched),
+        wallets: sorted(&rules.wallets),
+        ..rules.clone()
+    }
 }
 
 /// Looks, and records what changes anything. The replay is the log as it stands, with the rules declared.
@@ -484,6 +535,8 @@ impl<'a> Recorder<'a> {
         let since = |look: &Look<TransactionAnswer>| state.chain.deposit_verdict(look, &Before::default());
         let news = known.is_none_or(|known| judge(known) != verdict || since(known) != since(&look));
         let stream = chain::transaction_stream(policy.chain, tx).unwrap_or_else(|| chain::stream(policy.chain));
+        // What one source says against the others moves no verdict; whoever looks is told.
+        let against = contradictions(policy, self.now, &answers);
         if news {
             let event = ChainEvent::TransactionLooked { chain: policy.chain, tx: tx.clone(), at: self.now, answers };
             self.append(stream.clone(), event, Provenance::Observed).await?;
@@ -494,7 +547,8 @@ impl<'a> Recorder<'a> {
         };
         let unknown = matches!(verdict, DepositVerdict::Unknown { .. });
         let open = !verdict.is_final();
-        Ok((Seen { stream, row: verdict.row(), says: verdict.says(), unknown, open, recorded: news }, winner))
+        let says = std::iter::once(verdict.says()).chain(against).collect::<Vec<_>>().join("; ");
+        Ok((Seen { stream, row: verdict.row(), says, unknown, open, recorded: news }, winner))
     }
 
     async fn slot(

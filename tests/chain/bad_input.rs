@@ -8,7 +8,7 @@ use super::{
     anvil::{HOT, PLAYER, TREASURY, WATCHED, call, cents, creation, pay, sign, token, wallet, word},
     desk::{Desk, SECRET, asked, journaled, payment},
     rt,
-    sources::{Between, Lie},
+    sources::{Between, Lie, explorer_of},
 };
 
 /// A deposit that would be credited and a payment that would be settled, if two sources said so.
@@ -64,7 +64,8 @@ fn a_source_that_fails_in_any_way_leaves_no_quorum() {
         let desk = scene().await;
         for lie in [
             Lie::Silent,
-            Lie::Broken,
+            Lie::Broken(500),
+            Lie::CutOff,
             Lie::Elsewhere,
             Lie::Html,
             Lie::Endless,
@@ -79,6 +80,70 @@ fn a_source_that_fails_in_any_way_leaves_no_quorum() {
             knows_nothing(&desk, &format!("{lie:?}"));
         }
         holds_no_secret(desk.path());
+    });
+}
+
+#[test]
+fn how_a_source_failed_is_told_and_whoever_answers_votes() {
+    rt().block_on(async {
+        let desk = scene().await;
+        let tx = pay(PLAYER, 0, WATCHED, cents(5_000)).tx;
+        for (lie, says) in [
+            (Lie::Broken(401), "HTTP status 401"),
+            (Lie::Broken(429), "HTTP status 429"),
+            (Lie::Broken(500), "HTTP status 500"),
+            (Lie::CutOff, "the answer broke off"),
+        ] {
+            let liar = Between::start(&desk.anvil.url, lie).await;
+            desk.settings("timeout_seconds = 1", &[&desk.anvil.url, &format!("{}/?apikey={SECRET}", liar.url)]).await;
+            let said = desk.exits(&format!("observe deposit {tx}"), 6);
+            assert!(
+                said.contains(&format!("1 of 2 sources needed vote: two does not name its chain: {says}")),
+                "{said}"
+            );
+            assert!(desk.exits(&format!("explain deposit {tx}"), 0).contains(&format!("failed ({says})")), "{lie:?}");
+            let said = desk.exits("doctor", 1);
+            assert!(said.contains(&format!("no answer: {says}")), "{said}");
+            let votes = desk.json(&format!("explain deposit {tx}"))["looks"][0]["sources"].clone();
+            assert_eq!((&votes[0]["votes"], &votes[1]["votes"]), (&true.into(), &false.into()), "{lie:?}: {votes}");
+            assert!(desk.exits(&format!("explain deposit {tx}"), 0).contains("yes, too few do"), "{lie:?}");
+        }
+    });
+}
+
+#[test]
+fn a_source_that_contradicts_the_others_is_named_and_changes_no_verdict() {
+    rt().block_on(async {
+        let desk = scene().await;
+        let tx = pay(PLAYER, 0, WATCHED, cents(5_000)).tx;
+        let shown = format!("succeeded, 50 G to {WATCHED}");
+        for (lie, says) in [
+            (Lie::OtherAmount, format!("succeeded, 7000 G to {WATCHED}")),
+            (Lie::NothingKnown, "it shows nothing (null)".to_owned()),
+            (Lie::Failed, "block 12, failed".to_owned()),
+        ] {
+            let desk = scene().await;
+            // An explorer never votes: the verdict stays.
+            let liar = explorer_of(&desk.anvil.url, lie).await;
+            let explorer = format!(
+                "[[chain.sources]]\nname = \"scan\"\noperator = \"scan\"\nkind = \"explorer\"\nurl = \"{liar}\"\n"
+            );
+            let url = &desk.anvil.url;
+            desk.settings("", &[url, url]).await;
+            let settings = fs::read_to_string(desk.path().join("wox.toml")).unwrap();
+            fs::write(desk.path().join("wox.toml"), settings + &explorer).unwrap();
+            let against = "scan contradicts one, two: ";
+            for (command, code) in [("observe", 0), ("recover", 3), ("explain", 0)] {
+                let said = desk.exits(&format!("{command} deposit {tx}"), code);
+                assert!(said.contains("D1") && said.contains(against) && said.contains(&says), "{lie:?}: {said}");
+                assert!(said.contains(&shown), "{lie:?}: {said}");
+            }
+        }
+        // A third node votes, so nobody can say; which one is alone is told all the same.
+        let liar = Between::start(&desk.anvil.url, Lie::OtherAmount).await;
+        desk.settings("", &[&desk.anvil.url, &desk.anvil.url, &liar.url]).await;
+        let said = desk.exits(&format!("observe deposit {tx}"), 6);
+        assert!(said.contains("D11") && said.contains("three contradicts one, two: "), "{said}");
     });
 }
 
@@ -124,6 +189,11 @@ fn a_hash_that_is_none_or_of_something_else() {
             for command in ["observe", "recover", "explain"] {
                 let said = desk.exits(&format!("{command} deposit {typed}"), 2);
                 assert!(said.contains("help: "), "{command} {typed}: {said}");
+                // No command is named that fails with what was typed.
+                assert!(!said.contains(&format!("observe deposit {typed}")), "{command} {typed}: {said}");
+                if typed == digits {
+                    assert!(said.contains(&format!("begins with 0x: 0x{digits}")), "{command}: {said}");
+                }
             }
         }
         // A transfer that failed, our token to somebody else, an item, a token of somebody else, native coin.

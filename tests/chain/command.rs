@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use wox_events::WithdrawalEvent;
 
 use super::{
-    anvil::{self, HOT, PLAYER, WATCHED, call, cents, pay, sign, token, wallet},
+    anvil::{self, HOT, PLAYER, TREASURY, WATCHED, call, cents, pay, sign, token, wallet},
     desk::{Desk, asked, cancel, journaled, payment},
     label, rt,
 };
@@ -33,6 +33,7 @@ fn a_deposit_confirmed_but_not_credited_is_recovered_by_its_hash_once() {
         // The hot wallet's tokens came in by no event: the difference is said, with its block, and nothing is adjusted.
         let said = desk.exits("reconcile", 3);
         assert!(said.contains("custody") && said.contains("10000 G more than"), "{said}");
+        assert!(said.contains("observe transfers --from-block 0\n"), "{said}");
         desk.exits("verify", 0);
     });
 }
@@ -102,6 +103,47 @@ fn two_people_decide_on_all_that_was_sent_until_now() {
         desk.anvil.finalize().await;
         let said = desk.exits(decide, 4);
         assert!(said.contains("no event says what it paid") && !said.contains("HoldReleased"), "{said}");
+    });
+}
+
+#[test]
+fn what_became_of_money_by_the_log_is_told_beside_what_the_chain_shows() {
+    rt().block_on(async {
+        let desk = Desk::set().await;
+        // Nobody is known to have this wallet.
+        let deposit = pay(TREASURY, 3, WATCHED, cents(5_000));
+        desk.anvil.send(&deposit).await;
+        desk.anvil.finalize().await;
+        let recover = format!("recover deposit {}", deposit.tx);
+        desk.exits(&format!("{recover} -o kept.plan"), 3);
+        desk.carry_out("kept.plan");
+        for command in [&recover, &format!("explain deposit {}", deposit.tx)] {
+            let said = desk.exits(command, 0);
+            let stream = format!("deposit-8453:{}:0@", deposit.tx);
+            assert!(said.contains(&format!("by the log: 50 G wait in suspense since {stream}")), "{said}");
+            assert!(said.contains(&format!("wox {recover} --player ID --why REASON")), "{said}");
+        }
+        desk.exits(&format!("{recover} --player ann --why ticket-90 -o hers.plan"), 3);
+        desk.carry_out("hers.plan");
+        let said = desk.exits(&format!("explain deposit {}", deposit.tx), 0);
+        assert!(
+            said.contains("by the log: 50 G went to player ann by deposit-") && !said.contains("wait in"),
+            "{said}"
+        );
+
+        let game = desk.game().await;
+        asked(&game).await;
+        game.tell("withdrawal-7", WithdrawalEvent::TxBroadcast { tx: None, post: Some(label("post-5")) }).await;
+        game.log.close().await;
+        assert!(
+            desk.exits("explain withdrawal 7", 0).contains("by the log: not over: 100 G of player ann are in doubt")
+        );
+        desk.exits("recover withdrawal 7 --second bob --why ticket-91 -o back.plan", 3);
+        desk.carry_out("back.plan");
+        let said = desk.exits("explain withdrawal 7", 0);
+        let (log, chain) = (said.find("by the log: 100 G went back to player ann by withdrawal-7@"), said.find("W11"));
+        assert!(log.is_some() && log < chain && said.contains("alice and bob decided it"), "{said}");
+        assert!(desk.exits("explain burn 7", 0).contains("by the log: called off: 2 G are not to be burned"));
     });
 }
 
@@ -196,6 +238,10 @@ fn a_deposit_that_nobody_named_is_found_and_planned() {
         assert!(said.contains("wox observe transfers --from-block"), "{said}");
         assert!(said.contains(deposit.tx.as_str()) && said.contains(past.tx.as_str()), "{said}");
         assert!(desk.exits("plan -o all.plan", 3).contains("credit 50 G to player ann"));
+        // Findings are called by their stream, which has no event yet.
+        for named in [format!("deposit-8453:{}:0", deposit.tx), format!("deposit 8453:{}:0", deposit.tx)] {
+            assert!(desk.exits(&format!("recover {named}"), 3).contains("credit 50 G to player ann"), "{named}");
+        }
         // One source is enough to be named, none is enough to be credited.
         desk.settings("", &[&desk.anvil.url, "http://127.0.0.1:1"]).await;
         let said = desk.exits("observe transfers --from-block 3", 6);
@@ -247,7 +293,8 @@ fn a_verdict_is_reached_again_from_the_log_alone_and_says_who_said_what() {
         let said = desk.exits("explain withdrawal 7", 0);
         assert!(said.contains("with no network") && said.contains("2 of one, two have to agree"), "{said}");
         desk.exits("explain deposit 0x12", 2);
-        desk.exits("explain withdrawal 99", 2);
+        let said = desk.exits("explain withdrawal 99", 2);
+        assert!(said.contains("wox recover withdrawal lists") && !said.contains("observe"), "{said}");
         desk.exits("explain burn", 2);
         assert!(desk.exits("explain burn 7", 0).contains("W11, unknown: its signer did not journal"));
     });
@@ -262,13 +309,25 @@ fn tokens_that_no_event_brought_in_are_adjusted_by_two_people_and_by_nobody_else
             source: super::game::label("treasury"),
         };
         desk.tell("pool-main", holds).await;
-        assert!(desk.exits("reconcile", 0).contains("agrees"));
+        let agrees = desk.exits("reconcile", 0);
+        assert!(agrees.contains("agrees") && !agrees.contains("next: "), "{agrees}");
         let past = pay(PLAYER, 0, wallet(HOT).as_str(), cents(1_250));
         desk.anvil.send(&past).await;
         desk.anvil.finalize().await;
         let said = desk.exits("reconcile", 3);
         assert!(said.contains("12.5 G more than the 10000 G") && said.contains("first bad event"), "{said}");
-        desk.exits("observe transfers --from-block 4", 0);
+        // Whatever is named can be typed; the search begins behind the last look at which all agreed.
+        assert!(said.contains("reconcile --adjust unknown-origin --why REASON"), "{said}");
+        let next: Vec<&str> = said
+            .lines()
+            .filter(|line| line.starts_with("next: "))
+            .filter_map(|line| Some(line.split_once("wox ")?.1))
+            .collect();
+        let search = next.iter().find(|step| step.starts_with("observe transfers --from-block ")).unwrap();
+        let found = desk.exits(search, 0);
+        assert!(found.contains("1 transaction moved our tokens") && found.contains(past.tx.as_str()), "{found}");
+        assert!(next.contains(&"recover chain-8453"), "{said}");
+        desk.exits("recover chain-8453", 3);
         assert!(desk.exits("plan", 3).contains(&format!("+12.5 G by {}", past.tx)));
         desk.exits("reconcile --adjust direct-send", 2);
         desk.exits("reconcile --adjust because --why x", 2);
@@ -297,7 +356,16 @@ fn a_final_block_that_went_away_is_ended_by_the_two_who_are_named() {
         desk.anvil.mine(12).await;
         let said = desk.exits(&format!("{recover} -o alarm.plan"), 3);
         assert!(said.contains("D10") && said.contains("--second NAME --why REASON"), "{said}");
-        desk.exits("apply alarm.plan --yes", 3);
+        for recorded in [false, true] {
+            if recorded {
+                desk.exits("apply alarm.plan --yes", 3);
+            }
+            for (command, code) in [("status", 3), ("doctor", 1)] {
+                let said = desk.exits(command, code);
+                assert!(said.contains("went away") && said.contains("no money moves until two people"), "{said}");
+            }
+            assert!(desk.json("status")["standstill"]["next"].as_str().unwrap().contains("wox "));
+        }
         let decide = format!("{recover} --second bob --why ticket-93 -o over.plan");
         assert!(desk.exits(&decide, 4).contains("it may still be mined again"));
         // Another transaction takes its slot: it can never come any more.
@@ -312,9 +380,58 @@ fn a_final_block_that_went_away_is_ended_by_the_two_who_are_named() {
         desk.carry_out("over.plan");
         assert_eq!(desk.balance("ann"), "0");
         assert!(desk.exits(&decide, 0).contains("nothing to decide"));
+        assert!(desk.json("status").get("standstill").is_none());
         desk.exits(&format!("recover deposit {} -o other.plan", other.tx), 3);
         desk.carry_out("other.plan");
         assert_eq!(desk.balance("ann"), "70");
+    });
+}
+
+#[test]
+fn the_order_of_the_settings_is_no_rule_and_a_change_is_told_field_by_field() {
+    rt().block_on(async {
+        let desk = Desk::set().await;
+        let path = desk.path().join("wox.toml");
+        let (third, more) = (wallet(PLAYER), wallet(HOT));
+        let text = fs::read_to_string(&path).unwrap();
+        let text = text.replace(&format!("wallets = [\"{more}\"]"), &format!("wallets = [\"{more}\", \"{third}\"]"));
+        fs::write(&path, &text).unwrap();
+        desk.exits("observe", 0);
+        let (rules, sources) = text.split_once("[[chain.sources]]").unwrap();
+        let (one, two) = sources.split_once("[[chain.sources]]").unwrap();
+        let turned = rules.replace(&format!("\"{more}\", \"{third}\""), &format!("\"{third}\", \"{more}\""));
+        let turned = format!("{turned}[[chain.sources]]{two}\n[[chain.sources]]{one}");
+        fs::write(&path, &turned).unwrap();
+        desk.exits("observe", 0);
+        // Changed, and back in the other order: nothing was changed.
+        let changed =
+            turned.replace("name = \"two\"", "name = \"new\"").replace("journaled = true", "journaled = false");
+        fs::write(&path, &changed).unwrap();
+        let sources = "sources: new (node of two), one (node of one) (before: one (node of one), two (node of two))";
+        let said = desk.exits("observe --change-rules", 0);
+        assert!(said.contains(sources) && said.contains("journaled: false (before: true)"), "{said}");
+        assert!(!said.contains("wallets:"), "{said}");
+        // The second person reads it in the log.
+        let said = desk.exits("show chain-8453", 0);
+        assert!(said.contains(sources), "{said}");
+        let whole = said.split("wox show ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+        assert!(desk.exits(&format!("show {whole}"), 0).contains("\"watched\":"), "{said}");
+        for word in ["doctor", "status"] {
+            let said = desk.exits(word, if word == "doctor" { 1 } else { 3 });
+            assert!(said.contains("alice alone changed the rules of chain 8453"), "{word}: {said}");
+        }
+        fs::write(&path, &turned).unwrap();
+        desk.exits("observe --change-rules", 0);
+        assert!(desk.exits("doctor", 0).contains("nothing keeps money from moving"));
+        desk.exits("status", 0);
+        // What the settings say of the chain is shown, and no address of a source.
+        let said = desk.exits("config show --origin", 0);
+        for line in ["chain.quorum", "chain.sources", "one (node of one), two (node of two)", "chain.batch_max"] {
+            assert!(said.contains(line), "{said}");
+        }
+        assert!(!said.contains("http"), "{said}");
+        fs::write(&path, text.replacen("[chain]\n", "[chain]\nquorum = 3\n", 1)).unwrap();
+        assert!(desk.exits("config show", 0).contains("2 operators run nodes, and 3 have to agree"));
     });
 }
 
@@ -336,9 +453,11 @@ fn settings_that_cannot_be_are_refused_with_their_place() {
             let said = desk.exits(&format!("observe {what}"), 2);
             assert!(said.contains(word), "{said}");
         }
-        // Other rules than the log's are not taken over in passing.
+        // Other rules than the log's are not taken over in passing, and it is said which they are.
         fs::write(&path, text.replace("journaled = true\n", "journaled = false\n")).unwrap();
-        assert!(desk.exits("observe", 4).contains("--change-rules"));
+        let said = desk.exits("observe", 4);
+        assert!(said.contains("--change-rules") && said.contains("journaled: true in the log, false in the"), "{said}");
+        assert!(!said.contains("quorum") && !said.contains("http"), "{said}");
         for (from, to, word) in [
             ("[chain]\n", "[chain]\nquorum = 3\n", "have to agree"),
             ("[chain]\n", "[chain]\nminimum = \"-1\"\n", "chain.minimum"),

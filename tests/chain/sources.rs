@@ -11,7 +11,7 @@ use wox_events::chain::{Answer, Fault};
 
 use super::{
     Table,
-    anvil::{Anvil, PLAYER, WATCHED, cents, pay},
+    anvil::{Anvil, PLAYER, WATCHED, cents, creation, pay, sign},
     endpoint, interest, limits, on_chain, rt, source,
 };
 use wox_projections::verdict::quorum::Policy;
@@ -26,6 +26,8 @@ pub enum Lie {
     OtherAmount,
     /// Transactions name another sender.
     OtherSender,
+    /// Receipts say that it failed.
+    Failed,
     /// It is on another chain.
     OtherChain,
     /// It knows no transaction.
@@ -34,8 +36,12 @@ pub enum Lie {
     OtherId,
     /// A page.
     Html,
-    /// HTTP 500.
-    Broken,
+    /// This HTTP status.
+    Broken(u16),
+    /// Half a body.
+    CutOff,
+    /// It hangs up on every question.
+    HungUp,
     /// It wants to be asked elsewhere.
     Elsewhere,
     /// Never ends.
@@ -46,6 +52,12 @@ pub enum Lie {
     OneMissing,
     /// Both a result and an error.
     Both,
+    /// Receipts say twice how it ended.
+    Twice,
+    /// Receipts state a number with a zero in front.
+    NeedlessZero,
+    /// Receipts name another sender, or another receiver.
+    ReceiptOfOther(&'static str),
 }
 
 /// A liar between the engine and an honest chain.
@@ -90,7 +102,12 @@ async fn serve(mut stream: TcpStream, to: &str, lie: Lie) -> Option<()> {
             let page = "<html>come back later, apikey=s3cret</html>";
             stream.write_all((head("200 OK", page.len()) + page).as_bytes()).await.ok()?;
         }
-        Lie::Broken => stream.write_all(head("500 Internal Server Error", 0).as_bytes()).await.ok()?,
+        Lie::Broken(status) => {
+            let page = "apikey=s3cret";
+            stream.write_all((head(&format!("{status} No"), page.len()) + page).as_bytes()).await.ok()?;
+        }
+        Lie::CutOff => stream.write_all((head("200 OK", 100) + "[{\"jsonrpc").as_bytes()).await.ok()?,
+        Lie::HungUp => {}
         Lie::Elsewhere => {
             let answer =
                 format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
@@ -105,7 +122,10 @@ async fn serve(mut stream: TcpStream, to: &str, lie: Lie) -> Option<()> {
             let request: Value = serde_json::from_slice(&body).ok()?;
             let answer =
                 reqwest::Client::new().post(to).json(&request).send().await.ok()?.json::<Value>().await.ok()?;
-            let answer = told(answer, &request, lie).to_string();
+            let mut answer = told(answer, &request, lie).to_string();
+            if lie == Lie::Twice {
+                answer = answer.replace(r#""status":"0x1""#, r#""status":"0x0","status":"0x1""#);
+            }
             stream.write_all((head("200 OK", answer.len()) + &answer).as_bytes()).await.ok()?;
         }
     }
@@ -148,7 +168,10 @@ fn told(mut answer: Value, request: &Value, lie: Lie) -> Value {
             Lie::OtherAmount if is_receipt => {
                 entry["result"]["logs"][0]["data"] = json!(format!("0x{:064x}", 7_000_000_000_000_000_000_000u128));
             }
+            Lie::Failed if is_receipt => entry["result"]["status"] = json!("0x0"),
             Lie::OtherSender if is_transaction => entry["result"]["from"] = json!(WATCHED),
+            Lie::NeedlessZero if is_receipt => entry["result"]["status"] = json!("0x01"),
+            Lie::ReceiptOfOther(end) if is_receipt => entry["result"][end] = json!(WATCHED),
             Lie::OtherChain if method == "eth_chainId" => entry["result"] = json!("0x1"),
             Lie::NothingKnown if is_receipt || is_transaction => entry["result"] = Value::Null,
             Lie::Both => entry["error"] = json!({"code": -32000, "message": "s3cret"}),
@@ -178,7 +201,11 @@ fn every_way_to_fail_has_its_class_and_none_is_an_absence() {
         let subject = TransactionSubject { tx: payment.tx.clone(), seen: None, sender: None };
         for (lie, class) in [
             (Lie::Html, Some(Fault::NotJson)),
-            (Lie::Broken, Some(Fault::Status)),
+            (Lie::Broken(401), Some(Fault::Http(401))),
+            (Lie::Broken(429), Some(Fault::Http(429))),
+            (Lie::Broken(500), Some(Fault::Http(500))),
+            (Lie::CutOff, Some(Fault::BrokenOff)),
+            (Lie::HungUp, Some(Fault::BrokenOff)),
             (Lie::Elsewhere, Some(Fault::Redirected)),
             (Lie::Endless, Some(Fault::TooLarge)),
             (Lie::OtherId, Some(Fault::WrongId)),
@@ -201,11 +228,52 @@ fn every_way_to_fail_has_its_class_and_none_is_an_absence() {
     });
 }
 
+#[test]
+fn a_receipt_that_is_ambiguous_or_of_something_else_is_no_receipt() {
+    rt().block_on(async {
+        let anvil = Anvil::start().await;
+        let payment = pay(PLAYER, 0, WATCHED, cents(5_000));
+        // Nobody is called where a contract is made.
+        let made = sign(PLAYER, 1, None, creation(), 10);
+        for sent in [&payment, &made] {
+            anvil.send(sent).await;
+        }
+        anvil.finalize().await;
+        for (lie, class) in [
+            (Lie::Twice, Some(Fault::Contradictory)),
+            (Lie::NeedlessZero, Some(Fault::Malformed)),
+            (Lie::ReceiptOfOther("from"), Some(Fault::Contradictory)),
+            (Lie::ReceiptOfOther("to"), Some(Fault::Contradictory)),
+            (Lie::ReceiptOfOther("neither"), None),
+        ] {
+            let liar = Between::start(&anvil.url, lie).await;
+            let network = Network::new(vec![quick("liar", &liar.url)], interest());
+            for tx in [&payment.tx, &made.tx] {
+                let subject = TransactionSubject { tx: tx.clone(), seen: None, sender: None };
+                let answers = network.look_at_transactions(std::slice::from_ref(&subject)).await;
+                match (&answers[0][0].receipt, class) {
+                    (Answer::Error { class }, Some(expected)) => assert_eq!(*class, expected, "{lie:?} {tx}"),
+                    (said, expected) => assert_eq!(said.found().is_some(), expected.is_none(), "{lie:?} {tx} {said:?}"),
+                }
+            }
+        }
+    });
+}
+
 /// An explorer of the Etherscan V2 shape over an honest chain; it serves only callers with its key.
 async fn explorer(anvil: &Anvil) -> String {
+    serve_explorer(&anvil.url, Some("s3cret"), None).await
+}
+
+/// One that lies, to everybody.
+pub async fn explorer_of(node: &str, lie: Lie) -> String {
+    serve_explorer(node, None, Some(lie)).await
+}
+
+async fn serve_explorer(node: &str, key: Option<&'static str>, lie: Option<Lie>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/v2/api", listener.local_addr().unwrap());
-    let to = anvil.url.clone();
+    let to = node.to_owned();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut head = vec![0; 8_192];
@@ -214,7 +282,7 @@ async fn explorer(anvil: &Anvil) -> String {
             let asked =
                 reqwest::Url::parse(&format!("http://x{}", line.split(' ').nth(1).unwrap_or_default())).unwrap();
             let of = |name: &str| asked.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
-            let answer = if of("apikey").as_deref() != Some("s3cret") || of("chainid").as_deref() != Some("8453") {
+            let answer = if of("apikey").as_deref() != key || of("chainid").as_deref() != Some("8453") {
                 json!({"status": "0", "message": "NOTOK", "result": "Missing/Invalid API Key s3cret"})
             } else {
                 let params = match of("txhash") {
@@ -222,7 +290,12 @@ async fn explorer(anvil: &Anvil) -> String {
                     None => json!([of("tag"), of("boolean").as_deref() == Some("true")]),
                 };
                 let body = json!({"jsonrpc": "2.0", "id": 1, "method": of("action"), "params": params});
-                reqwest::Client::new().post(&to).json(&body).send().await.unwrap().json::<Value>().await.unwrap()
+                let honest =
+                    reqwest::Client::new().post(&to).json(&body).send().await.unwrap().json::<Value>().await.unwrap();
+                match lie {
+                    Some(lie) => told(json!([honest]), &json!([body]), lie)[0].clone(),
+                    None => honest,
+                }
             };
             let answer = answer.to_string();
             let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", answer.len());
@@ -271,7 +344,7 @@ fn an_explorers_error_in_a_good_answer_is_a_refusal_and_no_empty_wallet() {
 #[test]
 fn two_honest_sources_of_three_decide_whatever_the_third_says() {
     rt().block_on(async {
-        for lie in [Lie::OtherChain, Lie::Html, Lie::Silent, Lie::Broken, Lie::OtherId] {
+        for lie in [Lie::OtherChain, Lie::Html, Lie::Silent, Lie::Broken(500), Lie::OtherId] {
             let anvil = Anvil::start().await;
             let liar = Between::start(&anvil.url, lie).await;
             let sources = vec![quick("a", &anvil.url), quick("b", &anvil.url), quick("liar", &liar.url)];

@@ -6,11 +6,14 @@ use wox_events::{Position, Recorded};
 use wox_projections::State;
 
 use crate::{
-    audit::grounds::{Grounds, LookShown, Subject, grounds, looks},
+    audit::{
+        became,
+        grounds::{Grounds, LookShown, Subject, grounds, looks},
+    },
     cli::{CliError, Context, as_of, chain, evidence, progress::Progress, render::Document, store},
     command,
     exit_code::ExitCode,
-    log::EventLog as _,
+    log::{EmbeddedLog, EventLog as _},
     rfc3339,
 };
 
@@ -19,6 +22,8 @@ use crate::{
 pub(in crate::cli) struct Explained {
     /// Up to where.
     as_of: Position,
+    /// What became of it by the log, in sentences.
+    became: Vec<String>,
     /// The verdict and what it follows from.
     #[serde(flatten)]
     grounds: Grounds,
@@ -30,21 +35,18 @@ pub(super) async fn run(what: &str, id: &str, context: &Context) -> Result<ExitC
     let progress = Progress::new(context.progress, 1);
     let evidence = evidence::gather(&log, until, evidence::threads(None), context, progress, 1).await?;
     let state = &evidence.replay.state;
-    let unknown = || {
-        CliError::usage("wox::explain::unknown", format!("this log knows nothing of {what} {id}"))
-            .next(format!("wox recover {what} lists the ones something is wrong with"))
-            .next(format!("{} asks the chain", command::wox(["observe", what, id])))
-    };
+    let unknown = || unknown(what, id, context);
     let subject = subject(what, id, state).ok_or_else(unknown)?;
     let mut read: Vec<Recorded> = Vec::new();
     for look in looks(state, &subject).ok_or_else(unknown)? {
         let events = log.read_stream(&look.stream).await?;
         read.extend(events.iter().filter(|event| event.revision == look.revision).map(wox_events::RawEvent::decode));
     }
+    let became = told(state, &subject, &log, until).await?;
     log.close().await;
     let grounds = grounds(&evidence.replay, &subject, &read).ok_or_else(unknown)?;
     let agrees = grounds.reached_again;
-    print(Explained { as_of: until, grounds }, context)?;
+    print(Explained { as_of: until, became, grounds }, context)?;
     if let Some(error) = evidence::damage_error(&evidence, context) {
         return Err(error);
     }
@@ -58,8 +60,41 @@ pub(super) async fn run(what: &str, id: &str, context: &Context) -> Result<ExitC
     }
 }
 
+/// What became of a subject by the log, up to a position.
+pub(in crate::cli) async fn told(
+    state: &State,
+    subject: &Subject,
+    log: &EmbeddedLog,
+    until: Position,
+) -> Result<Vec<String>, CliError> {
+    let mut events = Vec::new();
+    for stream in became::streams(state, subject) {
+        let all = log.read_stream(&stream).await?;
+        events.extend(all.iter().filter(|event| event.position <= until).map(wox_events::RawEvent::decode));
+    }
+    Ok(became::became(state, subject, &events))
+}
+
+/// Nobody has heard of it: what can be done is named, and nothing that would not work with what was typed.
+fn unknown(what: &str, id: &str, context: &Context) -> CliError {
+    let error = CliError::usage("wox::explain::unknown", format!("this log knows nothing of {what} {id}"));
+    let tx = chain::hash(id).or_else(|| chain::hash(id.split(':').nth(1)?)).filter(|_| what == "deposit");
+    let error = match (tx, what) {
+        (Some(tx), _) => {
+            let asks = format!("{} asks the chain", command::wox(["observe", what, tx.as_str()]));
+            match chain::optional(context) {
+                Ok(None) => error.next(format!("write a section [chain] into wox.toml; then {asks}")),
+                _ => error.next(asks),
+            }
+        }
+        (None, "deposit") => error.next(chain::no_hash(id)),
+        (None, _) => error,
+    };
+    error.next(format!("wox recover {what} lists the ones something is wrong with"))
+}
+
 /// What was typed: a transaction by its hash or by a deposit's name, a withdrawal or burn by its id.
-fn subject(what: &str, id: &str, state: &State) -> Option<Subject> {
+pub(in crate::cli) fn subject(what: &str, id: &str, state: &State) -> Option<Subject> {
     if what != "deposit" {
         let id = id.to_owned();
         return Some(if what == "burn" { Subject::Burn(id) } else { Subject::Withdrawal(id) });
@@ -78,16 +113,21 @@ fn subject(what: &str, id: &str, state: &State) -> Option<Subject> {
 fn print(explained: Explained, context: &Context) -> Result<(), CliError> {
     let grounds = &explained.grounds;
     let row = if grounds.row.is_empty() { String::new() } else { format!("{}, ", grounds.row) };
-    let mut document = Document::of(&explained)
-        .records::<LookShown>("looks")
-        .line(format!("{}: {row}{}", grounds.subject, grounds.says));
+    let document = Document::of(&explained).records::<LookShown>("looks");
+    let by_log = explained.became.iter().map(|says| context.pasteable(says));
+    let document = by_log.fold(document, |document, says| document.line(format!("by the log: {says}")));
+    let mut document = document.line(format!("{}: {row}{}", grounds.subject, grounds.says));
     if let Some(rules) = &grounds.rules {
         let sources = rules.voters.join(", ");
         document =
             document.line(format!("rules of chain {}: {} of {sources} have to agree", rules.chain, rules.quorum));
     }
     for look in &grounds.looks {
-        let votes = |votes: bool| if votes { "yes" } else { "no" }.to_owned();
+        let votes = |votes: bool| match (votes, look.enough) {
+            (true, true) => "yes".to_owned(),
+            (true, false) => "yes, too few do".to_owned(),
+            (false, _) => "no".to_owned(),
+        };
         let block = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
         let rows = look.sources.iter().map(|said| {
             let (votes, last, digest) = (votes(said.votes), block(said.finalized), said.digest.short());
@@ -98,6 +138,7 @@ fn print(explained: Explained, context: &Context) -> Result<(), CliError> {
             .line(format!("{} at {}: {}, {}", look.of, rfc3339::text(look.at), look.row, look.says))
             .line(format!("  recorded in {}", look.event))
             .table(["source", "operator", "votes", "final block", "digest", "said"], rows.collect::<Vec<_>>());
+        document = look.contradictions.iter().fold(document, Document::line);
     }
     if !grounds.looks.is_empty() {
         let again = match grounds.reached_again {

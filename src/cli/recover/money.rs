@@ -5,7 +5,7 @@ use wox_projections::{Replay, verdict::DepositVerdict};
 
 use super::{Decision, RecoverArgs, decision::bad_name, existing, scope};
 use crate::{
-    cli::{CliError, Context, chain, observe, plan},
+    cli::{CliError, Context, as_of, chain, evidence, explain::verdict, observe, plan, progress::Progress, store},
     command,
     exit_code::ExitCode,
     recovery::{Scope, Targets},
@@ -55,11 +55,30 @@ pub(super) async fn recover(
         }
     };
     let code = plan::make(args.making.clone(), &scope, context).await?;
+    if code == ExitCode::Done && !decided {
+        became(what, id, context).await?;
+    }
     if code == ExitCode::Done && seen.iter().any(|seen| if decided { seen.unknown } else { seen.open }) {
         context.say(format!("that can still change: look again later with {}", command::wox(["recover", what, id])));
         return Ok(ExitCode::Unknown);
     }
     Ok(code)
+}
+
+/// Says what became of it by the log: where nothing is to be done, that is what somebody who asks wants to know.
+async fn became(what: &str, id: &str, context: &Context) -> Result<(), CliError> {
+    let log = store::open_to_read(context).await?;
+    let until = as_of::position(&log, context).await?;
+    let progress = Progress::new(context.progress, 1);
+    let evidence = evidence::gather(&log, until, evidence::threads(None), context, progress, 1).await?;
+    let state = &evidence.replay.state;
+    if let Some(subject) = verdict::subject(what, id, state) {
+        for says in verdict::told(state, &subject, &log, until).await? {
+            context.say(format!("by the log: {says}"));
+        }
+    }
+    log.close().await;
+    Ok(())
 }
 
 /// What to plan about a transaction: its deposits, or whose the one deposit of it is.
@@ -96,7 +115,8 @@ pub(super) async fn explain(
         CliError::usage("wox::recover::transfer", what)
             .next("wox recover transfer 0x… --second NAME --why WHAT-IT-PAID")
     };
-    let tx = chain::hash(id).ok_or_else(|| usage(format!("`{id}` is no transaction hash")))?;
+    let no_hash = || usage(format!("`{id}` is no transaction hash")).next(chain::no_hash(id));
+    let tx = chain::hash(id).ok_or_else(no_hash)?;
     let Some(Decision::Second(second)) = decision else {
         return Err(usage("what a transfer paid two people say; name the other, and what it paid".into()));
     };

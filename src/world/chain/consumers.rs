@@ -80,7 +80,7 @@ pub(super) async fn complete(
     for ((index, transaction, number), said) in asked.into_iter().zip(answers.chunks(2)) {
         let [receipt, block] = said else { continue };
         looking[index].found = Answer::Found(Consumer::Transaction {
-            receipt: ask::read(receipt, |value| parse::receipt(value, &transaction.tx, interest)),
+            receipt: ask::read(receipt, |value| parse::receipt_of(value, &transaction, interest)),
             block: ask::read(block, |value| parse::membership(value, number, &transaction.tx)),
             transaction,
         });

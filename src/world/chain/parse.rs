@@ -2,6 +2,8 @@
 //! of its source and no answer. Every signed transaction is hashed again and its sender recovered (banking.md 1.3): a
 //! source that invents one would have to invent a signature too.
 
+use std::fmt;
+
 use alloy::{
     consensus::{Transaction as _, TxEnvelope, transaction::SignerRecoverable as _},
     eips::eip2718::Encodable2718 as _,
@@ -9,8 +11,11 @@ use alloy::{
     rlp::{BufMut as _, BytesMut, Encodable, Header},
     rpc::types::Transaction as RpcTransaction,
 };
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{Map, Value};
 use wox_events::{
     Amount, Digest, Timestamp, TxHash,
     chain::{BlockId, Fault, Fees, Head, Log, Membership, Receipt, Transaction},
@@ -40,10 +45,88 @@ fn field<T: for<'de> Deserialize<'de>>(value: &Value, name: &str) -> Parsed<T> {
     typed(value.get(name).ok_or(Fault::Malformed)?)
 }
 
-/// `0x` and hex digits, within 64 bits.
+/// The JSON of an answer. A field that stands twice in an object has two values, and readers differ in which they take:
+/// it has none here.
+pub(super) fn json(bytes: &[u8]) -> Parsed<Value> {
+    let read: Result<Once, serde_json::Error> = serde_json::from_slice(bytes);
+    read.map(|Once(value)| value).map_err(|error| match error.classify() {
+        // Every JSON fits a value: only a field that stands twice does not.
+        serde_json::error::Category::Data => Fault::Contradictory,
+        _ => Fault::NotJson,
+    })
+}
+
+/// A value whose objects have every field once.
+struct Once(Value);
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Once, D::Error> {
+        deserializer.deserialize_any(OnceVisitor).map(Once)
+    }
+}
+
+struct OnceVisitor;
+
+impl<'de> Visitor<'de> for OnceVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON whose objects have every field once")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut all = Vec::new();
+        while let Some(Once(member)) = members.next_element()? {
+            all.push(member);
+        }
+        Ok(Value::Array(all))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
+        let mut all = Map::new();
+        while let Some((name, Once(value))) = fields.next_entry::<String, Once>()? {
+            if all.insert(name, value).is_some() {
+                return Err(de::Error::custom("a field stands twice"));
+            }
+        }
+        Ok(Value::Object(all))
+    }
+}
+
+/// `0x` and hex digits, the first of them no zero that could be left out, within 64 bits.
 pub(super) fn quantity(value: &Value) -> Parsed<u64> {
     let digits = value.as_str().and_then(|text| text.strip_prefix("0x")).ok_or(Fault::Malformed)?;
-    u64::from_str_radix(digits, 16).map_err(|_| Fault::Malformed)
+    // A sign would be read as a number too.
+    let canonical = digits == "0" || !digits.starts_with(['0', '+']);
+    u64::from_str_radix(digits, 16).ok().filter(|_| canonical).ok_or(Fault::Malformed)
 }
 
 fn quantity_of(value: &Value, name: &str) -> Parsed<u64> {
@@ -275,6 +358,21 @@ pub(super) fn receipt(value: &Value, asked: &TxHash, interest: &Interest) -> Par
     })
 }
 
+/// A receipt of a transaction that the same source shows. One that names another sender or another receiver is a receipt of
+/// something else; where a contract is made nobody is called.
+pub(super) fn receipt_of(value: &Value, of: &Transaction, interest: &Interest) -> Parsed<Receipt> {
+    let stated = |name: &str| value.get(name).map(typed::<Option<Address>>).transpose();
+    let same = |stated: Option<Option<Address>>, known: Option<&Label>| match stated {
+        Some(stated) => stated.map(address).as_ref() == known,
+        // What it does not say contradicts nothing.
+        None => true,
+    };
+    match same(stated("from")?, Some(&of.from)) && same(stated("to")?, of.to.as_ref()) {
+        true => receipt(value, &of.tx, interest),
+        false => Err(Fault::Contradictory),
+    }
+}
+
 /// Largest data of a log that is kept as evidence; a Transfer has 32 bytes.
 const LOG_DATA_MAX: usize = 1_024;
 
@@ -316,6 +414,22 @@ mod tests {
         kinds.sort_unstable();
         kinds.dedup();
         assert_eq!(kinds, [0, 1, 2, 4, 126]);
+    }
+
+    #[test]
+    fn a_field_that_stands_twice_and_a_number_with_a_needless_zero_are_no_answer() {
+        for (text, read) in [
+            (r#"{"a":[{"b":null}],"c":-1.5}"#, Ok(serde_json::json!({"a": [{"b": null}], "c": -1.5}))),
+            (r#"[{"a":1,"a":1}]"#, Err(Fault::Contradictory)),
+            (r#"[{"a":1}"#, Err(Fault::NotJson)),
+            ("[1] garbage", Err(Fault::NotJson)),
+        ] {
+            assert_eq!(json(text.as_bytes()), read, "{text}");
+        }
+        assert_eq!(json("[".repeat(200_000).as_bytes()), Err(Fault::NotJson), "as deep as one likes");
+        for (text, read) in [("0x0", Some(0)), ("0x1f", Some(31)), ("0x01", None), ("0x", None), ("0x+1", None)] {
+            assert_eq!(quantity(&text.into()).ok(), read, "{text}");
+        }
     }
 
     #[test]

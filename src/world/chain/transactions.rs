@@ -82,13 +82,15 @@ impl First {
         let [transaction, receipt] = said else {
             return First { transaction: Answer::NotAsked {}, receipt: Answer::NotAsked {} };
         };
-        First {
-            transaction: ask::read(transaction, |value| {
-                let read = parse::transaction(value)?;
-                if read.tx == subject.tx { Ok(read) } else { Err(wox_events::chain::Fault::Unrelated) }
-            }),
-            receipt: ask::read(receipt, |value| parse::receipt(value, &subject.tx, interest)),
-        }
+        let transaction = ask::read(transaction, |value| {
+            let read = parse::transaction(value)?;
+            if read.tx == subject.tx { Ok(read) } else { Err(wox_events::chain::Fault::Unrelated) }
+        });
+        let receipt = ask::read(receipt, |value| match transaction.found() {
+            Some(of) => parse::receipt_of(value, of, interest),
+            None => parse::receipt(value, &subject.tx, interest),
+        });
+        First { transaction, receipt }
     }
 }
 

@@ -18,6 +18,8 @@ use wox_events::{
     chain::{Answer, Fault, Source, SourceKind},
 };
 
+use super::parse;
+
 /// One question in the terms of JSON-RPC.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Call {
@@ -157,13 +159,13 @@ impl Endpoint {
             .collect();
         let bytes = self.exchange(self.client.post(self.url.clone()).json(&body)).await?;
         transcript.add(&bytes);
-        let entries = match serde_json::from_slice(&bytes) {
-            Ok(Value::Array(entries)) => entries,
+        let entries = match parse::json(&bytes).map_err(Failure::Fault)? {
+            Value::Array(entries) => entries,
             // A node refuses a whole batch with one error object.
-            Ok(Value::Object(entry)) if entry.get("error").is_some_and(Value::is_object) => {
+            Value::Object(entry) if entry.get("error").is_some_and(Value::is_object) => {
                 return Err(Failure::Fault(refusal(&entry)));
             }
-            Ok(_) | Err(_) => return Err(Failure::Fault(Fault::NotJson)),
+            _ => return Err(Failure::Fault(Fault::NotJson)),
         };
         let mut by_id: BTreeMap<u64, Answer<Value>> = BTreeMap::new();
         for entry in entries {
@@ -198,11 +200,11 @@ impl Endpoint {
         }
         let bytes = self.exchange(self.client.get(url)).await?;
         transcript.add(&bytes);
-        match serde_json::from_slice(&bytes) {
+        match parse::json(&bytes).map_err(Failure::Fault)? {
             // Its own errors come with HTTP 200 and `status: "0"`: taken for "nothing", wallets look empty (banking.md 3.5).
-            Ok(Value::Object(entry)) if entry.contains_key("status") => Ok(Answer::Error { class: Fault::Refused }),
-            Ok(Value::Object(entry)) => Ok(answer(entry)),
-            Ok(_) | Err(_) => Err(Failure::Fault(Fault::NotJson)),
+            Value::Object(entry) if entry.contains_key("status") => Ok(Answer::Error { class: Fault::Refused }),
+            Value::Object(entry) => Ok(answer(entry)),
+            _ => Err(Failure::Fault(Fault::NotJson)),
         }
     }
 
@@ -214,7 +216,7 @@ impl Endpoint {
             return Err(Failure::Fault(Fault::Redirected));
         }
         if status != StatusCode::OK {
-            return Err(Failure::Fault(Fault::Status));
+            return Err(Failure::Fault(Fault::Http(status.as_u16())));
         }
         let mut bytes = Vec::new();
         let mut parts = response.bytes_stream();
@@ -237,8 +239,13 @@ enum Failure {
 }
 
 impl Failure {
+    /// What fails once there is a connection broke off, whether before the first byte or behind it.
     fn of(error: &reqwest::Error) -> Failure {
-        if error.is_timeout() { Failure::Timeout } else { Failure::Fault(Fault::Unreachable) }
+        match () {
+            () if error.is_timeout() => Failure::Timeout,
+            () if error.is_connect() => Failure::Fault(Fault::Unreachable),
+            () => Failure::Fault(Fault::BrokenOff),
+        }
     }
 
     fn to_answer<T>(self) -> Answer<T> {
