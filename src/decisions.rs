@@ -27,7 +27,13 @@ pub fn cases(evidence: &Evidence, scope: &Scope, all: &[Case]) -> Result<Vec<Cas
         Scope::Subject(subject) => found(&|stream| stream == subject.as_str()),
         Scope::Transaction { chain, tx } => {
             let streams = format!("deposit-{chain}:{tx}:");
-            found(&|stream| stream.starts_with(&streams))
+            // A stream of another name may be about a log of it all the same.
+            let known = evidence.replay.state.deposits.by_transaction();
+            let named = known.get(format!("{chain}:{tx}").as_str());
+            let is_of_it = |stream: &str| {
+                named.into_iter().flatten().any(|(subject, _)| stream.strip_prefix("deposit-") == Some(*subject))
+            };
+            found(&|stream| stream.starts_with(&streams) || is_of_it(stream))
         }
         Scope::Attribute { deposit, player, .. } => {
             uncredited_deposit::attributed_by_operator(evidence, deposit, player)

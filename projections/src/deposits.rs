@@ -444,8 +444,9 @@ impl Projection for Deposits {
                 }
                 let known = self.references.entry(named.clone()).or_default();
                 known.value = Some(*value);
-                // What was credited before anybody had observed it came in all the same.
-                let credited = *finality == Finality::Finalized && !known.credits.is_empty();
+                // What was credited before anybody had observed it came in all the same, but not what an import brought in.
+                let imported = named.rsplit_once(':').is_some_and(|(tx, _)| self.imported.contains_key(tx));
+                let credited = *finality == Finality::Finalized && !known.credits.is_empty() && !imported;
                 deposit.reference = Some(named.clone());
                 if credited {
                     self.confirm(Some(&named), None);

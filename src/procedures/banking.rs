@@ -13,22 +13,23 @@ pub mod vanished_deposit;
 pub mod withdrawal_in_doubt;
 
 use wox_events::{
-    DepositEvent, Label, StreamId, TxHash,
+    DepositEvent, Label, PlayerId, StreamId, TxHash,
     chain::{BlockId, Intent},
     deposit::Finality,
 };
 use wox_projections::{
-    State,
+    Account, State,
     chain::Judged,
+    deposits::Credit,
     due::Due,
     explained::{unexplained, unexplained_elsewhere},
     verdict::{WithdrawalVerdict, quorum::Transfer, withdrawal::Payment},
 };
 
-use super::{as_incident, stream};
+use super::{Steps, as_incident, hold, stream};
 use crate::{
     command::{word, wox},
-    recovery::Evidence,
+    recovery::{Evidence, Repair, plan::holds},
     rfc3339,
 };
 
@@ -56,6 +57,26 @@ fn observed(evidence: &Evidence, judged: &Judged<'_>, came: &Transfer, block: &B
         source,
         digest,
     })
+}
+
+/// What a person decides of a deposit that is credited to another: the credit moves, where it is still there.
+fn moved_to(evidence: &Evidence, stream: &StreamId, credit: &Credit, to: &PlayerId) -> Repair {
+    let state = &evidence.replay.state;
+    let held = holds(state, &Account::Withdrawable(credit.player.clone()));
+    if state.ledger.player(to).is_none() {
+        return hold(format!("the log knows no player {to}"), "name the player by the id of their stream");
+    }
+    if held < credit.amount {
+        return hold(
+            format!("player {} holds {held} G of the {} G that would move", credit.player, credit.amount),
+            format!("agree with both, then {}", as_incident(stream)),
+        );
+    }
+    let (from, amount, corrects) = (credit.player.clone(), credit.amount, credit.event.id);
+    let says =
+        format!("move {amount} G from player {from} to player {to}, withdrawable: whose deposit it is was decided");
+    let corrected = DepositEvent::AttributionCorrected { from, to: to.clone(), amount, corrects };
+    Steps::on(evidence, stream.clone()).add(credit.event.id, to.as_str(), corrected, says).repair()
 }
 
 /// What a person does next about a withdrawal or a burn whose outcome is unknown: what can be asked of the signer, as it is

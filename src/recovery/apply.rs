@@ -287,7 +287,7 @@ async fn judge(
         try_item(&mut fork, item, &today).map_err(|why| ApplyError::NoLongerFits {
             plan: old.short_id(),
             stream: item.stream.clone(),
-            why,
+            why: why.to_string(),
         })?;
     }
     Ok(pending)

@@ -445,7 +445,7 @@ pub async fn observe(
         addresses.sort();
         addresses.dedup();
         for token in &policy.tokens {
-            let looked = network.look_at_holdings(token, &addresses).await;
+            let looked = network.look_at_holdings(token, &addresses, policy.quorum).await;
             seen.push(recorder.holdings(policy, token, looked).await?);
         }
     }

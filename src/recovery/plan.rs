@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use wox_events::{Digest, Json, LogId, Position, Revision, StreamId, Timestamp, record::JsonError};
-use wox_projections::{Account, FOLD_HASH, Replay, State, invariants, ledger::Drift, postings::postings};
+use wox_projections::{Account, FOLD_HASH, Rejection, Replay, State, invariants, ledger::Drift, postings::postings};
 
 use super::{
     Case, Evidence, Finding, Repair, Scope, Severity, Step, diagnose,
@@ -180,11 +180,8 @@ pub fn plan(evidence: &Evidence, scope: &Scope) -> Result<Plan, JsonError> {
                 };
                 items.retain(|other| !with_it(other));
                 held.extend(item.findings.into_iter().map(|finding| Hold {
-                    next: format!(
-                        "look at it with `{}`; it needs a decision of its own",
-                        command::wox(["show", item.stream.as_str()])
-                    ),
-                    why: why.clone(),
+                    next: why.next(&item.stream),
+                    why: why.to_string(),
                     concerns: Vec::new(),
                     finding,
                 }));
@@ -251,7 +248,7 @@ fn undecided(cases: Vec<Case>, scope: &Scope) -> Vec<Case> {
             held @ Repair::Hold { .. } => held,
             Repair::Compensate { .. } => Repair::Hold {
                 why: "it needs no decision: the log proves what is to be done".into(),
-                next: command::wox(["recover", finding.subject.as_str()]),
+                next: format!("apply first what is planned by {}", command::wox(["recover", finding.subject.as_str()])),
             },
         };
         Case { finding, repair }
@@ -305,7 +302,7 @@ fn gather_by_stream(cases: Vec<Case>) -> (Vec<Item>, Vec<Hold>) {
 
 /// Folds the items onto a copy of the state, and notes what each step moves. `Err` names the item that would be
 /// refused, and why. `None` when there is nothing to try.
-fn try_out(evidence: &Evidence, items: &mut [Item]) -> Result<Option<Replay>, (usize, String)> {
+fn try_out(evidence: &Evidence, items: &mut [Item]) -> Result<Option<Replay>, (usize, WouldBeRefused)> {
     if items.is_empty() {
         return Ok(None);
     }
@@ -316,23 +313,53 @@ fn try_out(evidence: &Evidence, items: &mut [Item]) -> Result<Option<Replay>, (u
     Ok(Some(fork))
 }
 
+/// Why an item would be refused.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WouldBeRefused {
+    /// The folds refuse one of its events.
+    #[error("the compensation {0} would be refused: {1}")]
+    Step(String, Rejection),
+    /// The ledger cannot say what it moves.
+    #[error(transparent)]
+    Postings(#[from] Rejection),
+    /// An event that cannot be read.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl WouldBeRefused {
+    /// What a person does about it.
+    fn next(&self, stream: &StreamId) -> String {
+        let show = command::wox(["show", stream.as_str()]);
+        match self {
+            WouldBeRefused::Step(_, Rejection::Overdrawn { account: Account::Pool, short_by }) => format!(
+                "the pool has paid it out: have {short_by} G contributed to it (PoolContributed in pool-main), then plan again"
+            ),
+            _ => format!("look at it with `{show}`; it needs a decision of its own"),
+        }
+    }
+}
+
 /// Folds one item onto a state; says why it would be refused.
-pub(super) fn try_item(fork: &mut Replay, item: &mut Item, evidence: &Evidence) -> Result<(), String> {
+pub(super) fn try_item(fork: &mut Replay, item: &mut Item, evidence: &Evidence) -> Result<(), WouldBeRefused> {
     let mut revision = item.expected;
     for step in &mut item.steps {
         revision = Revision(revision.0 + 1);
         let position = Position(fork.position.0 + 1);
         let recorded = step.to_recorded(&item.stream, position, revision, evidence.now());
         step.postings = match &recorded.event {
-            Ok(event) => postings(&item.stream, event, &fork.state).map_err(|why| why.to_string())?,
-            Err(error) => return Err(error.to_string()),
+            Ok(event) => postings(&item.stream, event, &fork.state)?,
+            Err(error) => return Err(WouldBeRefused::Other(error.to_string())),
         };
         step.postings.retain(|posting| !posting.amount.is_zero());
         let refused = fork.accounting.refused;
-        fork.observe(&recorded).map_err(|error| error.to_string())?;
+        fork.observe(&recorded).map_err(|error| WouldBeRefused::Other(error.to_string()))?;
         if fork.accounting.refused > refused {
-            let why = fork.held().get(&item.stream).map(|held| held.reason.to_string()).unwrap_or_default();
-            return Err(format!("the compensation {} would be refused: {why}", step.kind));
+            let why = fork.held().get(&item.stream).map(|held| held.reason.clone());
+            return Err(why.map_or_else(
+                || WouldBeRefused::Other(format!("the compensation {} would be refused", step.kind)),
+                |why| WouldBeRefused::Step(step.kind.clone(), why),
+            ));
         }
     }
     Ok(())

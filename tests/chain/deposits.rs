@@ -469,9 +469,14 @@ fn d4_a_failed_transfer_moved_nothing() {
 
 /// The game says that it saw a deposit of 50 G in the block that has it now.
 pub async fn observed(anvil: &Anvil, table: &Table, tx: &wox_events::TxHash) {
+    table.game.tell(&deposit(tx, 0), observation(anvil, tx).await).await;
+}
+
+/// What it says.
+pub async fn observation(anvil: &Anvil, tx: &wox_events::TxHash) -> DepositEvent {
     let receipt = anvil.rpc("eth_getTransactionReceipt", serde_json::json!([tx.as_str()])).await;
     let number = receipt["blockNumber"].as_str().unwrap().trim_start_matches("0x").to_owned();
-    let seen = DepositEvent::DepositObserved {
+    DepositEvent::DepositObserved {
         chain: 8453,
         tx: tx.clone(),
         ordinal: 0,
@@ -485,8 +490,7 @@ pub async fn observed(anvil: &Anvil, table: &Table, tx: &wox_events::TxHash) {
         finality: wox_events::deposit::Finality::Unsafe,
         source: label("game"),
         digest: super::game::digest("said"),
-    };
-    table.game.tell(&deposit(tx, 0), seen).await;
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A second ledger, written from the game's rules and not from the first one: slow, obvious, over names and signed
 //! integers. It reads the wire form of events and is told only those that a replay applied.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use wox_events::{Amount, Recorded};
@@ -24,6 +24,8 @@ pub(crate) struct Model {
     standing: BTreeMap<String, u32>,
     /// What transactions brought before the game was taken over: it is in the imported balances.
     before: BTreeMap<String, i128>,
+    /// All that the game had dealt with before.
+    imports: BTreeSet<String>,
 }
 
 const OUTSIDE: &str = "outside";
@@ -58,7 +60,11 @@ impl Model {
             }
             "BurnImported" if text("standing") == "scheduled" => self.give(OUTSIDE, "burn_queue", amount("amount")),
             "PoolImported" => self.give(OUTSIDE, "pool", amount("balance")),
-            "CreditImported" if text("standing") == "credited" => {
+            "CreditImported" => {
+                self.imports.insert(format!("{}:{}", data["chain"], data["tx"]));
+                if text("standing") != "credited" {
+                    return;
+                }
                 self.before.insert(format!("{}:{}", data["chain"], data["tx"]), amount("value"));
             }
             "PotionBrewed" => self.pay_split(subject, &data["cost"], "pool"),
@@ -88,6 +94,12 @@ impl Model {
             "DepositObserved" => {
                 let name = reference(&data);
                 self.seen.insert(name.clone(), amount("value"));
+                // Credited before it was observed: it came in all the same.
+                let standing = self.standing.get(&name).is_some_and(|standing| *standing > 0);
+                let imported = name.rsplit_once(':').is_some_and(|(transaction, _)| self.imports.contains(transaction));
+                if standing && !imported && text("finality") == "finalized" {
+                    self.count(&name, amount("value"));
+                }
                 self.named.insert(subject.to_owned(), name);
             }
             "DepositCredited" => {

@@ -193,6 +193,8 @@ impl Doubt<'_> {
             );
             return waiting.then(|| Case { finding, repair: hold(KEPT, next) });
         };
+        // A slot that somebody else took, or that did another thing, is as bad here as with a payment.
+        let severity = if verdict.is_for_two_people() { Severity::Critical } else { severity };
         let what = format!("{}, {}", verdict.row(), verdict.says());
         if let WithdrawalVerdict::Executed { tx, .. } = &verdict {
             let settled = BurnEvent::BurnSettled { tx: tx.clone(), amount: self.burn.amount };

@@ -2,7 +2,7 @@
 //! another player than the one whose wallet sent it. A wrong amount is booked anew where the player still has what was
 //! credited; whose a deposit is, people decide.
 
-use wox_events::{DepositEvent, Label, PlayerId, StreamId, chain::BlockId};
+use wox_events::{DepositEvent, Label, StreamId, chain::BlockId};
 use wox_projections::{
     Account,
     chain::{Judged, judged},
@@ -175,24 +175,4 @@ impl Booked<'_> {
             )
         }
     }
-}
-
-/// What a person decides of a deposit that is credited to another: the credit moves, where it is still there.
-pub(super) fn moved_to(evidence: &Evidence, stream: &StreamId, credit: &Credit, to: &PlayerId) -> Repair {
-    let state = &evidence.replay.state;
-    let held = holds(state, &Account::Withdrawable(credit.player.clone()));
-    if state.ledger.player(to).is_none() {
-        return hold(format!("the log knows no player {to}"), "name the player by the id of their stream");
-    }
-    if held < credit.amount {
-        return hold(
-            format!("player {} holds {held} G of the {} G that would move", credit.player, credit.amount),
-            format!("agree with both, then {}", as_incident(stream)),
-        );
-    }
-    let (from, amount, corrects) = (credit.player.clone(), credit.amount, credit.event.id);
-    let says =
-        format!("move {amount} G from player {from} to player {to}, withdrawable: whose deposit it is was decided");
-    let corrected = DepositEvent::AttributionCorrected { from, to: to.clone(), amount, corrects };
-    Steps::on(evidence, stream.clone()).add(credit.event.id, to.as_str(), corrected, says).repair()
 }

@@ -16,10 +16,7 @@ use wox_projections::{
     verdict::{DepositVerdict, quorum::Transfer},
 };
 
-use super::{
-    super::{Procedure, Steps, as_incident, hold, stopped, stream},
-    misbooked_deposit,
-};
+use super::super::{Procedure, Steps, as_incident, hold, stopped, stream};
 use crate::{
     command::{word, wox},
     recovery::{Case, Evidence, Finding, Repair, Severity},
@@ -135,7 +132,7 @@ impl Came<'_> {
                         ("was dealt with before", hold(why, next))
                     }
                     Some(credit) => {
-                        let repair = misbooked_deposit::moved_to(self.evidence, &self.stream, credit, player);
+                        let repair = super::moved_to(self.evidence, &self.stream, credit, player);
                         ("was credited to another", repair)
                     }
                     None => {

@@ -143,7 +143,17 @@ impl Doubt<'_> {
                 let partly = matches!(&verdict, WithdrawalVerdict::Anomaly { paid, .. } if !paid.is_zero());
                 let outcome_unknown = !partly || self.has_live_slot();
                 let finding = Finding { outcome_unknown, ..self.finding(severity, &what) };
-                let why = "a payment may exist and may still land: an unknown outcome is never compensated";
+                let why = match &verdict {
+                    WithdrawalVerdict::Anomaly { .. } | WithdrawalVerdict::ForeignConsumer { .. }
+                        if !verdict.is_for_two_people() =>
+                    {
+                        "its address was paid: to give it back would pay twice"
+                    }
+                    other if other.is_for_two_people() && !self.has_live_slot() => {
+                        "its slot is gone, and no rule says whether it was paid otherwise: that is for two people"
+                    }
+                    _ => "a payment may exist and may still land: an unknown outcome is never compensated",
+                };
                 let next = super::next(self.evidence, "withdrawal", self.id.as_str(), &verdict, &self.withdrawal.slots);
                 vec![Case { finding, repair: hold(why, next) }]
             }

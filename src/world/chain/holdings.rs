@@ -11,10 +11,15 @@ use super::{Network, ask, parse, standing, standing::Session};
 impl Network {
     /// What every node says each address holds of a token, at the newest block that is final for all of them; that block
     /// and the answers. `None` when no node names a final block.
-    pub async fn look_at_holdings(&self, token: &Label, addresses: &[Label]) -> Option<(u64, Vec<HoldingsAnswer>)> {
+    pub async fn look_at_holdings(
+        &self,
+        token: &Label,
+        addresses: &[Label],
+        quorum: u32,
+    ) -> Option<(u64, Vec<HoldingsAnswer>)> {
         let mut sessions: Vec<_> = self.sessions().into_iter().filter(Session::is_node).collect();
         self.open(&mut sessions, &[]).await;
-        let number = standing::anchor(&sessions)?;
+        let number = standing::anchor_of(&sessions, quorum)?;
         let looks = sessions.iter_mut().map(|session| async move {
             let mut calls = vec![ask::block(number, false)];
             calls.extend(addresses.iter().map(|address| ask::balance(token, address, number)));

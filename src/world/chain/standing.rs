@@ -111,6 +111,15 @@ impl<'a> Session<'a> {
     }
 }
 
+/// The highest height that so many sources call final, or the lowest that any does where they are fewer: who stands far
+/// behind the others does not take them back.
+pub(super) fn anchor_of(sessions: &[Session<'_>], quorum: u32) -> Option<u64> {
+    let mut heights: Vec<u64> = sessions.iter().filter_map(Session::finalized).collect();
+    heights.sort_unstable_by(|one, other| other.cmp(one));
+    let place = usize::try_from(quorum).unwrap_or(usize::MAX).saturating_sub(1);
+    heights.get(place).or(heights.last()).copied()
+}
+
 /// The lowest final height of the sources that state one: there their blocks are compared.
 pub(super) fn anchor(sessions: &[Session<'_>]) -> Option<u64> {
     sessions.iter().filter_map(Session::finalized).min()
