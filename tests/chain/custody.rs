@@ -225,3 +225,20 @@ fn r14_what_was_kept_as_unknown_and_is_explained_says_how_it_leaves_suspense() {
         assert_eq!(custody(&table.game.plan().await), [""; 0]);
     });
 }
+
+#[test]
+fn r14_who_stands_far_behind_takes_nobody_back_to_an_old_block() {
+    super::rt().block_on(async {
+        let (anvil, late) = (anvil::Anvil::start().await, anvil::Anvil::start().await);
+        let endpoints = vec![
+            super::endpoint("one", &anvil.url),
+            super::endpoint("two", &anvil.url),
+            super::endpoint("three", &late.url),
+        ];
+        let table = Table::with(&anvil, endpoints).await;
+        anvil.send(&pay(PLAYER, 0, wallet(HOT).as_str(), cents(1_250))).await;
+        anvil.finalize().await;
+        let seen = table.observe(&Targets { holdings: true, ..Targets::default() }).await;
+        assert!(seen[0].says.contains("hold 10012.5 G"), "{}", seen[0].says);
+    });
+}

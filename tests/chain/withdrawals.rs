@@ -123,6 +123,29 @@ fn w1_after_a_release_is_a_double_payment_and_an_alarm() {
 }
 
 #[test]
+fn w2_that_the_pool_cannot_give_back_says_what_fills_it() {
+    asked_for(async |anvil, table| {
+        signed(table, 0, &payment(0)).await;
+        set(anvil, 3, true, false).await;
+        anvil.send(&payment(0)).await;
+        anvil.finalize().await;
+        assert_eq!(table.look_into(W).await.row, "W2");
+        let spent = wox_events::PoolEvent::PoolAdjusted {
+            direction: wox_events::pool::Adjustment::ToSuspense,
+            amount: g(1),
+            reason: label("moved"),
+            first_bad: wox_events::EventId::derived(&["nothing"]),
+        };
+        table.game.tell("pool-main", spent).await;
+        let held = plan(table).await;
+        assert!(!held.changes && held.held[0].next.contains("have 1 G contributed"), "{held:#?}");
+        let filled = wox_events::PoolEvent::PoolContributed { amount: g(1), source: label("treasury") };
+        table.game.tell("pool-main", filled).await;
+        goes_back(table, &RELEASED).await;
+    });
+}
+
+#[test]
 fn w2_a_final_failure_goes_back_with_both_shares() {
     asked_for(async |anvil, table| {
         signed(table, 0, &payment(0)).await;
