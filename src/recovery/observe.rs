@@ -185,7 +185,7 @@ impl Targets {
     /// wallets sent (S5). A scan of yesterday says nothing of today.
     #[must_use]
     pub fn and_all_sent(self, state: &State, withdrawal: &StreamId) -> Targets {
-        let Some(due) = Due::of(state, withdrawal) else { return self };
+        let Some(due) = Due::of(state, withdrawal).filter(|due| !due.settled) else { return self };
         let wallets = state.chain.outgoing().wallets();
         let wallets = wallets.map(|wallet| (wallet.clone(), state.chain.scan_from(&due, wallet))).collect();
         let elsewhere = due.asked_by_post || !due.asked.is_empty();

@@ -28,9 +28,9 @@ pub(super) async fn recover(
                 Some(tx) => Targets { transactions: [tx.clone()].into(), ..Targets::default() },
                 None => {
                     let targets = observe::of_stream(what, id, &replay)?;
-                    match (&decision, StreamId::new(format!("{what}-{id}"))) {
-                        (Some(Decision::Second(_)), Ok(stream)) => targets.and_all_sent(&replay.state, &stream),
-                        _ => targets,
+                    match StreamId::new(format!("{what}-{id}")) {
+                        Ok(stream) => targets.and_all_sent(&replay.state, &stream),
+                        Err(_) => targets,
                     }
                 }
             };
