@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use wox_events::{
     Amount, BurnEvent, Provenance, Recorded, Timestamp, TxHash, WithdrawalId, burn::ImportedBurn, chain::Intent,
-    id::Label,
+    id::Label, withdrawal::ReversalProof,
 };
 
 use crate::{
@@ -132,10 +132,17 @@ impl Burns {
         self.burns.iter()
     }
 
-    /// Judges whether a withdrawal's share can be taken back out of the burn queue: not when it was burned, nor while
-    /// it may be.
-    pub(crate) fn check_reversal(&self, withdrawal: &str) -> Result<(), Rejection> {
+    /// Whether the share of a withdrawal is burned: what goes back of it comes out of the pool.
+    #[must_use]
+    pub fn is_burned(&self, withdrawal: &str) -> bool {
+        self.burns.get(withdrawal).is_some_and(|burn| burn.phase == BurnPhase::Settled)
+    }
+
+    /// Judges whether a withdrawal's share can be taken back out of the burn queue: not while it may be burned; nor when it
+    /// was, but by two people, who have the pool bear it.
+    pub(crate) fn check_reversal(&self, withdrawal: &str, proof: &ReversalProof) -> Result<(), Rejection> {
         match self.burns.get(withdrawal).map(|burn| burn.phase) {
+            Some(BurnPhase::Settled) if matches!(proof, ReversalProof::Operators { .. }) => Ok(()),
             Some(phase @ (BurnPhase::InDoubt | BurnPhase::Settled)) => {
                 Err(Rejection::state(format_args!("burn {withdrawal}"), phase, "not sent"))
             }

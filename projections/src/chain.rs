@@ -30,7 +30,7 @@ mod fold;
 mod judge;
 mod scans;
 
-pub use custody::{Unnamed, differs, owed, unnamed};
+pub use custody::{Unnamed, differs, owed, owed_of, unnamed};
 pub use judge::{Judged, before, judged};
 use scans::Counted;
 pub use scans::Scan;

@@ -21,7 +21,7 @@ pub fn postings(stream: &StreamId, event: &Event, state: &State) -> Result<Vec<P
         Event::Duel(event) => duel(stream, event)?,
         Event::Tournament(event) => tournament(stream, event, state)?,
         Event::Deposit(event) => deposit(event),
-        Event::Withdrawal(event) => withdrawal(stream, event)?,
+        Event::Withdrawal(event) => withdrawal(stream, event, state)?,
         Event::Burn(BurnEvent::BurnSettled { amount, .. }) => {
             vec![moved(Account::BurnQueue, Account::External(External::Burned), *amount)]
         }
@@ -190,7 +190,7 @@ fn deposit(event: &DepositEvent) -> Vec<Posting> {
     }
 }
 
-fn withdrawal(stream: &StreamId, event: &WithdrawalEvent) -> Result<Vec<Posting>, Rejection> {
+fn withdrawal(stream: &StreamId, event: &WithdrawalEvent, state: &State) -> Result<Vec<Posting>, Rejection> {
     let in_flight = || subject(stream, |id| WithdrawalId::new(id).ok()).map(Account::InFlight);
     Ok(match event {
         WithdrawalEvent::FundsHeld { player, net, pool_share, burn_share, .. } => {
@@ -203,10 +203,11 @@ fn withdrawal(stream: &StreamId, event: &WithdrawalEvent) -> Result<Vec<Posting>
         }
         WithdrawalEvent::HoldReleased { player, net, pool_share, burn_share, .. } => {
             let to = || Account::Withdrawable(player.clone());
+            let bears = if state.burns.is_burned(stream.subject()) { Account::Pool } else { Account::BurnQueue };
             vec![
                 moved(in_flight()?, to(), *net),
                 moved(Account::Pool, to(), *pool_share),
-                moved(Account::BurnQueue, to(), *burn_share),
+                moved(bears, to(), *burn_share),
             ]
         }
         WithdrawalEvent::WithdrawalSettled { net, .. } => {

@@ -267,7 +267,9 @@ impl Replay {
             WithdrawalVerdict::Unknown { .. } if !hides => self.state.scanned_without_payment(&due),
             _ => None,
         };
-        if !verdict.is_for_two_people() && scanned.is_none() {
+        // That no payment can follow is proven, and its share is burned: who bears that no rule says.
+        let burned = verdict.proof().is_some() && self.state.burns.is_burned(id.as_str());
+        if !verdict.is_for_two_people() && !burned && scanned.is_none() {
             return None;
         }
         looks.extend(scanned.into_iter().flatten());

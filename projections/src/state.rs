@@ -169,7 +169,7 @@ impl State {
         let what = format!("withdrawal {id}");
         let Some(withdrawal) = self.withdrawals.get(id) else { return Ok(()) };
         if let WithdrawalEvent::HoldReleased { proof, .. } = event {
-            self.burns.check_reversal(id)?;
+            self.burns.check_reversal(id, proof)?;
             self.check_reversal(id, withdrawal, proof)?;
         }
         if at.provenance != Provenance::Recovery {
@@ -218,7 +218,8 @@ impl State {
         let borne_out = match proof {
             ReversalProof::Operators { .. } => {
                 let scanned = || self.scanned_without_payment(&Due::withdrawal(id, withdrawal)?);
-                verdict.is_for_two_people() || scanned().is_some()
+                let burned = || verdict.proof().is_some() && self.burns.is_burned(id);
+                verdict.is_for_two_people() || burned() || scanned().is_some()
             }
             ReversalProof::NeverSigned {} | ReversalProof::Reverted { .. } | ReversalProof::Cancelled { .. } => {
                 verdict.proof().as_ref() == Some(proof)

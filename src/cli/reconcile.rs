@@ -196,10 +196,13 @@ fn compare(state: &State) -> Vec<Compared> {
             }
             HoldingsVerdict::Unknown { why } => (None, format!("unknown: {why}"), None),
         };
-        let owed = block.and_then(|block| wox_projections::chain::owed(state, block));
+        let owed = block.and_then(|block| wox_projections::chain::owed_of(state, look, block));
         let taken_over = state.imported().iter().any(|amount| !amount.is_zero());
         let from = match taken_over {
             true => format!("{from}; balances taken over from tables do not say what of them was ever a token"),
+            false if owed.is_none() && other.is_some() => {
+                format!("{from}; another token of the rules was not looked at in that block: wox observe holdings")
+            }
             false => from,
         };
         compared.push(Compared {
@@ -208,7 +211,7 @@ fn compare(state: &State) -> Vec<Compared> {
             ledger: owed.map(|owed| owed.to_string()).unwrap_or_default(),
             other: other.map(|total| total.to_string()),
             from,
-            agrees: other.is_none() || taken_over || other == owed,
+            agrees: owed.is_none() || other.is_none() || other == owed,
         });
     }
     compared
@@ -238,7 +241,8 @@ fn next(compared: &[Compared], findings: &[Finding], state: &State, looks: Optio
         let HoldingsVerdict::Held { block, total } = state.chain.holdings_verdict(look) else {
             continue;
         };
-        let Some(owed) = wox_projections::chain::owed(state, block.number).filter(|owed| *owed != total) else {
+        let Some(owed) = wox_projections::chain::owed_of(state, look, block.number).filter(|owed| *owed != total)
+        else {
             continue;
         };
         let first = state.chain.differs_since(look).map_or(look.event.position, |event| event.position);

@@ -25,7 +25,7 @@ use wox_projections::{
 use crate::{
     audit::sources::contradictions,
     log::{AppendError, AppendRequest, EventLog, ReadError},
-    world::chain::{Network, SlotSubject, TransactionSubject},
+    world::chain::{AtBlock, Network, SlotSubject, TransactionSubject},
 };
 
 /// What is to be looked at.
@@ -444,8 +444,13 @@ pub async fn observe(
         let mut addresses: Vec<Label> = policy.watched.iter().chain(&policy.wallets).cloned().collect();
         addresses.sort();
         addresses.dedup();
+        // All tokens at one block: what is owed is owed in them together.
+        let mut at = AtBlock::Final { quorum: policy.quorum };
         for token in &policy.tokens {
-            let looked = network.look_at_holdings(token, &addresses, policy.quorum).await;
+            let looked = network.look_at_holdings(token, &addresses, at).await;
+            if let Some((number, _)) = &looked {
+                at = AtBlock::Number(*number);
+            }
             seen.push(recorder.holdings(policy, token, looked).await?);
         }
     }

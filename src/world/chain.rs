@@ -22,6 +22,7 @@ use wox_events::{
     id::Label,
 };
 
+pub use holdings::AtBlock;
 pub use slots::SlotSubject;
 pub use transactions::TransactionSubject;
 pub use transfers::Found;

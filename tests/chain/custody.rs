@@ -242,3 +242,32 @@ fn r14_who_stands_far_behind_takes_nobody_back_to_an_old_block() {
         assert!(seen[0].says.contains("hold 10012.5 G"), "{}", seen[0].says);
     });
 }
+
+#[test]
+fn r14_what_is_owed_is_owed_in_all_tokens_together() {
+    on_chain(async |anvil, table| {
+        anvil.send(&anvil::sign(TREASURY, 3, None, anvil::creation(), 10)).await;
+        anvil.finalize().await;
+        let tokens = vec![token(), anvil::contract_of(TREASURY, 3)];
+        let other = tokens[1].clone();
+        table.declare(wox_projections::verdict::quorum::Policy { tokens, ..table.policy.clone() }).await;
+        let contributed = wox_events::PoolEvent::PoolContributed { amount: g(10_000), source: label("treasury") };
+        table.game.tell("pool-main", contributed).await;
+        let holdings = Targets { holdings: true, ..Targets::default() };
+        let seen = table.observe(&holdings).await;
+        assert!(seen.iter().all(|seen| !seen.unknown) && seen.len() == 2, "{seen:?}");
+        assert!(table.game.plan().await.held.is_empty(), "nothing of the second token is owed beside the first");
+        // 5 G of the second one come past the deposit address.
+        let words = [anvil::word(wallet(HOT).as_str()), cents(500)];
+        let data = anvil::call("transfer(address,uint256)", &words);
+        anvil.send(&anvil::sign(TREASURY, 4, Some(other.as_str()), data, 10)).await;
+        anvil.finalize().await;
+        table.observe(&holdings).await;
+        let plan = table.game.plan().await;
+        let says: Vec<_> = plan.held.iter().map(|hold| hold.finding.says.as_str()).collect();
+        assert!(
+            says.iter().any(|says| says.contains(&format!("5 G of {other}")) && says.contains("5 G more")),
+            "{says:?}"
+        );
+    });
+}

@@ -914,3 +914,34 @@ fn w11_a_request_whose_hold_and_signature_were_left_out_is_not_clean() {
         }
     });
 }
+
+#[test]
+fn w2_whose_share_is_burned_goes_back_when_two_people_have_the_pool_bear_it() {
+    asked_for(async |anvil, table| {
+        let burn = pay(HOT, 0, wox_projections::burns::DEAD_ADDRESS, cents(200));
+        let signed_burn =
+            wox_events::BurnEvent::BurnTxSigned { wallet: wallet(HOT), nonce: 0, tx: burn.tx.clone(), fees: None };
+        table.game.tell("burn-7", signed_burn).await;
+        anvil.send(&burn).await;
+        anvil.mine(1).await;
+        signed(table, 1, &payment(1)).await;
+        set(anvil, 3, true, false).await;
+        anvil.send(&payment(1)).await;
+        anvil.finalize().await;
+        table.look_into("burn-7").await;
+        table.look_into(W).await;
+        table.game.carry_out(&table.game.plan_for(&Scope::Subject(stream("burn-7"))).await).await;
+        let held = plan(table).await;
+        assert!(!held.changes && held.held[0].next.contains("the pool bears it"), "{held:#?}");
+        // The pool holds one share of the fee; the other one is burned.
+        let filled = wox_events::PoolEvent::PoolContributed { amount: g(2), source: label("treasury") };
+        table.game.tell("pool-main", filled).await;
+        let decided = table.game.plan_for(&two_people()).await;
+        assert_eq!(kinds(&decided), ["HoldReleased"], "{decided:#?}");
+        table.game.carry_out(&decided).await;
+        let state = table.game.look().await.replay.state;
+        assert_eq!((table.held().await, state.conservation.drift.0), (g(100), 0));
+        assert_eq!(state.ledger.balance(&wox_projections::Account::Pool), g(0));
+        assert!(!table.game.plan_for(&two_people()).await.changes, "once");
+    });
+}

@@ -74,6 +74,24 @@ pub struct Unnamed<'a> {
     pub change: Drift,
 }
 
+/// What must be there of a token on chain at the block of a look: what is owed in all, less what every other token of the
+/// rules shows at that block, because the ledger has one kind of Galleons. `None` where another was not looked at there.
+#[must_use]
+pub fn owed_of(state: &State, look: &Look<HoldingsAnswer>, block: u64) -> Option<Amount> {
+    let policy = state.chain.policy(look.chain)?;
+    let others = policy.tokens.iter().filter(|token| **token != look.subject);
+    let held = others.map(|token| {
+        let known = state.chain.holdings().find(|known| known.chain == look.chain && known.subject == *token)?;
+        match state.chain.holdings_verdict(known) {
+            HoldingsVerdict::Held { block: at, total } if at.number == block => Some(total),
+            _ => None,
+        }
+    });
+    let held = Amount::checked_sum(held.collect::<Option<Vec<_>>>()?)?;
+    // More in the others than is owed in all: nothing is owed of this one.
+    Some(owed(state, block)?.saturating_sub(held))
+}
+
 /// What must be there on chain at a block by the facts up to it: what came in less what went out. Bonus is granted by the
 /// game and was never a token. `None` when the sums leave their range, or when money was taken over from the game's tables:
 /// which part of it was ever a token they do not say.
@@ -145,7 +163,7 @@ pub fn unnamed<'a>(state: &'a State, token: &Label, block: u64) -> Vec<Unnamed<'
 #[must_use]
 pub fn differs(state: &State, look: &Look<HoldingsAnswer>) -> Option<bool> {
     match state.chain.holdings_verdict(look) {
-        HoldingsVerdict::Held { block, total } => Some(owed(state, block.number)? != total),
+        HoldingsVerdict::Held { block, total } => Some(owed_of(state, look, block.number)? != total),
         HoldingsVerdict::Unknown { .. } => None,
     }
 }

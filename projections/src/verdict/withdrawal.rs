@@ -331,6 +331,12 @@ impl Reversible {
         ReversalProof::by_two(first, second, Digest::of(looks.join("\n").as_bytes())).map(Reversible)
     }
 
+    /// True when two people decided it.
+    #[must_use]
+    pub fn is_by_two(&self) -> bool {
+        matches!(self.0, ReversalProof::Operators { .. })
+    }
+
     /// The event that gives back what the hold took.
     #[must_use]
     pub fn release(&self, player: &PlayerId, amount: Amount, held: &Hold) -> WithdrawalEvent {

@@ -6,7 +6,7 @@ use wox_events::{Amount, ChainEvent, EventId, Label, TxHash, chain, chain::Holdi
 use wox_projections::{
     Drift, State,
     burns::BurnPhase,
-    chain::{Adjusted, Look, Unnamed, judged, owed, unnamed},
+    chain::{Adjusted, Look, Unnamed, judged, owed_of, unnamed},
     verdict::{DepositVerdict, HoldingsVerdict, WithdrawalVerdict},
     withdrawals::WithdrawalPhase,
 };
@@ -51,7 +51,7 @@ impl<'a> Apart<'a> {
     fn at(evidence: &'a Evidence, look: &'a Look<HoldingsAnswer>) -> Option<Apart<'a>> {
         let state = &evidence.replay.state;
         let HoldingsVerdict::Held { block, total } = state.chain.holdings_verdict(look) else { return None };
-        let expected = owed(state, block.number)?;
+        let expected = owed_of(state, look, block.number)?;
         let apart = Apart { evidence, look, block: block.number, expected, actual: total };
         (expected != total).then_some(apart)
     }

@@ -349,10 +349,15 @@ impl Doubt<'_> {
                     );
                     return vec![Case { finding: Finding { outcome_unknown: true, ..finding }, repair }];
                 }
+                // Two people decided: what is burned comes out of the pool.
+                BurnPhase::Settled if reversible.is_by_two() => {}
                 BurnPhase::Settled => {
                     let repair = hold(
                         format!("{} G of its fee are burned and cannot come back", held.burn_share),
-                        "two people decide who bears the burned share",
+                        format!(
+                            "two people decide that the pool bears it: wox recover withdrawal {} --second NAME --why REASON",
+                            word(self.id.as_str())
+                        ),
                     );
                     return vec![Case { finding, repair }];
                 }

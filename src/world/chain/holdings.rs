@@ -8,18 +8,33 @@ use wox_events::{
 
 use super::{Network, ask, parse, standing, standing::Session};
 
+/// At which block is looked.
+#[derive(Clone, Copy, Debug)]
+pub enum AtBlock {
+    /// The newest that so many nodes call final.
+    Final {
+        /// How many.
+        quorum: u32,
+    },
+    /// This one.
+    Number(u64),
+}
+
 impl Network {
-    /// What every node says each address holds of a token, at the newest block that is final for all of them; that block
+    /// What every node says each address holds of a token, at one final block; that block
     /// and the answers. `None` when no node names a final block.
     pub async fn look_at_holdings(
         &self,
         token: &Label,
         addresses: &[Label],
-        quorum: u32,
+        at: AtBlock,
     ) -> Option<(u64, Vec<HoldingsAnswer>)> {
         let mut sessions: Vec<_> = self.sessions().into_iter().filter(Session::is_node).collect();
         self.open(&mut sessions, &[]).await;
-        let number = standing::anchor_of(&sessions, quorum)?;
+        let number = match at {
+            AtBlock::Final { quorum } => standing::anchor_of(&sessions, quorum)?,
+            AtBlock::Number(number) => number,
+        };
         let looks = sessions.iter_mut().map(|session| async move {
             let mut calls = vec![ask::block(number, false)];
             calls.extend(addresses.iter().map(|address| ask::balance(token, address, number)));
