@@ -273,10 +273,10 @@ impl Chain {
         self.violations.get(deposit)
     }
 
-    /// Whether two people decided that a deposit's final block went away for good.
+    /// The decision of two people that a deposit's final block went away for good.
     #[must_use]
-    pub fn is_lost(&self, deposit: &str) -> bool {
-        self.lost.contains_key(deposit)
+    pub fn lost(&self, deposit: &str) -> Option<&EventRef> {
+        self.lost.get(deposit)
     }
 
     /// True once the alarm of a finality violation is recorded for a deposit's stream.

@@ -68,7 +68,10 @@ impl State {
             DepositEvent::DepositCredited { player, .. } => (player, known.and_then(|known| known.method.as_ref())),
             _ => return Ok(()),
         };
-        let decided = method.is_some_and(|method| method.as_str() == BY_OPERATOR);
+        // The game had given it to the same player: booked anew it is theirs as before.
+        let theirs = matches!(event, DepositEvent::DepositCredited { .. })
+            && known.is_some_and(|known| known.credits.iter().any(|credit| credit.player == *player));
+        let decided = theirs || method.is_some_and(|method| method.as_str() == BY_OPERATOR);
         if at.provenance != Provenance::Recovery || decided {
             return Ok(());
         }
@@ -90,6 +93,16 @@ impl State {
             Owner::Nobody(why) => format!("nobody's: {why}"),
         };
         Err(Rejection::state(format_args!("deposit {named}"), is, "of the player it is given to"))
+    }
+
+    /// Whether a deposit is still credited though two people decided that its final block went away for good: it was spent. What
+    /// is credited since then is another credit.
+    #[must_use]
+    pub fn is_lost(&self, deposit: &str) -> bool {
+        let lost = self.chain.lost(&format!("deposit-{deposit}"));
+        let credits = self.deposits.get(deposit).into_iter().flat_map(|known| &known.credits);
+        let mut open = credits.filter(|credit| !credit.debited);
+        lost.is_some_and(|lost| open.any(|credit| credit.event.position < lost.position))
     }
 
     /// Whether what two people say of a final block that went away rests on the newest look at it.

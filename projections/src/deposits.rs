@@ -80,6 +80,9 @@ pub struct Deposit {
     /// The event that put it into suspense, while it is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended: Option<EventId>,
+    /// The event that last took it off a balance or out of suspense, and whether it did because its block had gone away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone: Option<(EventId, bool)>,
     /// Its credits, in order; more than one is a fault.
     pub credits: Vec<Credit>,
 }
@@ -124,6 +127,9 @@ pub struct Credit {
     pub duplicate_of: Option<EventRef>,
     /// True when it was taken back.
     pub debited: bool,
+    /// The event that last moved it to another player.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_by: Option<EventId>,
     /// True when a recovery booked it, by the chain's final word or a person's decision.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_recovery: bool,
@@ -164,6 +170,9 @@ impl std::fmt::Display for DepositPhase {
         })
     }
 }
+
+/// Why money of a deposit was taken back whose final block went away.
+pub const GONE: &str = "finality-violation";
 
 /// The text form of a reference: `<chain>:<tx>:<ordinal>`.
 #[must_use]
@@ -430,6 +439,7 @@ impl Projection for Deposits {
             method: None,
             phase: DepositPhase::Observed,
             suspended: None,
+            undone: None,
             credits: Vec::new(),
         });
         match event {
@@ -470,6 +480,7 @@ impl Projection for Deposits {
                     event: EventRef::of(at),
                     duplicate_of: first.or_else(|| before.clone()),
                     debited: false,
+                    moved_by: None,
                     by_recovery: at.provenance == Provenance::Recovery,
                 });
                 known.credits.push(EventRef::of(at));
@@ -501,6 +512,7 @@ impl Projection for Deposits {
                     event: EventRef::of(at),
                     duplicate_of: None,
                     debited: false,
+                    moved_by: None,
                     by_recovery: at.provenance == Provenance::Recovery,
                 };
                 if let Some(known) = deposit.reference.as_ref().and_then(|named| self.references.get_mut(named)) {
@@ -510,7 +522,8 @@ impl Projection for Deposits {
                 }
                 deposit.credits.push(credit);
             }
-            DepositEvent::SuspenseReversed { .. } => {
+            DepositEvent::SuspenseReversed { reason, .. } => {
+                deposit.undone = Some((at.id, reason.as_str() == GONE));
                 deposit.phase = DepositPhase::Observed;
                 deposit.suspended = None;
                 let named = deposit.reference.clone();
@@ -529,7 +542,8 @@ impl Projection for Deposits {
                 deposit.block = None;
             }
             DepositEvent::DepositRejected { .. } => deposit.phase = DepositPhase::Rejected,
-            DepositEvent::DepositDebited { corrects, .. } => {
+            DepositEvent::DepositDebited { corrects, reason, .. } => {
+                deposit.undone = Some((at.id, reason.as_str() == GONE));
                 let credit = deposit.credits.iter_mut().find(|credit| credit.event.id == *corrects);
                 let credit = credit.expect("check found the credit");
                 credit.debited = true;
@@ -545,6 +559,7 @@ impl Projection for Deposits {
                 if let Some(credit) = deposit.credits.iter_mut().find(|credit| credit.event.id == *corrects) {
                     credit.player = to.clone();
                     credit.by_recovery = at.provenance == Provenance::Recovery;
+                    credit.moved_by = Some(at.id);
                 }
             }
         }

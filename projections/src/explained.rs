@@ -116,23 +116,27 @@ struct Together<'a> {
 
 impl<'a> Together<'a> {
     /// What is left of the shares that name a transaction, once each that fits a transfer of its own has it, where a transfer of
-    /// their sum is there: those that are booked, or all. Less than the sum may be anybody's, so nobody's.
+    /// their sum is there: those that are booked before any other. Less than the sum may be anybody's, so nobody's.
     fn of(state: &State, sent: &'a Outgoing) -> Option<Together<'a>> {
         if state.chain.outgoing().explained(&sent.tx).is_some() {
             return None;
         }
         let mut parts: Vec<&Transfer> = sent.transfers.iter().collect();
         let elsewhere = |due: &Due<'_>| due.settled_by.is_some_and(|tx| *tx != sent.tx);
-        let mut shares: Vec<Due<'_>> =
-            named_dues(state, &sent.tx).filter(|due| due.is_burn() && !elsewhere(due)).collect();
-        shares.retain(|due| take(&mut parts, |part| due.fits(part)).is_none());
-        let of = |shares: Vec<&Due<'_>>| {
+        let named = named_dues(state, &sent.tx).filter(|due| due.is_burn() && !elsewhere(due));
+        let (mut booked, mut waiting): (Vec<Due<'_>>, Vec<Due<'_>>) = named.partition(|due| due.settled);
+        booked.retain(|due| take(&mut parts, |part| due.fits(part)).is_none());
+        let of = |shares: &[&Due<'_>], parts: &[&'a Transfer]| {
             let sum = Amount::checked_sum(shares.iter().filter_map(|due| due.amount))?;
             let to = &shares.first()?.to;
             let part = parts.iter().find(|part| part.to == *to && part.value == sum)?;
-            Some(Together { part, shares: shares.into_iter().map(|due| due.stream.clone()).collect() })
+            Some(Together { part, shares: shares.iter().map(|due| due.stream.clone()).collect() })
         };
-        of(shares.iter().filter(|due| due.settled).collect()).or_else(|| of(shares.iter().collect()))
+        if let Some(together) = of(&booked.iter().collect::<Vec<_>>(), &parts) {
+            return Some(together);
+        }
+        waiting.retain(|due| take(&mut parts, |part| due.fits(part)).is_none());
+        of(&booked.iter().chain(&waiting).collect::<Vec<_>>(), &parts)
     }
 
     fn has(&self, due: &Due<'_>) -> bool {

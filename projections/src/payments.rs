@@ -168,8 +168,34 @@ impl State {
         Some((verdicts.into_iter().min_by_key(WithdrawalVerdict::rank).unwrap_or_else(unknown), seen))
     }
 
+    /// What the newest look at a payment that is named without a slot of ours makes of it; `None` while nobody has looked.
+    #[must_use]
+    pub fn hash_verdict(&self, due: &Due<'_>, tx: &TxHash) -> Option<WithdrawalVerdict> {
+        let look = self.chain.policies().find_map(|policy| self.chain.transaction(policy.chain, tx))?;
+        if let Some((block, _)) = self.paid_without_slot(due, tx) {
+            return Some(WithdrawalVerdict::Executed { tx: tx.clone(), block });
+        }
+        let before = Before { seen: look.seen.clone(), credited: false };
+        Some(match self.chain.deposit_verdict(look, &before) {
+            DepositVerdict::Pending { .. } | DepositVerdict::Detached => WithdrawalVerdict::PendingFinality,
+            DepositVerdict::InPool => WithdrawalVerdict::Pending,
+            DepositVerdict::Dropped | DepositVerdict::Reorged { .. } => WithdrawalVerdict::DroppedButValid,
+            DepositVerdict::Replaced { by } => {
+                WithdrawalVerdict::ForeignConsumer { tx: by, paid_destination: false, of: None }
+            }
+            DepositVerdict::Reverted { block } => WithdrawalVerdict::Reverted { tx: tx.clone(), block },
+            DepositVerdict::NotADeposit { block, .. } | DepositVerdict::Confirmed { block, .. } => {
+                WithdrawalVerdict::Anomaly { tx: tx.clone(), block, paid: Amount::ZERO }
+            }
+            DepositVerdict::FinalityViolation { .. } | DepositVerdict::Unknown { .. } => {
+                WithdrawalVerdict::Unknown { why: "nobody can say what became of it".into() }
+            }
+        })
+    }
+
     /// Whether all that was journaled for a slot was mined in another slot of the same thing: nothing is signed for this one.
-    fn is_misfiled(&self, due: &Due<'_>, slot: &Payment) -> bool {
+    #[must_use]
+    pub fn is_misfiled(&self, due: &Due<'_>, slot: &Payment) -> bool {
         let mined_in = |other: &Payment, tx: &TxHash| match self.chain.payment_verdict(other) {
             Some((
                 WithdrawalVerdict::Executed { tx: taken, .. }
@@ -205,6 +231,9 @@ impl State {
             {
                 WithdrawalVerdict::Executed { tx, block }
             }
+            WithdrawalVerdict::ForeignConsumer { of: None, .. } => {
+                self.cancelled_through_another(due, slot).unwrap_or(verdict)
+            }
             verdict => verdict,
         };
         let verdict = match self.chain.outgoing().signed_for_another(due, verdict) {
@@ -216,6 +245,17 @@ impl State {
             other => other,
         };
         Some((verdict, look))
+    }
+
+    /// That a slot was taken by our own cancel, which was asked for through another thing that was signed with the same bytes.
+    fn cancelled_through_another(&self, due: &Due<'_>, slot: &Payment) -> Option<WithdrawalVerdict> {
+        let others = slot.attempts.iter().flat_map(|tx| self.chain.outgoing().named_for(tx));
+        others.filter(|stream| **stream != due.stream).find_map(|stream| {
+            let other = Due::of(self, stream)?;
+            let same = other.slots.iter().find(|same| (&same.wallet, same.nonce) == (&slot.wallet, slot.nonce))?;
+            let (verdict, _) = self.chain.payment_verdict(same)?;
+            matches!(verdict, WithdrawalVerdict::Cancelled { .. }).then_some(verdict)
+        })
     }
 
     /// The block of a final transfer from a wallet that ever paid for us, of exactly what is due, to its address; or of one that
@@ -259,7 +299,8 @@ impl State {
 
     /// The sender of a final transfer of exactly what is due to its address that is named for it, where that is an address
     /// nobody said is ours: a wallet that pays for us may be missing from the rules.
-    fn paid_by_a_stranger(&self, due: &Due<'_>, tx: &TxHash) -> Option<Label> {
+    #[must_use]
+    pub fn paid_by_a_stranger(&self, due: &Due<'_>, tx: &TxHash) -> Option<Label> {
         let chain = &self.chain;
         if due.amount.is_none() || !is_address(&due.to) || chain.outgoing().explained(tx).is_some() {
             return None;

@@ -117,7 +117,15 @@ fn unasked(what: &str, id: &str, replay: &Replay) -> Option<Seen> {
     let due = Due::of(&replay.state, &stream)?;
     let (verdict, _) = replay.state.verdict_of(&due)?;
     let unknown = matches!(verdict, WithdrawalVerdict::Unknown { .. }) && !due.settled;
-    Some(Seen { stream, row: verdict.row(), says: verdict.says(), unknown, open: unknown, recorded: false })
+    Some(Seen {
+        stream,
+        row: verdict.row(),
+        says: verdict.says(),
+        unknown,
+        open: unknown,
+        recorded: false,
+        contradicted: false,
+    })
 }
 
 /// What moved our tokens in a range of blocks and is no attempt of ours; and whether all of the range was answered for.
@@ -270,7 +278,10 @@ fn print(seen: &[Seen], round_trips: u64, context: &Context) -> Result<(), CliEr
             vec![look.row.to_owned(), news.to_owned(), look.stream.clone(), look.says.clone()]
         })
         .collect();
-    let line = format!("{} looked at, {new} recorded", counted(looks.len() as u64, "thing"));
+    let line = match looks.is_empty() {
+        true => "nothing that was looked at is news".to_owned(),
+        false => format!("{} looked at, {new} recorded", counted(looks.len() as u64, "thing")),
+    };
     Document::of(&Observed { looks, round_trips })
         .records::<Row>("looks")
         .table(["row", "news", "stream", "what it is"], rows)

@@ -13,7 +13,7 @@ pub mod vanished_deposit;
 pub mod withdrawal_in_doubt;
 
 use wox_events::{
-    DepositEvent, Label, PlayerId, StreamId, TxHash,
+    Amount, DepositEvent, Label, PlayerId, StreamId, TxHash,
     chain::{BlockId, Intent},
     deposit::Finality,
 };
@@ -23,7 +23,11 @@ use wox_projections::{
     deposits::Credit,
     due::Due,
     explained::{unexplained, unexplained_elsewhere},
-    verdict::{WithdrawalVerdict, quorum::Transfer, withdrawal::Payment},
+    verdict::{
+        WithdrawalVerdict,
+        quorum::Transfer,
+        withdrawal::{Payment, signed_elsewhere},
+    },
 };
 
 use super::{Steps, as_incident, hold, stream};
@@ -60,9 +64,13 @@ fn observed(evidence: &Evidence, judged: &Judged<'_>, came: &Transfer, block: &B
 }
 
 /// What a person decides of a deposit that is credited to another: the credit moves, where it is still there.
-fn moved_to(evidence: &Evidence, stream: &StreamId, credit: &Credit, to: &PlayerId) -> Repair {
+fn moved_to(evidence: &Evidence, stream: &StreamId, (credit, came): (&Credit, Amount), to: &PlayerId) -> Repair {
     let state = &evidence.replay.state;
     let held = holds(state, &Account::Withdrawable(credit.player.clone()));
+    if credit.amount.checked_add(credit.dust) != Some(came) {
+        let next = format!("apply first what is planned by {}", wox(["recover", stream.as_str()]));
+        return hold(format!("{} G were credited of {came} G that came", credit.amount), next);
+    }
     if state.ledger.player(to).is_none() {
         return hold(format!("the log knows no player {to}"), "name the player by the id of their stream");
     }
@@ -76,7 +84,9 @@ fn moved_to(evidence: &Evidence, stream: &StreamId, credit: &Credit, to: &Player
     let says =
         format!("move {amount} G from player {from} to player {to}, withdrawable: whose deposit it is was decided");
     let corrected = DepositEvent::AttributionCorrected { from, to: to.clone(), amount, corrects };
-    Steps::on(evidence, stream.clone()).add(credit.event.id, to.as_str(), corrected, says).repair()
+    // Moved there and back is moved twice: each move follows from the one before.
+    let cause = credit.moved_by.unwrap_or(credit.event.id);
+    Steps::on(evidence, stream.clone()).add(cause, to.as_str(), corrected, says).repair()
 }
 
 /// What a person does next about a withdrawal or a burn whose outcome is unknown: what can be asked of the signer, as it is
@@ -93,6 +103,11 @@ pub(crate) fn next(
         return unseen;
     }
     let typed = word(id);
+    if let WithdrawalVerdict::Unknown { .. } = verdict
+        && let Some(next) = misjournaled_next(state, what, id, slots)
+    {
+        return next;
+    }
     if let WithdrawalVerdict::Unknown { .. } = verdict
         && let Some(due) = Due::of(state, &stream(what, id))
         && let Some(next) = unexplained_next(state, &due, &wox(["recover", what, id]))
@@ -159,6 +174,29 @@ pub(crate) fn next(
             format!("{}: wox observe {what} {typed}", verdict.next())
         }
     }
+}
+
+/// What to do about a payment that the log says wrongly: of another slot than it was journaled for, or from a wallet that no
+/// rules name.
+fn misjournaled_next(state: &State, what: &str, id: &str, slots: &[Payment]) -> Option<String> {
+    let signed = if what == "burn" { "BurnTxSigned" } else { "TxSigned" };
+    let then = wox(["recover", what, id]);
+    let shown = slots.iter().find_map(|slot| {
+        let (_, look) = state.chain.payment_verdict(slot)?;
+        signed_elsewhere(&look.answers, slot).cloned()
+    });
+    if let Some(shown) = shown {
+        return Some(format!(
+            "have the signer append {signed} (wallet {}, slot {}, hash {}) to {what}-{id}, then {then}",
+            shown.from, shown.nonce, shown.tx
+        ));
+    }
+    let due = Due::of(state, &stream(what, id))?;
+    let stranger = due.names().find_map(|tx| state.paid_by_a_stranger(&due, tx))?;
+    Some(format!(
+        "if {stranger} is a wallet of ours, name it in `wallets` of the section [chain], two people run wox observe \
+         --change-rules, then {then}; if it is not, find out who paid and why the log names it"
+    ))
 }
 
 /// What to do about a transfer that nothing explains and that may have paid what is due, or about a payment that nobody can

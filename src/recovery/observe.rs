@@ -60,6 +60,8 @@ pub struct Seen {
     pub open: bool,
     /// True when it was news and is in the log now.
     pub recorded: bool,
+    /// True when a source contradicts what the others show.
+    pub contradicted: bool,
 }
 
 /// Why nothing, or not everything, was recorded.
@@ -132,12 +134,13 @@ impl Targets {
         }
         let over = |phase| matches!(phase, WithdrawalPhase::Settled | WithdrawalPhase::Released);
         let withdrawals = state.withdrawals.iter().filter(|(_, known)| over(known.phase));
-        let withdrawals = withdrawals.map(|(_, known)| (&known.slots, known.settled_by.as_ref()));
+        let withdrawals = withdrawals.filter_map(|(id, known)| Due::withdrawal(id.as_str(), known));
         let ended = |phase| matches!(phase, BurnPhase::Settled | BurnPhase::Cancelled);
         let burns = state.burns.iter().filter(|(_, burn)| ended(burn.phase));
-        let burns = burns.map(|(_, burn)| (&burn.slots, burn.settled_by.as_ref()));
-        for (slots, settled_by) in withdrawals.chain(burns) {
-            targets.payments.extend(slots.iter().filter(|slot| may_pay_again(state, slot, settled_by)).cloned());
+        let burns = burns.filter_map(|(id, burn)| Due::burn(id.as_str(), burn));
+        for due in withdrawals.chain(burns) {
+            let again = |slot: &&Payment| !state.is_misfiled(&due, slot) && may_pay_again(state, slot, due.settled_by);
+            targets.payments.extend(due.slots.iter().filter(again).cloned());
         }
         targets.watched = watched(state);
         targets
@@ -185,7 +188,13 @@ impl Targets {
     /// wallets sent (S5). A scan of yesterday says nothing of today.
     #[must_use]
     pub fn and_all_sent(self, state: &State, withdrawal: &StreamId) -> Targets {
-        let Some(due) = Due::of(state, withdrawal).filter(|due| !due.settled) else { return self };
+        let id = withdrawal.subject();
+        let share = || {
+            let known = state.withdrawals.get(id).filter(|_| withdrawal.category() == "burn")?;
+            Due::share(id, known)
+        };
+        let due = Due::of(state, withdrawal).or_else(share).filter(|due| !due.settled);
+        let Some(due) = due else { return self };
         let wallets = state.chain.outgoing().wallets();
         let wallets = wallets.map(|wallet| (wallet.clone(), state.chain.scan_from(&due, wallet))).collect();
         let elsewhere = due.asked_by_post || !due.asked.is_empty();
@@ -396,7 +405,11 @@ pub async fn observe(
         .collect();
     let answers = network.look_at_slots(&subjects).await;
     let mut unsigned = BTreeSet::new();
+    // What was journaled for one slot and is shown in another is looked at by itself.
+    let mut moved = BTreeSet::new();
     for (payment, answers) in targets.payments.iter().zip(answers) {
+        let elsewhere = wox_projections::verdict::withdrawal::signed_elsewhere(&answers, payment);
+        moved.extend(elsewhere.map(|shown| shown.tx.clone()).filter(|tx| !looked.contains(tx)));
         let (found, verdict) = recorder.slot(policy, payment, answers).await?;
         seen.push(found);
         if let WithdrawalVerdict::ConsumedOtherwise { block } = verdict {
@@ -404,13 +417,20 @@ pub async fn observe(
         }
     }
     // What used a slot up unsigned may have moved our tokens all the same (W6): it is a transaction of that block.
-    let mut moved = BTreeSet::new();
     for block in unsigned {
         let found = network.find_transfers(block, Some(block)).await.unwrap_or_default();
         let stream = chain::stream(policy.chain);
         if !found.complete {
             let says = format!("unknown: nobody could say what moved our tokens in block {block}");
-            seen.push(Seen { stream, row: "W6", says, unknown: true, open: true, recorded: false });
+            seen.push(Seen {
+                stream,
+                row: "W6",
+                says,
+                unknown: true,
+                open: true,
+                recorded: false,
+                contradicted: false,
+            });
         }
         moved.extend(found.transactions.into_iter().filter(|tx| !looked.contains(tx)));
     }
@@ -454,7 +474,7 @@ pub async fn observe(
             seen.push(recorder.holdings(policy, token, looked).await?);
         }
     }
-    let told = |seen: &Seen| !targets.quiet || seen.recorded || seen.open || seen.unknown;
+    let told = |seen: &Seen| !targets.quiet || seen.recorded || seen.open || seen.unknown || seen.contradicted;
     Ok(seen.into_iter().map(|seen| as_far_as_read(replay, seen)).filter(told).collect())
 }
 
@@ -542,6 +562,7 @@ impl<'a> Recorder<'a> {
         let stream = chain::transaction_stream(policy.chain, tx).unwrap_or_else(|| chain::stream(policy.chain));
         // What one source says against the others moves no verdict; whoever looks is told.
         let against = contradictions(policy, self.now, &answers);
+        let contradicted = !against.is_empty();
         if news {
             let event = ChainEvent::TransactionLooked { chain: policy.chain, tx: tx.clone(), at: self.now, answers };
             self.append(stream.clone(), event, Provenance::Observed).await?;
@@ -553,7 +574,7 @@ impl<'a> Recorder<'a> {
         let unknown = matches!(verdict, DepositVerdict::Unknown { .. });
         let open = !verdict.is_final();
         let says = std::iter::once(verdict.says()).chain(against).collect::<Vec<_>>().join("; ");
-        Ok((Seen { stream, row: verdict.row(), says, unknown, open, recorded: news }, winner))
+        Ok((Seen { stream, row: verdict.row(), says, unknown, open, recorded: news, contradicted }, winner))
     }
 
     async fn slot(
@@ -572,7 +593,8 @@ impl<'a> Recorder<'a> {
             self.append(stream.clone(), event, Provenance::Observed).await?;
         }
         let unknown = matches!(verdict, WithdrawalVerdict::Unknown { .. });
-        let seen = Seen { stream, row: verdict.row(), says: verdict.says(), unknown, open: unknown, recorded: news };
+        let (row, says) = (verdict.row(), verdict.says());
+        let seen = Seen { stream, row, says, unknown, open: unknown, recorded: news, contradicted: false };
         Ok((seen, verdict))
     }
 
@@ -629,7 +651,7 @@ impl<'a> Recorder<'a> {
         }
         let goes_on = scan.until > from_nonce && !complete;
         let open = !(complete && shows_all);
-        Ok((Seen { stream, row: "S5", says, unknown: open, open, recorded: news }, goes_on))
+        Ok((Seen { stream, row: "S5", says, unknown: open, open, recorded: news, contradicted: false }, goes_on))
     }
 
     async fn holdings(
@@ -639,8 +661,15 @@ impl<'a> Recorder<'a> {
         looked: Option<(u64, Vec<chain::HoldingsAnswer>)>,
     ) -> Result<Seen, ObserveError> {
         let stream = chain::stream(policy.chain);
-        let seen =
-            |row, says, unknown, recorded| Seen { stream: stream.clone(), row, says, unknown, open: unknown, recorded };
+        let seen = |row, says, unknown, recorded| Seen {
+            stream: stream.clone(),
+            row,
+            says,
+            unknown,
+            open: unknown,
+            recorded,
+            contradicted: false,
+        };
         let Some((block, answers)) = looked else {
             return Ok(seen(
                 "R14",

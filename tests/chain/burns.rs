@@ -366,3 +366,58 @@ fn e1_two_people_are_told_what_counts_as_not_burned_by_what_they_explain() {
         assert!(says.ends_with("so it is no payment of burn-7, burn-8"), "{says}");
     });
 }
+
+#[test]
+fn e1_a_share_that_names_what_burned_others_is_not_burned_by_it() {
+    asked_for(async |anvil, table| {
+        let both = burned_together(table).await;
+        for name in ["burn-7", "burn-8"] {
+            table.game.tell(name, burn_sent(&both.tx, None)).await;
+        }
+        anvil.send(&both).await;
+        anvil.finalize().await;
+        table.look_into("burn-7").await;
+        table.game.carry_out(&table.game.plan().await).await;
+        // A third one, of exactly the sum, names it too.
+        let amount = Amount::cents(202);
+        table.game.credit("deposit-8453:0xc9:0", 181, "ann", 1_000).await;
+        let (player, destination) = (super::game::who("ann"), wallet(PLAYER));
+        let requested = WithdrawalEvent::WithdrawalRequested { player: player.clone(), amount: g(100), destination };
+        table.game.tell("withdrawal-9", requested).await;
+        let net = g(100).checked_sub(amount).and_then(|rest| rest.checked_sub(amount)).unwrap();
+        let held = WithdrawalEvent::FundsHeld { player, amount: g(100), net, pool_share: amount, burn_share: amount };
+        table.game.tell("withdrawal-9", held).await;
+        waits(table, "9", amount).await;
+        table.game.tell("burn-9", burn_sent(&both.tx, None)).await;
+        let all = table.game.plan().await;
+        assert!(!kinds(&all).contains(&"BurnSettled".to_owned()), "{all:#?}");
+        let wrongly = |name: &str| all.held.iter().any(|hold| hold.finding.subject.as_str() == name);
+        assert!(!wrongly("burn-7") && !wrongly("burn-8"), "{all:#?}");
+    });
+}
+
+#[test]
+fn e1_shares_that_are_burned_together_a_second_time_are_told() {
+    for named in [true, false] {
+        asked_for(async |anvil, table| {
+            let both = burned_together(table).await;
+            let again = pay(HOT, 1, wox_projections::burns::DEAD_ADDRESS, cents(202));
+            for name in ["burn-7", "burn-8"] {
+                table.game.tell(name, burn_sent(&both.tx, None)).await;
+            }
+            anvil.send(&both).await;
+            anvil.finalize().await;
+            table.look_into("burn-7").await;
+            table.game.carry_out(&table.game.plan().await).await;
+            if named {
+                table.game.tell("burn-7", burn_sent(&again.tx, None)).await;
+            }
+            anvil.send(&again).await;
+            anvil.finalize().await;
+            table.look_at(&again.tx).await;
+            let all = table.game.plan().await;
+            let told = all.held.iter().filter(|hold| hold.finding.says.contains("it may be paid twice"));
+            assert_eq!(told.count(), 1, "{all:#?}");
+        });
+    }
+}

@@ -327,3 +327,132 @@ fn d10_a_decision_is_not_carried_out_once_another_look_says_otherwise() {
         assert_eq!(kinds(&again), ["DepositObserved", "FinalityRestored"], "{again:#?}");
     });
 }
+
+#[test]
+fn d10_what_was_taken_back_and_is_final_again_is_booked_again() {
+    for from_suspense in [true, false] {
+        on_chain(async |anvil, table| {
+            let sender = if from_suspense { STRANGER } else { PLAYER };
+            anvil.send(&pay(TREASURY, 3, wallet(STRANGER).as_str(), cents(100_000))).await;
+            anvil.finalize().await;
+            let paid = pay(sender, 0, WATCHED, cents(5_000));
+            let other = pay(sender, 0, WATCHED, cents(100));
+            came(anvil, table, &paid).await;
+            table.game.carry_out(&table.plan(&paid.tx).await).await;
+            let (was, total) = (table.held().await, g(50));
+            anvil.reorg(9).await;
+            anvil.send(&other).await;
+            anvil.finalize().await;
+            table.look_at(&paid.tx).await;
+            table.game.carry_out(&table.plan(&paid.tx).await).await;
+            table.game.carry_out(&table.game.plan_for(&restore(&paid.tx)).await).await;
+            assert!(table.game.look().await.standstill().is_none());
+            // The chain goes back: it came after all.
+            anvil.reorg(9).await;
+            anvil.send(&paid).await;
+            anvil.finalize().await;
+            assert_eq!(table.look_at(&paid.tx).await.row, "D1");
+            let again = table.plan(&paid.tx).await;
+            assert!(again.changes, "{again:#?}");
+            table.game.carry_out(&again).await;
+            let state = table.game.look().await.replay.state;
+            assert_eq!((table.held().await, state.conservation.drift.0), (was, 0));
+            let suspense = state.ledger.balance(&wox_projections::Account::Suspense);
+            assert_eq!(was.checked_add(suspense).unwrap(), total);
+            // And that block goes away too: an alarm as before.
+            anvil.reorg(9).await;
+            anvil.send(&other).await;
+            anvil.finalize().await;
+            assert_eq!(table.look_at(&paid.tx).await.row, "D10");
+            assert!(table.game.look().await.standstill().is_some());
+        });
+    }
+}
+
+#[test]
+fn d10_what_was_spent_and_is_final_again_stands() {
+    on_chain(async |anvil, table| {
+        let (paid, other) = (pay(PLAYER, 0, WATCHED, cents(5_000)), pay(PLAYER, 0, WATCHED, cents(100)));
+        came(anvil, table, &paid).await;
+        table.game.carry_out(&table.plan(&paid.tx).await).await;
+        let (player, amount, destination) = (who("ann"), g(50), wallet(PLAYER));
+        let requested = WithdrawalEvent::WithdrawalRequested { player: player.clone(), amount, destination };
+        table.game.tell("withdrawal-5", requested).await;
+        let (net, pool_share, burn_share) = (g(48), g(1), g(1));
+        let held = WithdrawalEvent::FundsHeld { player, amount, net, pool_share, burn_share };
+        table.game.tell("withdrawal-5", held).await;
+        anvil.reorg(9).await;
+        anvil.send(&other).await;
+        anvil.finalize().await;
+        table.look_at(&paid.tx).await;
+        table.game.carry_out(&table.plan(&paid.tx).await).await;
+        table.game.carry_out(&table.game.plan_for(&restore(&paid.tx)).await).await;
+        anvil.reorg(9).await;
+        anvil.send(&paid).await;
+        anvil.finalize().await;
+        table.look_at(&paid.tx).await;
+        let told = table.plan(&paid.tx).await;
+        assert!(!told.changes && told.held[0].next.contains("--second NAME"), "{told:#?}");
+        let stands = table.game.plan_for(&restore(&paid.tx)).await;
+        assert_eq!(kinds(&stands), ["DepositObserved", "FinalityRestored"], "{stands:#?}");
+        table.game.carry_out(&stands).await;
+        assert!(table.plan(&paid.tx).await.held.is_empty());
+    });
+}
+
+#[test]
+fn r12_a_credit_is_moved_there_and_back_as_often_as_two_people_say() {
+    on_chain(async |anvil, table| {
+        table.game.player("ben", 0).await;
+        anvil.send(&pay(TREASURY, 3, wallet(STRANGER).as_str(), cents(100_000))).await;
+        anvil.mine(1).await;
+        let paid = pay(STRANGER, 0, WATCHED, cents(5_000));
+        came(anvil, table, &paid).await;
+        table.game.carry_out(&given_to(table, &paid.tx, "ann").await).await;
+        for to in ["ben", "ann", "ben"] {
+            let moved = given_to(table, &paid.tx, to).await;
+            assert_eq!(kinds(&moved), ["AttributionCorrected"], "{moved:#?}");
+            table.game.carry_out(&moved).await;
+        }
+        assert_eq!((table.held().await, table.game.player_has("ben").await.1), (g(0), g(50)));
+    });
+}
+
+#[test]
+fn r12_what_is_kept_in_suspense_with_another_amount_is_kept_anew() {
+    on_chain(async |anvil, table| {
+        let paid = pay(PLAYER, 0, WATCHED, cents(500));
+        anvil.send(&paid).await;
+        anvil.finalize().await;
+        observed(anvil, table, &paid.tx).await;
+        let kept = DepositEvent::DepositQuarantined { value: g(50), reason: label("no-binding") };
+        table.game.tell(&deposit(&paid.tx, 0), kept).await;
+        table.look_at(&paid.tx).await;
+        let anew = table.plan(&paid.tx).await;
+        assert_eq!(kinds(&anew), ["SuspenseReversed", "DepositObserved"], "{anew:#?}");
+        table.game.carry_out(&anew).await;
+        table.game.carry_out(&table.plan(&paid.tx).await).await;
+        let state = table.game.look().await.replay.state;
+        assert_eq!((table.held().await, state.conservation.drift.0), (g(5), 0));
+        assert!(!table.game.plan().await.changes);
+    });
+}
+
+#[test]
+fn r12_a_wrong_amount_is_booked_anew_before_it_is_given_to_another() {
+    on_chain(async |anvil, table| {
+        table.game.player("ben", 0).await;
+        let paid = pay(PLAYER, 0, WATCHED, cents(500));
+        anvil.send(&paid).await;
+        anvil.finalize().await;
+        booked(anvil, table, &paid.tx, "ben").await;
+        table.look_at(&paid.tx).await;
+        let early = given_to(table, &paid.tx, "ann").await;
+        assert!(!early.changes && early.held[0].why.contains("50 G were credited of 5 G"), "{early:#?}");
+        table.game.carry_out(&table.plan(&paid.tx).await).await;
+        assert_eq!(table.game.player_has("ben").await.1, g(5));
+        table.game.carry_out(&given_to(table, &paid.tx, "ann").await).await;
+        assert_eq!((table.held().await, table.game.player_has("ben").await.1), (g(5), g(0)));
+        assert!(table.game.plan().await.held.is_empty());
+    });
+}

@@ -37,18 +37,23 @@ fn an_attempt_that_was_journaled_for_another_slot_is_paid_where_it_was_mined() {
         let paid = payment(0);
         signed(table, 1, &paid).await;
         anvil.send(&paid).await;
-        anvil.finalize().await;
         waits(table, "W11").await;
-        let says = &plan(table).await.held[0].finding.says;
-        assert!(says.contains("is of slot 0 of"), "{says}");
+        let held = plan(table).await;
+        let (says, next) = (&held.held[0].finding.says, &held.held[0].next);
+        assert!(
+            says.contains("is of slot 0 of") && next.contains("append TxSigned") && next.contains("slot 0"),
+            "{held:#?}"
+        );
         for intent in [Intent::Bump, Intent::Rebroadcast, Intent::Fence] {
             asks_nothing(table, intent, "helps nobody").await;
         }
-        // Another transaction takes the slot that was journaled: that proves nothing of the payment.
+        only_two_may_not(table).await;
+        // Another transaction takes the slot that was journaled: that proves nothing of the payment, which is looked at too.
+        anvil.finalize().await;
         anvil.send(&cancel(1)).await;
         anvil.finalize().await;
-        waits(table, "W11").await;
-        only_two_may_not(table).await;
+        table.look_into(W).await;
+        assert_eq!(kinds(&plan(table).await), ["TxMined", "WithdrawalSettled"]);
         // The signer says which slot it was: it is paid, and nothing is left open.
         signed(table, 0, &paid).await;
         table.look_into(W).await;
@@ -246,5 +251,57 @@ fn a_payment_that_nobody_can_name_is_decided_on_a_scan_like_the_banks() {
         let targets = Targets { wallets: vec![(wallet(HOT), 0)], ..Targets::default() };
         table.observe(&targets).await;
         super::payment_of_ann::two_people_decide(table).await;
+    });
+}
+
+#[test]
+fn a_payment_by_its_hash_alone_whose_final_block_went_away_is_told_and_stops_money() {
+    for gone_for_good in [false, true] {
+        asked_for(async |anvil, table| {
+            let paid = payment(0);
+            let named = WithdrawalEvent::TxBroadcast { tx: Some(paid.tx.clone()), post: Some(label("post-5")) };
+            table.game.tell(W, named).await;
+            anvil.send(&paid).await;
+            anvil.finalize().await;
+            table.look_into(W).await;
+            table.game.carry_out(&plan(table).await).await;
+            assert!(table.game.plan().await.held.is_empty());
+            anvil.reorg(9).await;
+            if gone_for_good {
+                anvil.send(&cancel(0)).await;
+            }
+            anvil.finalize().await;
+            table.look_at(&paid.tx).await;
+            table.look_at(&paid.tx).await;
+            let told = plan(table).await;
+            let says = &told.held[0].finding.says;
+            assert!(says.contains("it is booked as paid, and the newest look says"), "{told:#?}");
+            assert_eq!(table.game.look().await.standstill().is_some(), !gone_for_good, "{says}");
+        });
+    }
+}
+
+#[test]
+fn a_slot_that_was_journaled_by_mistake_is_nobodys_when_another_payment_takes_it() {
+    asked_for(async |anvil, table| {
+        super::payment_of_ann::asked_too(table, "8", g(5)).await;
+        let paid = payment(0);
+        signed(table, 1, &paid).await;
+        signed(table, 0, &paid).await;
+        anvil.send(&paid).await;
+        anvil.finalize().await;
+        table.look_into(W).await;
+        table.game.carry_out(&plan(table).await).await;
+        let other = pay(HOT, 1, wallet(PLAYER).as_str(), cents(500));
+        table.game.tell("withdrawal-8", super::desk::journaled(1, &other, None)).await;
+        anvil.send(&other).await;
+        anvil.finalize().await;
+        for looked in ["withdrawal-8", W] {
+            table.look_into(looked).await;
+            let all = table.game.plan().await;
+            assert!(all.held.is_empty(), "{looked}: {all:#?}");
+        }
+        let state = table.game.look().await.replay.state;
+        assert!(!Targets::open(&state).payments.iter().any(|slot| slot.attempts.contains(&paid.tx)));
     });
 }

@@ -86,7 +86,7 @@ impl Projection for Chain {
                         "decided by two",
                     ));
                 }
-                match self.violations.get(deposit.as_str()) {
+                match self.violations.get(deposit.as_str()).or_else(|| self.lost.get(deposit.as_str())) {
                     Some(known) => Rejection::same("violation", &known.id, violation),
                     None => Err(Rejection::unknown("violation of", deposit)),
                 }

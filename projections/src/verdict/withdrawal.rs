@@ -417,7 +417,8 @@ pub fn verdict(policy: &Policy, at: Timestamp, answers: &[SlotAnswer], payment: 
 }
 
 /// An attempt that any source shows in another slot than it was journaled for: what becomes of this slot says nothing of it.
-fn signed_elsewhere<'a>(answers: &'a [SlotAnswer], payment: &Payment) -> Option<&'a Transaction> {
+#[must_use]
+pub fn signed_elsewhere<'a>(answers: &'a [SlotAnswer], payment: &Payment) -> Option<&'a Transaction> {
     let attempts = answers.iter().flat_map(|said| &said.attempts);
     let shown = attempts.filter(|attempt| payment.attempts.contains(&attempt.tx));
     let mut shown = shown.filter_map(|attempt| attempt.transaction.found());

@@ -9,7 +9,7 @@ use wox_events::{
 use wox_projections::{
     Account,
     chain::{Judged, judged},
-    deposits::Deposit,
+    deposits::{Deposit, GONE},
     verdict::{DepositVerdict, deposit::Before, quorum::Transfer},
 };
 
@@ -34,7 +34,7 @@ fn examine(evidence: &Evidence) -> Vec<Case> {
 fn cases(evidence: &Evidence, judged: &Judged<'_>) -> Vec<Case> {
     let DepositVerdict::FinalityViolation { was } = &judged.verdict else { return Vec::new() };
     // Of what two people could not take back, whose credit it is tells another procedure.
-    let lost = |subject: &str| evidence.replay.state.chain.is_lost(&format!("deposit-{subject}"));
+    let lost = |subject: &str| evidence.replay.state.is_lost(subject);
     let booked = judged.deposits.iter().filter(|(subject, deposit)| deposit.is_booked() && !lost(subject));
     let mut cases = Vec::new();
     for (subject, _) in booked {
@@ -83,8 +83,9 @@ pub fn unrecorded(evidence: &Evidence) -> Option<StreamId> {
     let gone = |judged: &Judged<'_>| matches!(judged.verdict, DepositVerdict::FinalityViolation { .. });
     let booked = judged(state).into_iter().filter(gone).flat_map(|judged| judged.deposits);
     let booked = booked.filter(|(_, deposit)| deposit.is_booked()).map(|(subject, _)| stream("deposit", subject));
-    let known = |deposit: &str| state.chain.is_violation_known(deposit) || state.chain.is_lost(deposit);
-    booked.into_iter().find(|deposit| !known(deposit.as_str()))
+    let known =
+        |deposit: &StreamId| state.chain.is_violation_known(deposit.as_str()) || state.is_lost(deposit.subject());
+    booked.into_iter().find(|deposit| !known(deposit))
 }
 
 /// What two people decide about a deposit whose final block went away: it is final again in another block, or it can
@@ -93,7 +94,9 @@ pub fn unrecorded(evidence: &Evidence) -> Option<StreamId> {
 pub fn decided_by_operators(evidence: &Evidence, deposit: &StreamId, first: &Label, second: &Label) -> Vec<Case> {
     let state = &evidence.replay.state;
     let subject = deposit.subject();
-    let (Some(violation), Some(known)) = (state.chain.violation(deposit.as_str()), state.deposits.get(subject)) else {
+    let violation = state.chain.violation(deposit.as_str());
+    let violation = violation.or_else(|| state.chain.lost(deposit.as_str()).filter(|_| state.is_lost(subject)));
+    let (Some(violation), Some(known)) = (violation, state.deposits.get(subject)) else {
         return Vec::new();
     };
     let judged = judged(state);
@@ -230,13 +233,13 @@ impl Decided<'_> {
                 amount: credit.amount,
                 dust: credit.dust,
                 corrects: credit.event.id,
-                reason: Label::new("finality-violation").expect("an identity"),
+                reason: Label::new(GONE).expect("an identity"),
             };
             let says = format!("take {} G back from player {}: they never came", credit.amount, credit.player);
             steps = steps.add(credit.event.id, "", debited, says);
         }
         if let (Some(corrects), Some(value)) = (self.known.suspended, self.known.value) {
-            let reason = Label::new("finality-violation").expect("an identity");
+            let reason = Label::new(GONE).expect("an identity");
             let reversed = DepositEvent::SuspenseReversed { value, corrects, reason };
             steps = steps.add(corrects, "", reversed, format!("take {value} G out of suspense: they never came"));
         }

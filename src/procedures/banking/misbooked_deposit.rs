@@ -2,7 +2,7 @@
 //! another player than the one whose wallet sent it. A wrong amount is booked anew where the player still has what was
 //! credited; whose a deposit is, people decide.
 
-use wox_events::{DepositEvent, Label, StreamId, chain::BlockId};
+use wox_events::{Amount, DepositEvent, Label, StreamId, chain::BlockId};
 use wox_projections::{
     Account,
     chain::{Judged, judged},
@@ -71,12 +71,24 @@ impl Booked<'_> {
         let what = format!("{booked} G of it were {to}, and its log on the chain has {came} G");
         let repair = match credit {
             Some(credit) => stopped(self.evidence).unwrap_or_else(|| self.book_anew(credit)),
-            None => hold(
-                "what is in suspense is not what came",
-                format!("leave it there; find out who wrote that amount, then {}", as_incident(&self.stream)),
-            ),
+            None => stopped(self.evidence).unwrap_or_else(|| self.keep_anew(booked)),
         };
         Some(Case { finding: self.finding(Severity::Critical, &what), repair })
+    }
+
+    /// Takes out of suspense what was kept there wrongly: what came is booked by the next plan.
+    fn keep_anew(&self, booked: Amount) -> Repair {
+        let (Some(corrects), Some(observed)) =
+            (self.deposit.suspended, super::observed(self.evidence, self.judged, self.transfer, self.block))
+        else {
+            return hold("no source's answer has the receipt any more", wox(["observe", "deposit", self.tx()]));
+        };
+        let reason = Label::new("wrong-amount").expect("an identity");
+        let reversed = DepositEvent::SuspenseReversed { value: booked, corrects, reason };
+        let steps = Steps::on(self.evidence, self.stream.clone());
+        let steps = steps.add(corrects, "", reversed, format!("take {booked} G out of suspense"));
+        let says = format!("observe {} G in final block {}", self.transfer.value, self.block.number);
+        steps.add(self.judged.look.event.id, &corrects.to_string(), observed, says).repair()
     }
 
     /// Credited as it came, and nobody wrote that it came: for conservation it never did.
@@ -118,7 +130,7 @@ impl Booked<'_> {
                 return hold("no source's answer has the receipt any more", wox(["observe", "deposit", self.tx()]));
             };
             let says = format!("observe {came} G to {} in final block {}", self.transfer.to, self.block.number);
-            steps = steps.add(self.judged.look.event.id, "", observed, says);
+            steps = steps.add(self.judged.look.event.id, &credit.event.id.to_string(), observed, says);
         }
         let (amount, dust) = came.split_dust();
         let Some((tx, chain)) = super::transaction(self.judged) else {

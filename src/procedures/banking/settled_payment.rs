@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use wox_events::{Amount, Label, StreamId, TxHash};
 use wox_projections::{
     State,
-    burns::BurnPhase,
+    burns::{BurnPhase, DEAD_ADDRESS},
     due::Due,
     explained::{is_burned_together, unexplained, unexplained_by_anything},
     outgoing::Outgoing,
-    verdict::WithdrawalVerdict,
+    verdict::{WithdrawalVerdict, withdrawal::Payment},
     withdrawals::WithdrawalPhase,
 };
 
@@ -78,9 +78,12 @@ fn over(state: &State) -> impl Iterator<Item = Over<'_>> {
 impl Over<'_> {
     /// What the newest look makes of the slot it was paid from; of what was given back, of a slot that lives again.
     fn slot_verdict(&self, state: &State) -> Option<WithdrawalVerdict> {
-        let paid = |tx: &TxHash| self.due.slots.iter().find(|slot| slot.attempts.contains(tx));
         let verdict = match self.due.settled_by {
-            Some(tx) => state.slot_verdict(&self.due, paid(tx)?)?.0,
+            Some(tx) => match self.paid_from(state, tx) {
+                Some(slot) => state.slot_verdict(&self.due, slot)?.0,
+                // Named without a slot of ours: only the look at it tells.
+                None => state.hash_verdict(&self.due, tx)?,
+            },
             // Given back on the word that every slot is dead.
             None if self.proven => {
                 let judged = self.due.slots.iter().filter_map(|slot| Some(state.slot_verdict(&self.due, slot)?.0));
@@ -92,13 +95,15 @@ impl Over<'_> {
         Some(verdict).filter(|verdict| !matches!(verdict, WithdrawalVerdict::Unknown { .. }))
     }
 
+    /// The slot that a payment was made from: where it was journaled for two, the one that it was mined in.
+    fn paid_from(&self, state: &State, tx: &TxHash) -> Option<&Payment> {
+        let journaled = || self.due.slots.iter().filter(|slot| slot.attempts.contains(tx));
+        journaled().find(|slot| !state.is_misfiled(&self.due, slot)).or_else(|| journaled().next())
+    }
+
     /// What the chain shows, where that is another thing than what is booked.
     fn otherwise(&self, state: &State) -> Option<String> {
-        let verdict = match (self.slot_verdict(state), self.due.settled_by) {
-            (Some(verdict), _) => verdict,
-            (None, Some(tx)) => return state.did_not_pay(&self.due, tx),
-            (None, None) => return None,
-        };
+        let verdict = self.slot_verdict(state)?;
         match verdict {
             WithdrawalVerdict::Executed { .. } => None,
             // The game books before a block is final; then it lands a moment later.
@@ -130,6 +135,7 @@ impl Over<'_> {
         cases.extend(self.burned_after_all(state));
         let settled_by = due.settled_by;
         let alive = due.slots.iter().filter(|slot| !settled_by.is_some_and(|tx| slot.attempts.contains(tx)));
+        let alive = alive.filter(|slot| !state.is_misfiled(due, slot));
         for slot in alive {
             let judged = state.slot_verdict(due, slot).map(|(verdict, _)| verdict);
             let (what, next) = match judged {
@@ -276,12 +282,23 @@ fn paid_again(state: &State, dues: &[Over<'_>]) -> Vec<Case> {
     alike.values_mut().for_each(|group| group.sort_by_key(|over| over.due.since.position));
     let mut cases = Vec::new();
     for (sent, parts) in unexplained_by_anything(state) {
-        let again = parts.iter().find_map(|part| {
+        let again: Option<&&Over<'_>> = parts.iter().find_map(|part| {
             let group = alike.get(&(&part.to, part.value))?;
             let named = group.iter().find(|over| over.due.names().any(|tx| *tx == sent.tx));
             named.or_else(|| group.iter().rfind(|over| !over.due.since.rules_out(sent.first, sent.first_at)))
         });
-        cases.extend(again.map(|over| over.paid_twice(sent)));
+        // Shares are burned together: what nothing explains may have burned any of them again.
+        let burned = || {
+            let dead = parts.iter().filter(|part| part.to.as_str() == DEAD_ADDRESS);
+            let most = dead.map(|part| part.value).max()?;
+            let shares = dues.iter().filter(|over| over.due.settled && over.due.is_burn());
+            let could = |over: &&Over<'_>| {
+                over.due.amount.is_some_and(|share| share <= most)
+                    && !over.due.since.rules_out(sent.first, sent.first_at)
+            };
+            shares.filter(could).max_by_key(|over| over.due.since.position)
+        };
+        cases.extend(again.copied().or_else(burned).map(|over| over.paid_twice(sent)));
     }
     cases
 }

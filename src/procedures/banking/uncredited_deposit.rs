@@ -103,7 +103,15 @@ struct Came<'a> {
 
 impl Came<'_> {
     fn case(self, decided: Decided<'_>) -> Option<Case> {
-        let phase = self.known.map(|deposit| deposit.phase);
+        // What was taken back because its block had gone away, and is final again, came after all; otherwise people decide.
+        let again = |deposit: &Deposit| {
+            let gone = deposit.undone.is_some_and(|(_, gone)| gone);
+            deposit.phase == DepositPhase::Debited && !deposit.is_booked() && (gone || decided.is_some())
+        };
+        let phase = match self.known {
+            Some(deposit) if again(deposit) && !self.stands_elsewhere(deposit) => Some(DepositPhase::Attributed),
+            known => known.map(|deposit| deposit.phase),
+        };
         let owner = match decided {
             Some((stream, player)) if *stream == self.stream => Owner::Player(player.clone(), BY_OPERATOR),
             _ => self.owner(),
@@ -132,7 +140,7 @@ impl Came<'_> {
                         ("was dealt with before", hold(why, next))
                     }
                     Some(credit) => {
-                        let repair = super::moved_to(self.evidence, &self.stream, credit, player);
+                        let repair = super::moved_to(self.evidence, &self.stream, (credit, value), player);
                         ("was credited to another", repair)
                     }
                     None => {
@@ -145,6 +153,10 @@ impl Came<'_> {
                 // Dust is too little to credit, whoever sent it, until a person says otherwise.
                 Owner::Nobody(_) => return None,
                 Owner::Player(..) if phase == Some(DepositPhase::Dust) && !by_operator => return None,
+                // Kept with another amount than came: that is put right first (`misbooked_deposit`).
+                Owner::Player(..) if !by_operator && self.known.is_some_and(|known| known.value != Some(value)) => {
+                    return None;
+                }
                 Owner::Player(player, method) => {
                     ("is in suspense, and is now known to be theirs", self.release(&player, method))
                 }
@@ -214,6 +226,12 @@ impl Came<'_> {
             format!("ask the bank whose it is and agree with both, then {}", as_incident(&self.stream)),
         );
         Some(Case { finding: self.finding(Severity::High, &came, &what), repair })
+    }
+
+    /// Whether its log is credited under another name.
+    fn stands_elsewhere(&self, deposit: &Deposit) -> bool {
+        let named = deposit.reference.as_deref();
+        named.is_some_and(|named| self.evidence.replay.state.deposits.standing_credit(named).is_some())
     }
 
     /// Whether one of our own addresses sent it.
@@ -292,9 +310,11 @@ impl Came<'_> {
         matches!(self.owner(), Owner::Player(owner, "bound-wallet" | "bank-post") if owner == *player)
     }
 
-    /// What every id of these steps follows from: the deposit itself, so that it is booked once for ever.
+    /// What every id of these steps follows from: the deposit itself, so that it is booked once for ever; once it was taken
+    /// back, what did that.
     fn cause(&self) -> EventId {
-        EventId::derived(&["wox/deposit", self.stream.as_str()])
+        let undone = self.known.and_then(|deposit| deposit.undone).map(|(event, _)| event);
+        undone.unwrap_or_else(|| EventId::derived(&["wox/deposit", self.stream.as_str()]))
     }
 
     fn book(&self, owner: Owner, by_operator: bool) -> Repair {
@@ -314,7 +334,8 @@ impl Came<'_> {
                 );
             };
             let says = format!("observe {value} G to {} in final block {}", self.transfer.to, self.block.number);
-            steps = steps.add(self.judged.look.event.id, "", observed, says);
+            let undone = self.known.and_then(|deposit| deposit.undone).map(|(event, _)| event.to_string());
+            steps = steps.add(self.judged.look.event.id, &undone.unwrap_or_default(), observed, says);
         }
         let policy = self.evidence.replay.state.chain.policy(self.judged.look.chain);
         if policy.is_some_and(|policy| value < policy.minimum) && !by_operator {

@@ -11,6 +11,7 @@ use wox_projections::{
 };
 
 use super::super::{Procedure, Steps, hold, stream};
+use crate::command::word;
 use crate::recovery::{Case, Evidence, Finding, Repair, Severity};
 
 /// This procedure.
@@ -89,7 +90,7 @@ fn is_among(transfers: &[Transfer], subject: &str, deposit: &Deposit) -> bool {
 
 /// A credit for which the chain shows no money. A final block decides that; that nobody knows a transaction does not.
 fn contradicted(evidence: &Evidence, judged: &Judged<'_>, subject: &str, deposit: &Deposit) -> Option<Case> {
-    let lost = || evidence.replay.state.chain.is_lost(&format!("deposit-{subject}"));
+    let lost = || evidence.replay.state.is_lost(subject);
     let unknown = match &judged.verdict {
         DepositVerdict::FinalityViolation { .. } if lost() => false,
         DepositVerdict::Confirmed { transfers, .. } if is_among(transfers, subject, deposit) => return None,
@@ -121,7 +122,14 @@ fn contradicted(evidence: &Evidence, judged: &Judged<'_>, subject: &str, deposit
         )
     };
     let why = "the credit is in a balance, and what was credited for is not on the chain";
-    let next = "find out who credited it and why; what goes back is agreed with the player and recorded as an incident";
+    let agree = "what goes back is agreed with the player and recorded as an incident";
+    let next = match lost() {
+        true => format!(
+            "{agree}; where the chain has it final again, two people say so: wox recover deposit {} --second NAME --why REASON",
+            word(subject)
+        ),
+        false => format!("find out who credited it and why; {agree}"),
+    };
     Some(Case { finding, repair: hold(why, next) })
 }
 
