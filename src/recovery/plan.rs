@@ -302,13 +302,13 @@ fn gather_by_stream(cases: Vec<Case>) -> (Vec<Item>, Vec<Hold>) {
 
 /// Folds the items onto a copy of the state, and notes what each step moves. `Err` names the item that would be
 /// refused, and why. `None` when there is nothing to try.
-fn try_out(evidence: &Evidence, items: &mut [Item]) -> Result<Option<Replay>, (usize, WouldBeRefused)> {
+fn try_out(evidence: &Evidence, items: &mut [Item]) -> Result<Option<Replay>, (usize, Box<WouldBeRefused>)> {
     if items.is_empty() {
         return Ok(None);
     }
     let mut fork = evidence.replay.clone();
     for (index, item) in items.iter_mut().enumerate() {
-        try_item(&mut fork, item, evidence).map_err(|why| (index, why))?;
+        try_item(&mut fork, item, evidence).map_err(|why| (index, Box::new(why)))?;
     }
     Ok(Some(fork))
 }
