@@ -297,6 +297,8 @@ fn d10_what_a_player_has_spent_does_not_stop_all_other_money() {
         assert!(table.game.look().await.standstill().is_none());
         let told = table.plan(&paid.tx).await;
         assert!(!told.changes && told.held[0].finding.says.contains("the chain shows no such money"), "{told:#?}");
+        let again = table.game.plan_for(&restore(&paid.tx)).await;
+        assert!(!again.changes && again.held[0].why.contains("that is decided"), "{again:#?}");
     });
 }
 

@@ -159,6 +159,13 @@ impl Decided<'_> {
             ),
         };
         let lost = gone_for_good.then(|| self.spent()).flatten();
+        if let (Some(spent), true) = (&lost, self.evidence.replay.state.is_lost(self.deposit.subject())) {
+            let repair = hold(
+                format!("that is decided, and {spent}"),
+                "agree with the player how it goes back; once it is there, run the command again",
+            );
+            return vec![Case { finding, repair }];
+        }
         if matches!(repair, Repair::Hold { .. }) && lost.is_none() {
             return vec![Case { finding, repair }];
         }
