@@ -25,6 +25,16 @@ async fn came(anvil: &Anvil, table: &Table, paid: &Signed) {
     assert_eq!(table.look_at(&paid.tx).await.row, "D1");
 }
 
+/// Ann asks for the 50 G that she was credited.
+async fn spends(table: &Table) {
+    let (player, amount, destination) = (who("ann"), g(50), wallet(PLAYER));
+    let requested = WithdrawalEvent::WithdrawalRequested { player: player.clone(), amount, destination };
+    table.game.tell("withdrawal-5", requested).await;
+    let (net, pool_share, burn_share) = (g(48), g(1), g(1));
+    let held = WithdrawalEvent::FundsHeld { player, amount, net, pool_share, burn_share };
+    table.game.tell("withdrawal-5", held).await;
+}
+
 fn subject(tx: &TxHash) -> StreamId {
     stream(&deposit(tx, 0))
 }
@@ -278,12 +288,7 @@ fn d10_what_a_player_has_spent_does_not_stop_all_other_money() {
         let paid = pay(PLAYER, 0, WATCHED, cents(5_000));
         came(anvil, table, &paid).await;
         table.game.carry_out(&table.plan(&paid.tx).await).await;
-        let (player, amount, destination) = (who("ann"), g(50), wallet(PLAYER));
-        let requested = WithdrawalEvent::WithdrawalRequested { player: player.clone(), amount, destination };
-        table.game.tell("withdrawal-5", requested).await;
-        let (net, pool_share, burn_share) = (g(48), g(1), g(1));
-        let held = WithdrawalEvent::FundsHeld { player, amount, net, pool_share, burn_share };
-        table.game.tell("withdrawal-5", held).await;
+        spends(table).await;
         anvil.reorg(9).await;
         anvil.send(&pay(PLAYER, 0, WATCHED, cents(100))).await;
         anvil.finalize().await;
@@ -377,12 +382,7 @@ fn d10_what_was_spent_and_is_final_again_stands() {
         let (paid, other) = (pay(PLAYER, 0, WATCHED, cents(5_000)), pay(PLAYER, 0, WATCHED, cents(100)));
         came(anvil, table, &paid).await;
         table.game.carry_out(&table.plan(&paid.tx).await).await;
-        let (player, amount, destination) = (who("ann"), g(50), wallet(PLAYER));
-        let requested = WithdrawalEvent::WithdrawalRequested { player: player.clone(), amount, destination };
-        table.game.tell("withdrawal-5", requested).await;
-        let (net, pool_share, burn_share) = (g(48), g(1), g(1));
-        let held = WithdrawalEvent::FundsHeld { player, amount, net, pool_share, burn_share };
-        table.game.tell("withdrawal-5", held).await;
+        spends(table).await;
         anvil.reorg(9).await;
         anvil.send(&other).await;
         anvil.finalize().await;
