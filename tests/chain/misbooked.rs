@@ -72,17 +72,7 @@ fn r12_a_credit_of_another_amount_that_is_spent_is_for_people() {
         anvil.send(&paid).await;
         anvil.finalize().await;
         booked(anvil, table, &paid.tx, "ann").await;
-        let requested =
-            WithdrawalEvent::WithdrawalRequested { player: who("ann"), amount: g(50), destination: wallet(PLAYER) };
-        table.game.tell("withdrawal-5", requested).await;
-        let held = WithdrawalEvent::FundsHeld {
-            player: who("ann"),
-            amount: g(50),
-            net: g(48),
-            pool_share: g(1),
-            burn_share: g(1),
-        };
-        table.game.tell("withdrawal-5", held).await;
+        spends(table).await;
         table.look_at(&paid.tx).await;
         let plan = table.plan(&paid.tx).await;
         assert!(!plan.changes && plan.held[0].why.contains("holds 0 G of the 50 G"), "{plan:#?}");
