@@ -142,6 +142,17 @@ impl State {
             };
             verdicts.push(WithdrawalVerdict::Unknown { why });
         }
+        for tx in self.misjournaled(due) {
+            let looks = self.chain.policies().filter_map(|policy| self.chain.transaction(policy.chain, tx));
+            seen.extend(looks.map(|look| look.event.clone()));
+            let verdict = self.hash_verdict(due, tx);
+            verdicts.push(match verdict {
+                Some(dead @ (WithdrawalVerdict::Reverted { .. } | WithdrawalVerdict::ForeignConsumer { .. })) => dead,
+                _ => WithdrawalVerdict::Unknown {
+                    why: format!("{tx} is of another slot than it was journaled for: it may have paid, or may yet"),
+                },
+            });
+        }
         if due.asked_by_post && due.asked.is_empty() {
             verdicts.push(withdrawal::unsigned(true, true));
         }
@@ -193,10 +204,11 @@ impl State {
         })
     }
 
-    /// Whether all that was journaled for a slot was mined in another slot of the same thing: nothing is signed for this one.
-    #[must_use]
-    pub fn is_misfiled(&self, due: &Due<'_>, slot: &Payment) -> bool {
-        let mined_in = |other: &Payment, tx: &TxHash| match self.chain.payment_verdict(other) {
+    /// Whether a transaction that was journaled for a slot is of another: by a look at it, or by what took another slot of the
+    /// same thing. A hash says its sender and its slot, and nobody can lie about it.
+    fn is_of_another_slot(&self, due: &Due<'_>, slot: &Payment, tx: &TxHash) -> bool {
+        let shown = self.chain.policies().find_map(|policy| self.chain.transaction(policy.chain, tx)?.sender.as_ref());
+        let mined_in = |other: &Payment| match self.chain.payment_verdict(other) {
             Some((
                 WithdrawalVerdict::Executed { tx: taken, .. }
                 | WithdrawalVerdict::Reverted { tx: taken, .. }
@@ -205,15 +217,51 @@ impl State {
             )) => taken == *tx,
             _ => false,
         };
-        let others = || due.slots.iter().filter(|other| (&other.wallet, other.nonce) != (&slot.wallet, slot.nonce));
-        !slot.attempts.is_empty() && slot.attempts.iter().all(|tx| others().any(|other| mined_in(other, tx)))
+        let mut others = due.slots.iter().filter(|other| !other.is_same_slot(slot));
+        shown.is_some_and(|(wallet, nonce)| (wallet, *nonce) != (&slot.wallet, slot.nonce)) || others.any(mined_in)
+    }
+
+    /// A slot with what was signed for it, without what was journaled for it by mistake.
+    #[must_use]
+    pub fn own_of(&self, due: &Due<'_>, slot: &Payment) -> Payment {
+        let attempts = slot.attempts.iter().filter(|tx| !self.is_of_another_slot(due, slot, tx)).cloned().collect();
+        Payment { attempts, ..slot.clone() }
+    }
+
+    /// Whether all that was journaled for a slot is of other slots: nothing is signed for this one.
+    #[must_use]
+    pub fn is_misfiled(&self, due: &Due<'_>, slot: &Payment) -> bool {
+        !slot.attempts.is_empty() && self.own_of(due, slot).attempts.is_empty()
+    }
+
+    /// The slot that something was paid from; `None` of what was named without a slot of ours.
+    #[must_use]
+    pub fn paid_from<'a>(&self, due: &Due<'a>) -> Option<&'a Payment> {
+        let tx = due.settled_by?;
+        let journaled = || due.slots.iter().filter(|slot| slot.attempts.contains(tx));
+        journaled().find(|slot| !self.is_of_another_slot(due, slot, tx))
+    }
+
+    /// What was journaled for a slot that is not its own, and for no other: it may have paid from there.
+    fn misjournaled<'a>(&self, due: &Due<'a>) -> Vec<&'a TxHash> {
+        let wrongly = |slot: &'a Payment| {
+            slot.attempts.iter().filter(move |tx| self.is_of_another_slot(due, slot, tx)).collect::<Vec<_>>()
+        };
+        let rightly = |tx: &TxHash| {
+            let mut slots = due.slots.iter().filter(|slot| slot.attempts.contains(tx));
+            slots.any(|slot| !self.is_of_another_slot(due, slot, tx))
+        };
+        let mut found: Vec<_> = due.slots.iter().flat_map(wrongly).filter(|tx| !rightly(tx)).collect();
+        found.sort();
+        found.dedup();
+        found
     }
 
     /// The verdict over one slot of what is due. One that something else of this log took is no stranger's, and what another
     /// was paid with is no payment of this one.
     #[must_use]
     pub fn slot_verdict(&self, due: &Due<'_>, slot: &Payment) -> Option<(WithdrawalVerdict, &Look<SlotAnswer>)> {
-        let (verdict, look) = self.chain.payment_verdict(slot)?;
+        let (verdict, look) = self.chain.payment_verdict(&self.own_of(due, slot))?;
         // A bump that was asked for and never journaled is taken by its address and amount; not where it is another's by name.
         let verdict = match verdict {
             WithdrawalVerdict::Executed { tx, .. }

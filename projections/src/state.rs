@@ -208,7 +208,8 @@ impl State {
         {
             return Err(Rejection::state(what, is, "to be paid from this slot alone"));
         }
-        self.chain.check_intent(what, slot, intent)
+        let own = due.as_ref().zip(slot).map(|(due, slot)| self.own_of(due, slot));
+        self.chain.check_intent(what, own.as_ref(), intent)
     }
 
     /// Whether a reversal is borne out by what was seen of the chain (law 2). Where no chain was ever declared, only the

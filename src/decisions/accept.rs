@@ -22,6 +22,19 @@ pub(super) fn cases(evidence: &Evidence, cases: Vec<Case>, first: &Label, second
             let repair = hold("all money waits for it: it is decided, not set aside", "do what its own finding says");
             return Case { finding, repair };
         }
+        let state = &evidence.replay.state;
+        let id = finding.subject.subject();
+        let open =
+            state.withdrawals.get(id).filter(|known| known.is_open() && finding.subject.category() == "withdrawal");
+        let is_proven =
+            |known| state.withdrawal_verdict(id, known).is_some_and(|(verdict, _)| verdict.proof().is_some());
+        if open.is_some_and(is_proven) {
+            let repair = hold(
+                "its amount is still held, and can go back: that is done, not set aside",
+                "do what its own finding says",
+            );
+            return Case { finding, repair };
+        }
         if finding.outcome_unknown {
             let repair = hold(
                 "it may still become another thing: nobody has dealt with what nobody knows",

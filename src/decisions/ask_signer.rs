@@ -100,7 +100,7 @@ impl Asking<'_> {
             let next = "look at all that the paying wallet sent: wox observe wallet 0x… --from NONCE".into();
             return held("the bank's bot was asked for it", "the bot's slots are not ours to ask a signer about", next);
         }
-        let may_help = owed.over && self.intent != Intent::Bump && self.left().next().is_some();
+        let may_help = owed.over && self.intent != Intent::Bump && !self.left().is_empty();
         if !(owed.open || may_help) || owed.slots.is_empty() {
             let next = format!("{} has its events", wox(["show", subject.as_str()]));
             return held("nothing of it waits for a signer", "no attempt of it can still be sent or outbid", next);
@@ -118,25 +118,30 @@ impl Asking<'_> {
 
     /// The slots that can still do something. Where it is over: to be fenced, those that live; to be sent again, the one that
     /// paid it and went away.
-    fn left(&self) -> impl Iterator<Item = &Payment> {
-        let chain = &self.evidence.replay.state.chain;
-        let (over, settled_by, intent) = (self.owed.over, self.owed.settled_by, self.intent);
-        self.owed.slots.iter().filter(move |slot| {
-            let paid = settled_by.is_some_and(|tx| slot.attempts.contains(tx));
-            let alive = || chain.payment_verdict(slot).is_none_or(|(verdict, _)| verdict.is_alive());
-            !over || (paid || intent == Intent::Fence) && alive()
-        })
+    ///
+    /// Each without what was journaled for it by mistake: nobody is asked about another slot.
+    fn left(&self) -> Vec<Payment> {
+        let state = &self.evidence.replay.state;
+        let Some(due) = Due::of(state, self.subject) else { return Vec::new() };
+        let wanted = |slot: &&Payment| {
+            let paid = state.paid_from(&due).is_some_and(|paid| paid.is_same_slot(slot));
+            let alive = || state.slot_verdict(&due, slot).is_none_or(|(verdict, _)| verdict.is_alive());
+            !state.is_misfiled(&due, slot) && (!self.owed.over || (paid || self.intent == Intent::Fence) && alive())
+        };
+        due.slots.iter().filter(wanted).map(|slot| state.own_of(&due, slot)).collect()
     }
 
     fn cases(&self) -> Vec<Case> {
-        self.left().filter_map(|payment| self.about(payment)).collect()
+        self.left().iter().filter_map(|payment| self.about(payment)).collect()
     }
 
     fn about(&self, payment: &Payment) -> Option<Case> {
         let settled_by = self.owed.settled_by.filter(|tx| payment.attempts.contains(tx));
         let tx = settled_by.or(payment.attempts.last())?;
         let Payment { wallet, nonce, .. } = payment;
-        let Some((verdict, look)) = self.evidence.replay.state.chain.payment_verdict(payment) else {
+        let state = &self.evidence.replay.state;
+        let due = Due::of(state, self.subject)?;
+        let Some((verdict, look)) = state.slot_verdict(&due, payment) else {
             let what = format!("nobody has looked at slot {nonce} of {wallet}");
             let next = wox(["observe", self.subject.category(), self.subject.subject()]);
             return Some(self.case(&what, hold("what nobody has seen is not acted on", next)));

@@ -122,15 +122,14 @@ impl Targets {
             let over = is_settled(state, &tx) || is_booked(state, &deposits, &tx);
             targets.transactions.extend((!over).then_some(tx));
         }
-        for (_, withdrawal) in state.withdrawals.iter() {
-            if matches!(withdrawal.phase, WithdrawalPhase::InDoubt | WithdrawalPhase::Failed) {
-                targets.payments.extend(withdrawal.slots.iter().cloned());
-                targets.transactions.extend(withdrawal.asked.iter().cloned());
-            }
-        }
-        for (_, burn) in state.burns.iter().filter(|(_, burn)| burn.phase == BurnPhase::InDoubt) {
-            targets.payments.extend(burn.slots.iter().cloned());
-            targets.transactions.extend(burn.asked.iter().cloned());
+        let tried = |phase| matches!(phase, WithdrawalPhase::InDoubt | WithdrawalPhase::Failed);
+        let withdrawals = state.withdrawals.iter().filter(|(_, known)| tried(known.phase));
+        let withdrawals = withdrawals.filter_map(|(id, known)| Due::withdrawal(id.as_str(), known));
+        let burns = state.burns.iter().filter(|(_, burn)| burn.phase == BurnPhase::InDoubt);
+        let burns = burns.filter_map(|(id, burn)| Due::burn(id.as_str(), burn));
+        for due in withdrawals.chain(burns) {
+            targets.payments.extend(own_slots(state, &due));
+            targets.transactions.extend(due.asked.iter().cloned());
         }
         let over = |phase| matches!(phase, WithdrawalPhase::Settled | WithdrawalPhase::Released);
         let withdrawals = state.withdrawals.iter().filter(|(_, known)| over(known.phase));
@@ -139,8 +138,7 @@ impl Targets {
         let burns = state.burns.iter().filter(|(_, burn)| ended(burn.phase));
         let burns = burns.filter_map(|(id, burn)| Due::burn(id.as_str(), burn));
         for due in withdrawals.chain(burns) {
-            let again = |slot: &&Payment| !state.is_misfiled(&due, slot) && may_pay_again(state, slot, due.settled_by);
-            targets.payments.extend(due.slots.iter().filter(again).cloned());
+            targets.payments.extend(own_slots(state, &due).filter(|slot| may_pay_again(state, &due, slot)));
         }
         targets.watched = watched(state);
         targets
@@ -161,8 +159,12 @@ impl Targets {
                 let withdrawal = || Due::withdrawal(subject, state.withdrawals.get(subject)?);
                 let burn = || Due::burn(subject, state.burns.get(subject)?);
                 for due in withdrawal().filter(|_| stream.category() == "withdrawal").into_iter().chain(burn()) {
-                    targets.payments.extend(due.slots.iter().cloned());
+                    targets.payments.extend(own_slots(state, &due));
                     targets.transactions.extend(due.asked.iter().cloned());
+                    // What is of another slot than it was journaled for is looked at by its hash.
+                    let own: Vec<TxHash> = own_slots(state, &due).flat_map(|slot| slot.attempts).collect();
+                    let named = due.slots.iter().flat_map(|slot| &slot.attempts);
+                    targets.transactions.extend(named.filter(|tx| !own.contains(tx)).cloned());
                 }
             }
             _ => {}
@@ -229,11 +231,18 @@ fn watched(state: &State) -> Vec<(Label, u64)> {
     state.chain.outgoing().wallets().filter_map(|wallet| Some((wallet.clone(), from(wallet)?))).collect()
 }
 
+/// The slots of something that is due, without what was journaled for one by mistake: that is looked at by its hash.
+fn own_slots<'a>(state: &'a State, due: &'a Due<'a>) -> impl Iterator<Item = Payment> {
+    due.slots.iter().filter(|slot| !state.is_misfiled(due, slot)).map(|slot| state.own_of(due, slot))
+}
+
 /// Whether a slot of something that is over has to be looked at: it did not pay it and may, or it paid and that went away.
-fn may_pay_again(state: &State, slot: &Payment, settled_by: Option<&TxHash>) -> bool {
-    let paid = settled_by.is_some_and(|tx| slot.attempts.contains(tx));
-    match state.chain.payment_verdict(slot) {
-        Some((verdict, look)) => look.closed.is_none() || matches!(verdict, WithdrawalVerdict::Unknown { .. }) && !paid,
+fn may_pay_again(state: &State, due: &Due<'_>, slot: &Payment) -> bool {
+    let paid = state.paid_from(due).is_some_and(|paid| paid.is_same_slot(slot));
+    match state.slot_verdict(due, slot) {
+        Some((verdict, look)) => {
+            look.closed.is_none() && verdict.is_alive() || matches!(verdict, WithdrawalVerdict::Unknown { .. }) && !paid
+        }
         None => !paid,
     }
 }

@@ -2,6 +2,8 @@
 
 use wox_events::{BurnEvent, ChainEvent, DepositEvent, Event, Family, StreamId, WithdrawalEvent, chain::Intent};
 
+use wox_projections::due::Due;
+
 use super::{Evidence, Step};
 use crate::{
     command::word,
@@ -55,6 +57,18 @@ pub fn standstill(evidence: &Evidence) -> Option<Standstill> {
     }
     let (payment, is_paid) = settled_payment::gone(evidence)?;
     let (category, id) = (payment.category(), word(payment.subject()));
+    let state = &evidence.replay.state;
+    let by_hash = Due::of(state, &payment).filter(|due| state.paid_from(due).is_none()).and_then(|due| due.settled_by);
+    if let Some(tx) = by_hash.filter(|_| is_paid) {
+        return Some(Standstill {
+            why: format!("the final block of {payment} went away: no money moves until it is final again"),
+            next: format!(
+                "ask every source and another operator's node; who sent {tx} sends the same bytes again, or spends its slot on \
+                 nothing; once that is final: wox observe transaction {tx}"
+            ),
+            about: Some(payment),
+        });
+    }
     // What was paid is to be paid again; what went back is not.
     let (what, flag) = match is_paid {
         true => ("what no source knows any more is sent again", "--rebroadcast"),

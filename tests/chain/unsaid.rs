@@ -41,11 +41,11 @@ fn an_attempt_that_was_journaled_for_another_slot_is_paid_where_it_was_mined() {
         let held = plan(table).await;
         let (says, next) = (&held.held[0].finding.says, &held.held[0].next);
         assert!(
-            says.contains("is of slot 0 of") && next.contains("append TxSigned") && next.contains("slot 0"),
+            says.contains("is of another slot") && next.contains("append TxSigned") && next.contains("slot 0"),
             "{held:#?}"
         );
         for intent in [Intent::Bump, Intent::Rebroadcast, Intent::Fence] {
-            asks_nothing(table, intent, "helps nobody").await;
+            asks_nothing(table, intent, "a payment may exist").await;
         }
         only_two_may_not(table).await;
         // Another transaction takes the slot that was journaled: that proves nothing of the payment, which is looked at too.
@@ -303,5 +303,67 @@ fn a_slot_that_was_journaled_by_mistake_is_nobodys_when_another_payment_takes_it
         }
         let state = table.game.look().await.replay.state;
         assert!(!Targets::open(&state).payments.iter().any(|slot| slot.attempts.contains(&paid.tx)));
+    });
+}
+
+#[test]
+fn a_second_payment_in_the_slot_that_was_journaled_by_mistake_is_told() {
+    // Journaled too or not, and seen before it is settled or after.
+    for (journaled, early) in [(true, true), (true, false), (false, true), (false, false)] {
+        asked_for(async |anvil, table| {
+            let (paid, again) = (payment(0), payment(1));
+            signed(table, 1, &paid).await;
+            if journaled {
+                signed(table, 1, &again).await;
+            }
+            anvil.send(&paid).await;
+            if early {
+                anvil.send(&again).await;
+            }
+            anvil.finalize().await;
+            table.look_into(W).await;
+            table.look_into(W).await;
+            let settled = plan(table).await;
+            assert_eq!(kinds(&settled).last().unwrap(), "WithdrawalSettled", "{settled:#?}");
+            table.game.carry_out(&settled).await;
+            if !early {
+                anvil.send(&again).await;
+                anvil.finalize().await;
+            }
+            let state = table.game.look().await.replay.state;
+            let sweep = if journaled {
+                Targets::open(&state)
+            } else {
+                Targets { wallets: vec![(wallet(HOT), 0)], ..Targets::default() }
+            };
+            table.observe(&sweep).await;
+            let told = table.game.plan().await;
+            let twice = |says: &str| says.contains(again.tx.as_str()) && says.contains("may be paid twice");
+            let says: Vec<_> = told.held.iter().map(|hold| hold.finding.says.as_str()).collect();
+            assert!(says.iter().any(|says| twice(says)), "{journaled} {early} {says:?}");
+        });
+    }
+}
+
+#[test]
+fn a_payment_that_was_journaled_by_mistake_and_failed_leaves_the_slot_to_what_is_in_it() {
+    asked_for(async |anvil, table| {
+        let (failed, again) = (payment(0), payment(1));
+        signed(table, 1, &failed).await;
+        set(anvil, 3, true, false).await;
+        anvil.send(&failed).await;
+        anvil.mine(1).await;
+        set(anvil, 4, false, false).await;
+        anvil.finalize().await;
+        signed(table, 1, &again).await;
+        table.look_into(W).await;
+        table.look_into(W).await;
+        // What is left is a payment that may be sent.
+        let waiting = plan(table).await;
+        assert!(!waiting.changes && waiting.held[0].finding.says.contains("W9"), "{waiting:#?}");
+        anvil.send(&again).await;
+        anvil.finalize().await;
+        table.look_into(W).await;
+        assert_eq!(kinds(&plan(table).await).last().unwrap(), "WithdrawalSettled");
     });
 }

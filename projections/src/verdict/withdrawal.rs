@@ -62,6 +62,12 @@ impl Payment {
         Payment { wallet, nonce, destination, amount, attempts, cancels, offers, asked }
     }
 
+    /// Whether this is about the same slot as another.
+    #[must_use]
+    pub fn is_same_slot(&self, other: &Payment) -> bool {
+        (&self.wallet, self.nonce) == (&other.wallet, other.nonce)
+    }
+
     /// Notes an attempt, with what it offers where that is known.
     pub(crate) fn signed(&mut self, tx: &TxHash, fees: Option<Fees>) {
         self.attempts.push(tx.clone());

@@ -10,7 +10,7 @@ use wox_projections::{
     due::Due,
     explained::{is_burned_together, unexplained, unexplained_by_anything},
     outgoing::Outgoing,
-    verdict::{WithdrawalVerdict, withdrawal::Payment},
+    verdict::WithdrawalVerdict,
     withdrawals::WithdrawalPhase,
 };
 
@@ -79,7 +79,7 @@ impl Over<'_> {
     /// What the newest look makes of the slot it was paid from; of what was given back, of a slot that lives again.
     fn slot_verdict(&self, state: &State) -> Option<WithdrawalVerdict> {
         let verdict = match self.due.settled_by {
-            Some(tx) => match self.paid_from(state, tx) {
+            Some(tx) => match state.paid_from(&self.due) {
                 Some(slot) => state.slot_verdict(&self.due, slot)?.0,
                 // Named without a slot of ours: only the look at it tells.
                 None => state.hash_verdict(&self.due, tx)?,
@@ -93,12 +93,6 @@ impl Over<'_> {
             None => return None,
         };
         Some(verdict).filter(|verdict| !matches!(verdict, WithdrawalVerdict::Unknown { .. }))
-    }
-
-    /// The slot that a payment was made from: where it was journaled for two, the one that it was mined in.
-    fn paid_from(&self, state: &State, tx: &TxHash) -> Option<&Payment> {
-        let journaled = || self.due.slots.iter().filter(|slot| slot.attempts.contains(tx));
-        journaled().find(|slot| !state.is_misfiled(&self.due, slot)).or_else(|| journaled().next())
     }
 
     /// What the chain shows, where that is another thing than what is booked.
@@ -119,10 +113,16 @@ impl Over<'_> {
         // Of what was given back a slot that lives again is told below, with what takes it.
         if let (Some(says), Some(_)) = (&otherwise, due.settled_by) {
             let what = format!("it is booked as paid, and the newest look says {says}");
+            let again = match (state.paid_from(due), due.settled_by) {
+                (None, Some(tx)) => format!("who sent {tx} sends the same bytes again, or spends its slot on nothing"),
+                _ => format!(
+                    "what no source knows any more is sent again, or given up: wox recover {category} {id} --rebroadcast --why \
+                     REASON, or --fence"
+                ),
+            };
             let next = format!(
-                "stop paying, ask every source and another operator's node: wox observe {category} {id}; what no source knows \
-                 any more is sent again, or given up: wox recover {category} {id} --rebroadcast --why REASON, or --fence; where it never will be paid, \
-                 put it right with the player, then {}",
+                "stop paying, ask every source and another operator's node: wox observe {category} {id}; {again}; where it never \
+                 will be paid, put it right with the player, then {}",
                 as_incident(&due.stream)
             );
             let repair = hold("what is booked is not what the chain shows", next);
@@ -134,7 +134,8 @@ impl Over<'_> {
         }
         cases.extend(self.burned_after_all(state));
         let settled_by = due.settled_by;
-        let alive = due.slots.iter().filter(|slot| !settled_by.is_some_and(|tx| slot.attempts.contains(tx)));
+        let paid_from = state.paid_from(due);
+        let alive = due.slots.iter().filter(|slot| !paid_from.is_some_and(|paid| paid.is_same_slot(slot)));
         let alive = alive.filter(|slot| !state.is_misfiled(due, slot));
         for slot in alive {
             let judged = state.slot_verdict(due, slot).map(|(verdict, _)| verdict);
