@@ -183,7 +183,11 @@ fn misjournaled_next(state: &State, what: &str, id: &str, slots: &[Payment]) -> 
     let then = wox(["recover", what, id]);
     let shown = slots.iter().find_map(|slot| {
         let (_, look) = state.chain.payment_verdict(slot)?;
-        signed_elsewhere(&look.answers, slot).cloned()
+        let shown = signed_elsewhere(&look.answers, slot)?;
+        // What is journaled for its own slot by now is said.
+        let own = |slot: &Payment| (&slot.wallet, slot.nonce) == (&shown.from, shown.nonce);
+        let said = slots.iter().any(|slot| own(slot) && slot.attempts.contains(&shown.tx));
+        (!said).then(|| shown.clone())
     });
     if let Some(shown) = shown {
         return Some(format!(

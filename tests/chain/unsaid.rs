@@ -367,3 +367,20 @@ fn a_payment_that_was_journaled_by_mistake_and_failed_leaves_the_slot_to_what_is
         assert_eq!(kinds(&plan(table).await).last().unwrap(), "WithdrawalSettled");
     });
 }
+
+#[test]
+fn what_was_journaled_again_for_the_right_slot_is_not_asked_for_again() {
+    asked_for(async |anvil, table| {
+        unjournaled(table).await;
+        let failed = payment(0);
+        signed(table, 1, &failed).await;
+        set(anvil, 3, true, false).await;
+        anvil.send(&failed).await;
+        anvil.finalize().await;
+        table.look_into(W).await;
+        signed(table, 0, &failed).await;
+        table.look_into(W).await;
+        let held = plan(table).await;
+        assert!(!held.changes && held.held[0].next.contains("wox observe wallet"), "{held:#?}");
+    });
+}

@@ -2,9 +2,8 @@
 //! what follows is for two people: a block below `finalized` goes only when Ethereum's finality broke or sources lie.
 
 use wox_events::{
-    ChainEvent, DepositEvent, EventId, Label, StreamId, TxHash,
+    ChainEvent, DepositEvent, EventId, Label, StreamId,
     chain::{self, BlockId},
-    deposit::Finality,
 };
 use wox_projections::{
     Account,
@@ -194,25 +193,8 @@ impl Decided<'_> {
     }
 
     fn stands(&self, block: &BlockId, transfer: &Transfer) -> Repair {
-        let look = self.judged.look;
-        let witness = self.evidence.replay.state.chain.witness(look, block);
-        let (Some((source, digest)), Ok(tx)) = (witness, TxHash::new(look.subject.as_str())) else {
+        let Some(observed) = super::observed(self.evidence, self.judged, transfer, block) else {
             return hold("no source's answer has the receipt", "have the chain looked at again: wox observe");
-        };
-        let observed = DepositEvent::DepositObserved {
-            chain: look.chain,
-            tx,
-            ordinal: transfer.ordinal,
-            log_index: transfer.log_index,
-            block: block.number,
-            block_hash: block.hash.clone(),
-            token: transfer.token.clone(),
-            from: transfer.from.clone(),
-            to: transfer.to.clone(),
-            value: transfer.value,
-            finality: Finality::Finalized,
-            source,
-            digest,
         };
         let says = format!("it is final again, in block {}: it stands", block.number);
         Steps::on(self.evidence, self.deposit.clone()).add(self.violation, "", observed, says).repair()
